@@ -1,0 +1,36 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer with pip.
+PYTHON ?= python3
+BIN := .venv/bin
+REQUIREMENTS := $(shell nvidia-smi >/dev/null 2>&1 \
+	&& echo requirements.txt || echo requirements-cpu.txt)
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+
+.PHONY: demo test test-all lint install install-dev
+
+demo: install
+	$(BIN)/python run.py
+
+test: lint
+	$(PYTEST) --cov --cov-report=term --cov-fail-under=95
+
+test-all: lint
+	$(PYTEST) -m "slow or not slow"
+
+lint: install-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+install: .venv/installed
+
+install-dev: .venv/installed-dev
+
+.venv/installed: requirements.txt requirements-cpu.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-r $(REQUIREMENTS)
+	touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-r requirements-dev.txt
+	touch $@

@@ -1,0 +1,114 @@
+"""Every config key, once, with its unit and meaning.
+
+The other files of this folder change some of these values and nothing else.
+On the command line: `--config.KEY=VALUE`, `--config.data.name=mnist`, ...
+"""
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+
+def optimizer() -> ConfigDict:
+  """Keys of one player's optimizer, everything from optax."""
+  return ConfigDict(
+    dict(
+      name='adam',  # adam, sgd, rmsprop, ...: see gan_jax/optimizers.py
+      learning_rate=2e-4,  # initial
+      # None leaves these to optax; one that the optimizer lacks is refused.
+      b1=placeholder(float),  # first-moment decay (adam: .9 if None)
+      b2=placeholder(float),  # second-moment decay (adam: .999 if None)
+      eps=placeholder(float),
+      momentum=placeholder(float),  # sgd, rmsprop
+      decay=placeholder(float),  # rmsprop: decay of the squared gradients
+      weight_decay=placeholder(float),  # adamw, lion, ...
+      schedule='constant',  # constant, linear, exponential, cosine
+      decay_steps=0,  # length of the schedule in steps; 0: num_steps
+      decay_rate=0.1,  # factor on the rate after decay_steps
+    )
+  )
+
+
+def set_optimizers(config: ConfigDict, **keys) -> None:
+  """Sets the same keys for both players."""
+  config.gen_optimizer.update(keys)
+  config.disc_optimizer.update(keys)
+
+
+def get_config() -> ConfigDict:
+  """The defaults, which train nothing well by themselves."""
+  return ConfigDict(
+    dict(
+      seed=0,
+      # --- the game
+      loss='non_saturating',  # minimax, least_squares, wasserstein, hinge
+      label_smoothing=0.0,  # target of real images is 1 minus this, for D only
+      penalty='none',  # wgan_gp, r1, r2, dragan
+      penalty_weight=10.0,  # lambda of wgan_gp and dragan, gamma of r1 and r2
+      weight_clip=0.0,  # clip D's parameters to +- this; 0: off
+      latent_dim=100,
+      latent_prior='normal',  # normal: N(0, I); uniform: U[-1, 1]
+      conditional=False,  # whether both players see the labels
+      # --- the solver
+      solver='alternating',
+      batch_size=64,  # images, over all devices
+      num_steps=1_000,  # generator updates
+      disc_steps=1,  # D updates before each G update
+      fresh_latents=True,  # False: G's update reuses D's last fakes
+      ema_decay=0.0,  # of G's moving average, per step; 0: none kept
+      gen_optimizer=optimizer(),
+      disc_optimizer=optimizer(),
+      network=dict(
+        name='mlp',  # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet
+        # None keeps the architecture's default; a key that it lacks is refused.
+        gen_widths=placeholder(tuple),  # mlp, mlp_bn, conv: units per layer
+        disc_widths=placeholder(tuple),  # likewise; conv: channels per layer
+        gen_width=placeholder(int),  # dcgan, wgan_gp_resnet: base channels
+        disc_width=placeholder(int),
+        depth=placeholder(int),  # dcgan, wgan_gp_resnet: halvings of the image
+        critic=placeholder(str),  # wgan_gp_resnet: resnet, dcgan
+        gen_activation=placeholder(str),  # relu, leaky_relu, elu, gelu, ...
+        disc_activation=placeholder(str),
+        gen_norm=placeholder(str),  # none, batch, layer
+        disc_norm=placeholder(str),  # none, batch, layer, spectral
+        norm_momentum=placeholder(float),  # old value's share in batch norm
+        embed_dim=placeholder(int),  # of labels beside the latents
+      ),
+      # --- the data
+      data=dict(
+        name='digits',  # digits, folder, or any image dataset of TFDS
+        dir='',  # the folder, or where TFDS datasets lie; '': TFDS's default
+        image_size=0,  # pixels; 0: as the data is
+        channels=0,  # 1: grey, 3: RGB, 0: as the data is
+        fit='crop',  # how to reach image_size: crop or stretch
+        flip=False,  # mirror half of the images left to right
+        test_fraction=0.1,  # held out, where the data has no test split
+        cache='auto',  # device, stream; auto: device if it fits cache_mb
+        cache_mb=1024,  # MiB of pixels that auto may keep on the device
+      ),
+      # --- the run
+      num_devices=0,  # 0: all
+      steps_per_dispatch=50,  # at most; between logs no more than log_every
+      log_every=100,  # steps
+      sample_every=500,  # steps between grids
+      checkpoint_every=1_000,  # steps
+      keep_checkpoints=2,  # the newest ones
+      # --- the other modes
+      sample=dict(
+        num=64,  # images
+        seed=0,
+        label=-1,  # one class; -1: all in turn
+        ema=True,  # the moving average if there is one; False: raw weights
+        truncation=0.0,  # of a normal prior, in standard deviations; 0: none
+      ),
+      interpolate=dict(
+        num_points=4,  # latents to walk through, and back to the first
+        steps=12,  # images from one to the next
+        seed=0,
+        label=-1,  # class to stay in; -1: the first
+      ),
+      eval=dict(
+        num_samples=1_000,  # fakes, and at most so many real images
+        seed=0,
+      ),
+    )
+  )

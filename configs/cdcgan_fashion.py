@@ -1,0 +1,22 @@
+"""Conditional DCGAN on Fashion-MNIST, 5 epochs.
+
+Paper: Radford et al. 2015, arXiv 1511.06434, with labels as in Mirza and
+Osindero 2014, arXiv 1411.1784.
+Command: python run.py --config=configs/cdcgan_fashion.py
+"""
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+
+def get_config() -> ConfigDict:
+  """Overrides of configs/base.py."""
+  config = base.get_config()
+  config.data.name = 'fashion_mnist'
+  config.conditional = True
+  config.network.name = 'dcgan'
+  config.batch_size = 128
+  config.num_steps = 2_345  # 5 epochs
+  base.set_optimizers(config, b1=0.5, b2=0.999)
+  return config

@@ -1,0 +1,239 @@
+"""From names to objects: the one place that reads a config's model keys.
+
+Below this file nothing knows of configs. `config` is a locked ConfigDict or
+anything else with the same attributes (a run's config.json, read back).
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import chex
+import flax.linen as nn
+import jax
+import optax
+
+from gan_jax import networks as networks_lib
+from gan_jax import optimizers as optimizers_lib
+from gan_jax import sampling, solvers
+from gan_jax.data import DatasetInfo
+from gan_jax.games import Game
+from gan_jax.games.image import image_gan
+from gan_jax.losses import LOSSES, make_loss
+from gan_jax.penalties import PENALTIES
+from gan_jax.types import InputError, Players, TrainState, lookup
+
+Config = Any
+
+
+class Model(NamedTuple):
+  """The objects that a config names.
+
+  Attributes:
+    networks: generator and discriminator modules.
+    game: what the players minimise.
+    optimizers: of both players.
+    init: key -> TrainState.
+    train_step: (state, batches, key) -> (state, metrics).
+    probe: (state, batches, key) -> metrics after the update of G.
+  """
+
+  networks: Players[nn.Module]
+  game: Game
+  optimizers: Players[optax.GradientTransformation]
+  init: Any
+  train_step: solvers.Step
+  probe: Any
+
+
+def section(config: Config) -> dict[str, Any]:
+  """A section of a config as keyword arguments."""
+  return dict(config.items() if hasattr(config, 'items') else vars(config))
+
+
+def build(
+  config: Config, info: DatasetInfo, *, axis_name: str | None = None
+) -> Model:
+  """Makes everything that a config names.
+
+  Args:
+    config: see configs/base.py.
+    info: the shape and classes of the data.
+    axis_name: mapped device axis that will share the batches, or None.
+
+  Raises:
+    InputError: an unknown name, a value out of range, or a combination that
+      makes no sense; the message names the key.
+  """
+  check_ranges(config)
+  lookup(LOSSES, config.loss, 'loss')
+  penalty = lookup(PENALTIES, config.penalty, 'penalty')
+  lookup(solvers.SOLVERS, config.solver, 'solver')
+  lookup(sampling.PRIORS, config.latent_prior, 'latent_prior')
+  if config.conditional and not info.class_names:
+    raise InputError(
+      f'conditional: {info.name} has no labels; use a labelled dataset or '
+      'class subfolders, or set conditional=False'
+    )
+  keys = section(config.network)
+  networks = networks_lib.make_networks(
+    keys.pop('name'),
+    tuple(info.image_shape),
+    num_classes=len(info.class_names) if config.conditional else 0,
+    axis_name=axis_name,
+    **keys,
+  )
+  check_combination(config, networks.disc.style.norm)
+  game = image_gan(
+    networks,
+    make_loss(config.loss, config.label_smoothing),
+    draw_latents=functools.partial(
+      sampling.draw_latents,
+      prior=config.latent_prior,
+      latent_dim=config.latent_dim,
+    ),
+    image_shape=tuple(info.image_shape),
+    penalty=penalty,
+    penalty_weight=config.penalty_weight,
+    axis_name=axis_name,
+  )
+  optimizers = Players(
+    gen=_optimizer(config, 'gen_optimizer'),
+    disc=_optimizer(
+      config,
+      'disc_optimizer',
+      updates_per_step=config.disc_steps,
+      weight_clip=config.weight_clip,
+    ),
+  )
+  order = dict(
+    disc_steps=config.disc_steps,
+    fresh_latents=config.fresh_latents,
+    axis_name=axis_name,
+  )
+  return Model(
+    networks,
+    game,
+    optimizers,
+    init=functools.partial(
+      solvers.init_state, game, optimizers, ema=config.ema_decay > 0
+    ),
+    train_step=solvers.make_train_step(
+      game,
+      optimizers,
+      solver=config.solver,
+      ema_decay=config.ema_decay,
+      **order,
+    ),
+    probe=solvers.make_probe(game, **order),
+  )
+
+
+def _optimizer(config, key, **kwargs) -> optax.GradientTransformation:
+  keys = section(getattr(config, key))
+  keys['decay_steps'] = keys['decay_steps'] or config.num_steps
+  return optimizers_lib.make_optimizer(
+    keys.pop('name'), key=key, **keys, **kwargs
+  )
+
+
+_AT_LEAST_ONE = [
+  'batch_size',
+  'num_steps',
+  'disc_steps',
+  'latent_dim',
+  'steps_per_dispatch',
+  'log_every',
+  'sample_every',
+  'checkpoint_every',
+  'keep_checkpoints',
+]
+_NOT_NEGATIVE = ['seed', 'weight_clip', 'penalty_weight']
+
+
+def check_ranges(config: Config) -> None:
+  """Raises InputError for a top-level number out of its range."""
+  for key in _AT_LEAST_ONE:
+    if getattr(config, key) < 1:
+      raise InputError(f'{key}: {getattr(config, key)} is not at least 1')
+  for key in _NOT_NEGATIVE:
+    if not getattr(config, key) >= 0:
+      raise InputError(f'{key}: {getattr(config, key)} is negative')
+  if not 0.0 <= config.ema_decay < 1.0:
+    raise InputError(f'ema_decay: {config.ema_decay} is not in [0, 1)')
+
+
+def check_combination(config: Config, disc_norm: str) -> None:
+  """Refuses what makes no sense, with the reason.
+
+  Args:
+    config: with valid names.
+    disc_norm: the norm that D ends up with.
+
+  Raises:
+    InputError: the keys at fault and the way out.
+  """
+  penalised = config.penalty != 'none'
+  if penalised and disc_norm == 'batch':
+    raise InputError(
+      f'penalty: {config.penalty} needs the gradient of each example, and '
+      'batch norm in D makes it depend on the others; set '
+      'network.disc_norm to none, layer or spectral'
+    )
+  if config.weight_clip and penalised:
+    raise InputError(
+      f'weight_clip: {config.weight_clip} and penalty={config.penalty} are two '
+      'ways to one constraint; set weight_clip=0 or penalty=none'
+    )
+  if config.weight_clip and disc_norm == 'spectral':
+    raise InputError(
+      f'weight_clip: {config.weight_clip} has no effect under spectral norm, '
+      'which rescales the weights; set weight_clip=0 or another '
+      'network.disc_norm'
+    )
+
+
+def advice(config: Config, disc_norm: str) -> list[str]:
+  """Lines about choices that are allowed and unlikely to be meant."""
+  lines = []
+  constrained = (
+    config.penalty != 'none' or config.weight_clip or disc_norm == 'spectral'
+  )
+  if config.loss == 'wasserstein' and not constrained:
+    lines.append(
+      'loss=wasserstein without a Lipschitz constraint is no distance; '
+      'consider penalty=wgan_gp, weight_clip=0.01 or network.disc_norm=spectral'
+    )
+  return lines
+
+
+def make_sampler(
+  config: Config, info: DatasetInfo, model: Model, state: TrainState, ema: bool
+) -> sampling.Sampler:
+  """A sampler over a state's moving average, or its raw weights.
+
+  Args:
+    config: of the run.
+    info: of its data.
+    model: built from the two.
+    state: trained.
+    ema: take the moving average if the run keeps one.
+  """
+  return sampling.Sampler(
+    model.networks.gen,
+    generator_variables(state, ema),
+    latent_dim=config.latent_dim,
+    prior=config.latent_prior,
+    num_classes=len(info.class_names) if config.conditional else 0,
+  )
+
+
+def generator_variables(state: TrainState, ema: bool) -> chex.ArrayTree:
+  """G's flax variables: averaged if `ema` and there is one, else raw."""
+  if ema and state.ema is not None:
+    return {'params': state.ema['params'], **state.ema['model_state']}
+  return {'params': state.params.gen, **state.model_state.gen}
+
+
+def abstract_state(model: Model) -> TrainState:
+  """Shapes and dtypes of the state, without computing one."""
+  return jax.eval_shape(model.init, jax.random.key(0))

@@ -1,0 +1,13 @@
+"""Data: names in, batches out. See `load_dataset` and `make_feed`."""
+
+from gan_jax.data.dataset import Dataset, DatasetInfo, Images, load_dataset
+from gan_jax.data.feeds import Feed, make_feed
+
+__all__ = [
+  'Dataset',
+  'DatasetInfo',
+  'Feed',
+  'Images',
+  'load_dataset',
+  'make_feed',
+]

@@ -1,0 +1,184 @@
+"""A dataset by name, with images of one size: `load_dataset`."""
+
+import concurrent.futures
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gan_jax.data import sources
+from gan_jax.types import InputError, lookup
+
+
+class DatasetInfo(NamedTuple):
+  """What a run's workdir remembers of its data.
+
+  Attributes:
+    name: as in `data.name`.
+    image_shape: (H, W, C).
+    class_names: of the labels, empty if there are none.
+    num_train: examples to train on.
+    num_test: held-out examples.
+  """
+
+  name: str
+  image_shape: tuple[int, int, int]
+  class_names: tuple[str, ...]
+  num_train: int
+  num_test: int
+
+
+class Images:
+  """A source whose images have all been brought to one shape.
+
+  Attributes:
+    image_shape: (H, W, C).
+    labelled: whether examples have labels.
+  """
+
+  def __init__(self, source: sources.Source, image_shape, fit: str, labelled):
+    self.image_shape = image_shape
+    self.labelled = labelled
+    self._source, self._fit = source, FITS[fit]
+
+  def __len__(self) -> int:
+    return len(self._source)
+
+  def __getitem__(self, index: int) -> dict[str, Any]:
+    example = self._source[index]
+    image = convert(example['image'], self.image_shape, self._fit)
+    if not self.labelled:
+      return {'images': image}
+    return {'images': image, 'labels': np.int32(example['label'])}
+
+  def read(
+    self, indices: np.ndarray, *, num_threads: int = 1
+  ) -> dict[str, np.ndarray]:
+    """Reads examples: images uint8 `[N, H, W, C]` and labels int32 `[N]`."""
+    arrays = {'images': np.empty((len(indices), *self.image_shape), np.uint8)}
+    if self.labelled:
+      arrays['labels'] = np.empty(len(indices), np.int32)
+
+    def fill(places):
+      for place in places:
+        for name, value in self[int(indices[place])].items():
+          arrays[name][place] = value
+
+    if num_threads == 1:
+      fill(range(len(indices)))
+    else:
+      with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
+        blocks = np.array_split(np.arange(len(indices)), 16 * num_threads)
+        list(pool.map(fill, blocks))  # a list, so that errors are raised here
+    return arrays
+
+
+class Dataset(NamedTuple):
+  """Train and test images, and what is known of both."""
+
+  train: Images
+  test: Images
+  info: DatasetInfo
+
+
+# --- One shape for all ------------------------------------------------------
+
+
+def crop(image, size: int):
+  """Shorter side to `size`, then the central square."""
+  from PIL import ImageOps
+
+  return ImageOps.fit(image, (size, size), method=_lanczos())
+
+
+def stretch(image, size: int):
+  """Both sides to `size`, whatever becomes of the aspect."""
+  return image.resize((size, size), _lanczos())
+
+
+FITS = {'crop': crop, 'stretch': stretch}
+
+
+def _lanczos():
+  from PIL import Image
+
+  return Image.Resampling.LANCZOS
+
+
+def convert(pixels: np.ndarray, image_shape, fit) -> np.ndarray:
+  """Brings uint8 `[h, w, 1, 3 or 4]` to `image_shape`, grey to RGB or back."""
+  if pixels.shape == tuple(image_shape):
+    return pixels
+  from PIL import Image
+
+  grey = pixels.shape[-1] == 1
+  image = Image.fromarray(pixels[..., 0] if grey else pixels[..., :3])
+  image = image.convert('L' if image_shape[-1] == 1 else 'RGB')
+  if pixels.shape[:2] != tuple(image_shape[:2]):
+    image = fit(image, image_shape[0])
+  return np.asarray(image).reshape(image_shape)
+
+
+def _image_shape(source, image_size: int, channels: int, name: str):
+  """(H, W, C) as the config says, or as the first images are.
+
+  Raises:
+    InputError: images of several sizes and no size given.
+  """
+  probes = np.linspace(0, len(source) - 1, num=min(16, len(source)))
+  shapes = {source[int(i)]['image'].shape for i in probes}
+  if not channels:
+    channels = 1 if all(shape[-1] == 1 for shape in shapes) else 3
+  if image_size:
+    return (image_size, image_size, channels)
+  if len({shape[:2] for shape in shapes}) > 1:
+    raise InputError(
+      f'data.image_size: the images of {name} differ in size; give one '
+      '(pixels), such as --config.data.image_size=64'
+    )
+  return (*shapes.pop()[:2], channels)
+
+
+def load_dataset(
+  name: str,
+  *,
+  dir: str = '',
+  image_size: int = 0,
+  channels: int = 0,
+  fit: str = 'crop',
+  test_fraction: float = 0.1,
+) -> Dataset:
+  """Opens a dataset; images are read on access.
+
+  Args:
+    name: digits, folder, or a TFDS dataset.
+    dir: of the images (folder) or of prepared TFDS datasets; '' is TFDS's own.
+    image_size: height and width in pixels; 0 keeps what the data has.
+    channels: 1 for grey, 3 for RGB; 0 keeps what the data has.
+    fit: how other sizes are brought to `image_size`, one of `FITS`.
+    test_fraction: share to hold out where the data has no test split.
+
+  Raises:
+    InputError: unknown, empty, unreadable, or of the wrong kind.
+  """
+  lookup(FITS, fit, 'data.fit')
+  if channels not in (0, 1, 3):
+    raise InputError(f'data.channels: {channels} is not 0 (as is), 1 or 3')
+  if image_size < 0:
+    raise InputError(f'data.image_size: {image_size} is negative')
+  if not 0.0 < test_fraction < 1.0:
+    raise InputError(f'data.test_fraction: {test_fraction} is not in (0, 1)')
+  if name == 'folder':
+    splits = sources.open_folder(dir, test_fraction)
+  else:
+    splits = sources.open_tfds(name, dir or None, test_fraction)
+  shape = _image_shape(splits.train, image_size, channels, name)
+  labelled = bool(splits.class_names)
+  train, test = (
+    Images(source, shape, fit, labelled)
+    for source in (splits.train, splits.test)
+  )
+  return Dataset(
+    train,
+    test,
+    DatasetInfo(name, shape, splits.class_names, len(train), len(test)),
+  )

@@ -1,0 +1,210 @@
+"""Batches for the compiled step: batch t is a function of (seed, t).
+
+Draw d of a batch of B takes the positions d*B to (d+1)*B of an endless stream,
+in which every epoch is a new permutation of the dataset. A batch may straddle
+two epochs; within an epoch each example comes exactly once. A training step
+with k D updates makes k draws.
+
+Two feeds give the same batches, bit for bit. `DeviceFeed` keeps the dataset on
+the device as uint8 and sends indices; `StreamFeed` reads and sends the images,
+prefetched by Grain. Either way decoding and flips happen in the compiled step.
+"""
+
+import functools
+from collections.abc import Iterator
+from typing import Protocol
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.data.dataset import Images
+from gan_jax.rng import example_keys
+from gan_jax.types import Batch, InputError
+
+Draw = dict[str, np.ndarray]
+
+
+class Feed(Protocol):
+  """What training needs of a feed.
+
+  Attributes:
+    resident: arrays to keep on the device, given to `decode` every time.
+  """
+
+  resident: dict[str, np.ndarray]
+
+  def draws(self, start: int) -> Iterator[Draw]:
+    """Draws from number `start` on, without end; leaves lead with B."""
+
+  def decode(self, resident, draw, key) -> Batch:
+    """A (device's share of a) draw as a batch; pure, compiled."""
+
+
+class IndexStream:
+  """The endless stream of example indices that a seed gives."""
+
+  def __init__(self, num_examples: int, seed: int):
+    self._num_examples = num_examples
+    self._permutation = functools.lru_cache(maxsize=2)(
+      lambda epoch: np.random.default_rng((seed, epoch)).permutation(
+        num_examples
+      )
+    )
+
+  def __call__(self, start: int, stop: int) -> np.ndarray:
+    """Indices int32 at the positions start to stop of the stream."""
+    epochs = range(
+      start // self._num_examples, (stop - 1) // self._num_examples + 1
+    )
+    joined = np.concatenate([self._permutation(epoch) for epoch in epochs])
+    offset = start - epochs[0] * self._num_examples
+    return joined[offset : offset + stop - start].astype(np.int32)
+
+
+def decode_images(
+  images: jax.Array, key: jax.Array, positions: jax.Array, flip: bool
+) -> jax.Array:
+  """uint8 `[B, H, W, C]` -> float32 in [-1, 1], half of them mirrored."""
+  if flip:
+    coins = jax.vmap(jax.random.bernoulli)(example_keys(key, positions))
+    mirrored = jnp.flip(images, axis=2)
+    images = jnp.where(coins[:, None, None, None], mirrored, images)
+  return images.astype(jnp.float32) / 127.5 - 1.0
+
+
+class DeviceFeed:
+  """Holds all images on the device and gathers batches in the step."""
+
+  def __init__(
+    self,
+    images: Images,
+    *,
+    batch_size: int,
+    seed: int,
+    flip: bool = False,
+    labels: bool = False,
+  ):
+    """Reads the dataset.
+
+    Args:
+      images: what to train on.
+      batch_size: B, of the global batch.
+      seed: of the order.
+      flip: whether to mirror images left to right, half of the time.
+      labels: whether batches carry labels.
+    """
+    arrays = images.read(np.arange(len(images)), num_threads=8)
+    self.resident = {'images': arrays['images']}
+    if labels:
+      self.resident['labels'] = arrays['labels']
+    self._stream = IndexStream(len(images), seed)
+    self._batch_size, self._flip = batch_size, flip
+
+  def draws(self, start: int) -> Iterator[Draw]:
+    """See `Feed`."""
+    size = self._batch_size
+    positions = np.arange(size, dtype=np.int32)
+    while True:
+      indices = self._stream(start * size, (start + 1) * size)
+      yield {'indices': indices, 'positions': positions}
+      start += 1
+
+  def decode(
+    self, resident: chex.ArrayTree, draw: chex.ArrayTree, key: jax.Array
+  ) -> Batch:
+    """See `Feed`."""
+    rows = jax.tree.map(lambda x: x[draw['indices']], resident)
+    images = decode_images(rows['images'], key, draw['positions'], self._flip)
+    return Batch(images, rows.get('labels'), draw['positions'])
+
+
+class StreamFeed:
+  """Reads images as they are needed, ahead of time and in parallel."""
+
+  def __init__(
+    self,
+    images: Images,
+    *,
+    batch_size: int,
+    seed: int,
+    flip: bool = False,
+    labels: bool = False,
+    num_threads: int = 8,
+    prefetch: int = 64,
+  ):
+    """Opens the stream.
+
+    Args:
+      images: what to train on.
+      batch_size: B, of the global batch.
+      seed: of the order.
+      flip: whether to mirror images left to right, half of the time.
+      labels: whether batches carry labels.
+      num_threads: that read and decode.
+      prefetch: draws to read ahead.
+    """
+    self.resident = {}
+    self._images, self._labels = images, labels
+    self._stream = IndexStream(len(images), seed)
+    self._batch_size, self._flip = batch_size, flip
+    self._num_threads, self._prefetch = num_threads, prefetch
+
+  def _read_draw(self, number: int) -> Draw:
+    size = self._batch_size
+    indices = self._stream(number * size, (number + 1) * size)
+    draw = self._images.read(indices)
+    if not self._labels:
+      draw.pop('labels', None)
+    return draw | {'positions': np.arange(size, dtype=np.int32)}
+
+  def draws(self, start: int) -> Iterator[Draw]:
+    """See `Feed`."""
+    import grain
+
+    options = grain.ReadOptions(
+      num_threads=self._num_threads, prefetch_buffer_size=self._prefetch
+    )
+    endless = grain.MapDataset.range(start, np.iinfo(np.int32).max)
+    return iter(endless.map(self._read_draw).to_iter_dataset(options))
+
+  def decode(
+    self, resident: chex.ArrayTree, draw: chex.ArrayTree, key: jax.Array
+  ) -> Batch:
+    """See `Feed`."""
+    del resident
+    images = decode_images(draw['images'], key, draw['positions'], self._flip)
+    return Batch(images, draw.get('labels'), draw['positions'])
+
+
+CACHES = ('auto', 'device', 'stream')
+
+
+def make_feed(
+  images: Images, *, cache: str = 'auto', cache_mb: int = 1024, **kwargs
+) -> DeviceFeed | StreamFeed:
+  """Chooses a feed.
+
+  Args:
+    images: what to train on.
+    cache: device, stream, or auto: device if the images fit `cache_mb`.
+    cache_mb: MiB of uint8 pixels that may stay on the device under auto.
+    **kwargs: of the feed, see `DeviceFeed`.
+
+  Raises:
+    InputError: an unknown name, or a batch larger than the dataset.
+  """
+  if cache not in CACHES:
+    raise InputError(
+      f'data.cache: unknown name {cache!r}; valid: {", ".join(CACHES)}'
+    )
+  if kwargs['batch_size'] > len(images):
+    raise InputError(
+      f'batch_size: {kwargs["batch_size"]} is larger than the dataset, which '
+      f'has {len(images)} training images'
+    )
+  fits = len(images) * np.prod(images.image_shape) <= cache_mb * 2**20
+  if cache == 'device' or (cache == 'auto' and fits):
+    return DeviceFeed(images, **kwargs)
+  return StreamFeed(images, **kwargs)

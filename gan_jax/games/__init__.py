@@ -1,0 +1,41 @@
+"""Games: what each player minimises, given both players' parameters."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import chex
+import jax
+
+from gan_jax.types import Players
+
+
+class Outcome(NamedTuple):
+  """What an objective returns beside its loss.
+
+  Attributes:
+    model_state: the player's own new model state; its opponent's is left as
+      it was, whatever the objective computed with it.
+    metrics: named scalars to log.
+  """
+
+  model_state: chex.ArrayTree
+  metrics: dict[str, jax.Array]
+
+
+# objective(params, model_state, batch, key, step) -> (loss, Outcome), with
+# both players' params and model state, and the number of training steps made.
+Objective = Callable[
+  [Players, Players, Any, jax.Array, jax.Array], tuple[jax.Array, Outcome]
+]
+
+
+class Game(NamedTuple):
+  """Two players who each minimise an objective over the same parameters.
+
+  Attributes:
+    init: key -> (params, model_state), each a `Players`.
+    objectives: what each player minimises.
+  """
+
+  init: Callable[[jax.Array], tuple[Players, Players]]
+  objectives: Players[Objective]

@@ -1,0 +1,42 @@
+"""How well the discriminator tells real from fake."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.sampling import batched
+
+
+def disc_logits(
+  discriminate: Callable[[jax.Array, jax.Array | None], jax.Array],
+  images: np.ndarray,
+  labels: np.ndarray | None = None,
+) -> np.ndarray:
+  """Logits `[N]` of uint8 images `[N, H, W, C]`, with running statistics."""
+  step = jax.jit(
+    lambda images, labels: discriminate(
+      images.astype(jnp.float32) / 127.5 - 1.0, labels
+    )
+  )
+  return batched(step, images, labels)
+
+
+def accuracy(
+  real_logits: np.ndarray, fake_logits: np.ndarray, boundary: float | None
+) -> dict[str, float]:
+  """Shares of real and of fake images that D puts on the right side.
+
+  Args:
+    real_logits: `[N]`.
+    fake_logits: `[M]`.
+    boundary: the logit above which D says "real"; None for the midpoint of
+      the two means, see gan_jax.losses.
+  """
+  if boundary is None:
+    boundary = 0.5 * (real_logits.mean() + fake_logits.mean())
+  return {
+    'disc_accuracy_real': float(np.mean(real_logits > boundary)),
+    'disc_accuracy_fake': float(np.mean(fake_logits <= boundary)),
+  }

@@ -1,0 +1,126 @@
+"""Architectures by name: each builds a `Players` of two flax modules.
+
+    generator(latents [B, Z], labels [B], *, train) -> images [B, H, W, C]
+    discriminator(images [B, H, W, C], labels [B], *, train) -> logits [B]
+
+Images are in [-1, 1]; labels are ignored unless the pair was built with
+`num_classes`. D's hidden layers are reachable, in order, under
+`intermediates/features` (`apply(..., mutable='intermediates')`).
+
+To add one: a file with a function `(image_shape, style, *, keys) -> Players`,
+an entry in `NETWORKS`, a row in tests/test_networks.py.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+
+from gan_jax.networks.conv import conv
+from gan_jax.networks.dcgan import dcgan, scale_init
+from gan_jax.networks.layers import NORMS, Style, check_style
+from gan_jax.networks.mlp import mlp, mlp_bn
+from gan_jax.networks.wgan_gp_resnet import wgan_gp_resnet
+from gan_jax.types import InputError, Players, lookup
+
+
+class Architecture(NamedTuple):
+  """A pair's factory, the players' default styles, the norms D may have."""
+
+  make: Callable[..., Players[nn.Module]]
+  style: Players[Style]
+  disc_norms: tuple[str, ...] = NORMS
+
+
+NETWORKS: dict[str, Architecture] = {
+  'mlp': Architecture(mlp, Players(Style(), Style())),
+  'mlp_bn': Architecture(
+    mlp_bn, Players(Style(norm='batch', norm_momentum=0.8), Style())
+  ),
+  'conv': Architecture(conv, Players(Style(norm='batch'), Style())),
+  'dcgan': Architecture(
+    dcgan,
+    Players(
+      Style('relu', 'batch', scale_init=scale_init),
+      Style('leaky_relu', 'batch', scale_init=scale_init),
+    ),
+  ),
+  'wgan_gp_resnet': Architecture(
+    wgan_gp_resnet,
+    Players(Style('relu', 'batch'), Style('relu')),
+    disc_norms=('none', 'layer', 'spectral'),
+  ),
+}
+_GEN_NORMS = ('none', 'batch', 'layer')
+
+# Style keys of a config -> the players they belong to, and the attribute.
+_STYLE_KEYS = {
+  'gen_activation': (('gen',), 'activation'),
+  'disc_activation': (('disc',), 'activation'),
+  'gen_norm': (('gen',), 'norm'),
+  'disc_norm': (('disc',), 'norm'),
+  'norm_momentum': (('gen', 'disc'), 'norm_momentum'),
+  'embed_dim': (('gen',), 'embed_dim'),
+}
+
+
+def network_keys(name: str) -> list[str]:
+  """The config keys, under `network`, that an architecture takes."""
+  parameters = inspect.signature(NETWORKS[name].make).parameters.values()
+  own = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+  return sorted([*own, *_STYLE_KEYS])
+
+
+def _style(architecture, player, given, **shared) -> Style:
+  changes = {
+    attribute: given[key]
+    for key, (players, attribute) in _STYLE_KEYS.items()
+    if player in players and key in given
+  }
+  default = getattr(architecture.style, player)
+  norms = _GEN_NORMS if player == 'gen' else architecture.disc_norms
+  style = dataclasses.replace(default, **changes, **shared)
+  return check_style(style, player, norms)
+
+
+def make_networks(
+  name: str,
+  image_shape: tuple[int, int, int],
+  *,
+  num_classes: int = 0,
+  axis_name: str | None = None,
+  **keys,
+) -> Players[nn.Module]:
+  """Builds a pair by name.
+
+  Args:
+    name: one of `NETWORKS`.
+    image_shape: (H, W, C) of the images.
+    num_classes: > 0 makes both players conditional on labels.
+    axis_name: mapped device axis over which batch statistics are averaged.
+    **keys: the architecture's keys; those that are None keep its default.
+
+  Raises:
+    InputError: an unknown name, a key that the architecture lacks, a value
+      out of range, or an image size that it cannot produce.
+  """
+  architecture = lookup(NETWORKS, name, 'network.name')
+  given = {k: v for k, v in keys.items() if v is not None}
+  valid = network_keys(name)
+  for key, value in sorted(given.items()):
+    if key not in valid:
+      raise InputError(
+        f'network.{key}: {name} has no such key; it takes {", ".join(valid)}'
+      )
+    numbers = value if isinstance(value, (tuple, list)) else (value,)
+    if any(not isinstance(n, str) and n <= 0 for n in numbers):
+      raise InputError(f'network.{key}: {value} is not above 0')
+  shared = dict(num_classes=num_classes, axis_name=axis_name)
+  style = Players(
+    gen=_style(architecture, 'gen', given, **shared),
+    disc=_style(architecture, 'disc', given, **shared),
+  )
+  own = {k: v for k, v in given.items() if k not in _STYLE_KEYS}
+  return architecture.make(image_shape, style, **own)

@@ -1,0 +1,65 @@
+"""The small mixed pair: an MLP generator, a convolutional discriminator."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+
+from gan_jax.networks import layers, mlp
+from gan_jax.networks.layers import Style
+from gan_jax.types import InputError, Players
+
+
+class Discriminator(nn.Module):
+  """3x3 convolutions, each with 2x2 max pooling, and one linear layer.
+
+  Images `[B, H, W, C]` -> logits `[B]`.
+  """
+
+  widths: Sequence[int]
+  style: Style
+
+  @nn.compact
+  def __call__(
+    self, images: jax.Array, labels: jax.Array | None = None, *, train: bool
+  ) -> jax.Array:
+    style = self.style
+    h = style.join_images(images, labels)
+    for width in self.widths:
+      h = style.apply(layers.Conv(width, 3), h, train=train)
+      h = style.activate(style.normalise(h, train=train))
+      h = layers.max_pool(h)
+      self.sow('intermediates', 'features', h)
+    h = h.reshape(len(h), -1)
+    return style.apply(nn.Dense(1), h, train=train)[:, 0]
+
+
+def conv(
+  image_shape: tuple[int, int, int],
+  style: Players[Style],
+  *,
+  gen_widths: Sequence[int] = (256, 512),
+  disc_widths: Sequence[int] = (16, 32, 64),
+) -> Players[nn.Module]:
+  """The mixed pair.
+
+  Args:
+    image_shape: (H, W, C).
+    style: of both players.
+    gen_widths: hidden widths of G, an MLP.
+    disc_widths: channels of D's convolutions; each halves the image.
+
+  Raises:
+    InputError: the image is too small to be halved once per convolution.
+  """
+  smallest = 2 ** len(disc_widths)
+  if min(image_shape[:2]) < smallest:
+    raise InputError(
+      f'data.image_size: conv halves the image {len(disc_widths)} times and '
+      f'needs at least {smallest} pixels, not {min(image_shape[:2])}; '
+      'shorten network.disc_widths or enlarge data.image_size'
+    )
+  return Players(
+    gen=mlp.Generator(image_shape, tuple(gen_widths), style.gen),
+    disc=Discriminator(tuple(disc_widths), style.disc),
+  )

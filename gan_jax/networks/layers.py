@@ -1,0 +1,202 @@
+"""Layers that several architectures share, and the style they are put in."""
+
+import dataclasses
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.networks import convolution
+from gan_jax.types import InputError, lookup
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+  'relu': nn.relu,
+  'leaky_relu': lambda x: nn.leaky_relu(x, 0.2),
+  'elu': nn.elu,
+  'gelu': nn.gelu,
+  'silu': nn.silu,
+  'tanh': nn.tanh,
+}
+NORMS = ('none', 'batch', 'layer', 'spectral')
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+  """How one player's layers are activated, normalised and conditioned.
+
+  Its methods make flax layers, so they are called inside a compact module.
+
+  Attributes:
+    activation: one of `ACTIVATIONS`.
+    norm: one of `NORMS`: none; batch; layer (over all features of an example,
+      one scale per channel); spectral (weights divided by their largest
+      singular value).
+    norm_momentum: of running batch statistics, in flax's convention: the
+      share of the old value (torch's .1 is .9 here).
+    num_classes: > 0 joins an embedding of the label to the player's input.
+    embed_dim: size of the embedding that joins the latents.
+    axis_name: mapped device axis over which batch statistics are averaged, so
+      that N devices normalise as one; None on a single device.
+    scale_init: initialiser of batch norm's scales.
+  """
+
+  activation: str = 'leaky_relu'
+  norm: str = 'none'
+  norm_momentum: float = 0.9
+  num_classes: int = 0
+  embed_dim: int = 50
+  axis_name: str | None = None
+  scale_init: Callable[..., jax.Array] = nn.initializers.ones
+
+  def activate(self, x: jax.Array) -> jax.Array:
+    """The non-linearity, elementwise."""
+    return ACTIVATIONS[self.activation](x)
+
+  def normalise(self, x: jax.Array, *, train: bool) -> jax.Array:
+    """Batch or layer norm of `[B, ..., C]`; else the identity."""
+    if self.norm == 'batch':
+      return nn.BatchNorm(
+        use_running_average=not train,
+        momentum=self.norm_momentum,
+        axis_name=self.axis_name,
+        scale_init=self.scale_init,
+      )(x)
+    if self.norm == 'layer':
+      axes = tuple(range(1, x.ndim))
+      return nn.LayerNorm(reduction_axes=axes, feature_axes=-1)(x)
+    return x
+
+  def apply(self, layer: nn.Module, x: jax.Array, *, train: bool) -> jax.Array:
+    """Calls a linear layer, spectrally normalised if that is the norm.
+
+    One power iteration per training call; u and sigma are model state.
+
+    Reference:
+      Miyato et al., Spectral Normalization for Generative Adversarial
+      Networks, arXiv 1802.05957, Algorithm 1.
+    """
+    if self.norm == 'spectral':
+      return nn.SpectralNorm(layer)(x, update_stats=train)
+    return layer(x)
+
+  def join_latents(
+    self, latents: jax.Array, labels: jax.Array | None
+  ) -> jax.Array:
+    """Appends the label's embedding: `[B, Z]` -> `[B, Z + embed_dim]`.
+
+    Reference:
+      Mirza and Osindero, Conditional Generative Adversarial Nets,
+      arXiv 1411.1784, section 3.2 (an embedding here, a dense layer there).
+    """
+    if not self.num_classes:
+      return latents
+    embedded = nn.Embed(self.num_classes, self.embed_dim)(labels)
+    return jnp.concatenate([latents, embedded], axis=-1)
+
+  def join_images(
+    self, images: jax.Array, labels: jax.Array | None
+  ) -> jax.Array:
+    """Adds the label as an image channel: `[B, H, W, C]` -> C + 1 channels."""
+    if not self.num_classes:
+      return images
+    height, width = images.shape[1:3]
+    plane = nn.Embed(self.num_classes, height * width)(labels)
+    plane = plane.reshape(-1, height, width, 1)
+    return jnp.concatenate([images, plane], axis=-1)
+
+
+def check_style(style: Style, player: str, norms: tuple[str, ...]) -> Style:
+  """Returns the style if its names are valid.
+
+  Args:
+    style: of one player.
+    player: 'gen' or 'disc', the prefix of its config keys.
+    norms: the normalisations that this player of this architecture takes.
+
+  Raises:
+    InputError: an unknown activation or norm.
+  """
+  lookup(ACTIVATIONS, style.activation, f'network.{player}_activation')
+  lookup(dict.fromkeys(norms), style.norm, f'network.{player}_norm')
+  return style
+
+
+def Conv(features: int, kernel: int, stride: int = 1, **kwargs) -> nn.Conv:
+  """A square `nn.Conv` with our gradients; padding 'SAME' unless told."""
+  return nn.Conv(
+    features,
+    (kernel, kernel),
+    (stride, stride),
+    conv_general_dilated=convolution.conv_general_dilated,
+    **kwargs,
+  )
+
+
+class ConvTranspose(nn.Module):
+  """A square transposed convolution; parameters as in `nn.ConvTranspose`.
+
+  `nn.ConvTranspose` has no hook for gradients of our own.
+  """
+
+  features: int
+  kernel: int
+  stride: int = 1
+  padding: str = 'SAME'
+  use_bias: bool = True
+  kernel_init: Callable[..., jax.Array] = nn.initializers.lecun_normal()
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+    kernel = self.param('kernel', self.kernel_init, shape)
+    strides = (self.stride, self.stride)
+    y = convolution.conv_transpose(x, kernel, strides, self.padding)
+    if self.use_bias:
+      y += self.param('bias', nn.initializers.zeros, (self.features,))
+    return y
+
+
+def max_pool(x: jax.Array) -> jax.Array:
+  """2x2 maximum, stride 2; an odd last row or column is dropped."""
+  return nn.max_pool(x, (2, 2), (2, 2))
+
+
+def mean_pool(x: jax.Array) -> jax.Array:
+  """2x2 mean, stride 2. Height and width must be even."""
+  b, h, w, c = x.shape
+  return x.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
+
+
+def upsample(x: jax.Array) -> jax.Array:
+  """Nearest-neighbour doubling of height and width."""
+  return x.repeat(2, axis=1).repeat(2, axis=2)
+
+
+def halvings(size: int, depth: int | None, network: str) -> int:
+  """How often an image is halved on the way to its base resolution.
+
+  Args:
+    size: image height (= width) in pixels.
+    depth: the number of halvings asked for; None for as many as leave a base
+      of 4 to 7 pixels.
+    network: the architecture's name, for the message.
+
+  Raises:
+    InputError: the image size does not allow it.
+  """
+  if depth is None:
+    fitting = [d for d in range(1, 12) if 4 <= size / 2**d < 8]
+    if not fitting or size % 2 ** fitting[0]:
+      raise InputError(
+        f'data.image_size: {network} halves the image down to 4 to 7 pixels, '
+        f'which {size} does not allow; 8, 16, 28, 32, 48, 64 and 128 do '
+        '(or set network.depth)'
+      )
+    return fitting[0]
+  if depth < 1 or size % 2**depth:
+    raise InputError(
+      f'network.depth: {network} cannot halve {size} pixels {depth} times; '
+      'depth must be at least 1 and 2 ** depth divide data.image_size'
+    )
+  return depth

@@ -1,0 +1,100 @@
+"""Optimizers and learning-rate schedules by name, all of them optax's."""
+
+import inspect
+from collections.abc import Callable
+
+import optax
+
+from gan_jax.penalties import weight_clipping
+from gan_jax.types import InputError, lookup
+
+_NAMES = (
+  ('adabelief', 'adadelta', 'adagrad', 'adam', 'adamax', 'adamw', 'amsgrad')
+  + ('lamb', 'lion', 'nadam', 'novograd', 'optimistic_adam_v2', 'radam')
+  + ('rmsprop', 'sgd', 'yogi')
+)
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+  name: getattr(optax, name) for name in _NAMES
+}
+
+
+def constant(learning_rate: float, decay_steps: int, decay_rate: float):
+  """The same rate throughout."""
+  del decay_steps, decay_rate
+  return optax.constant_schedule(learning_rate)
+
+
+def exponential(learning_rate: float, decay_steps: int, decay_rate: float):
+  """learning_rate * decay_rate ** (step / decay_steps), continuous."""
+  return optax.exponential_decay(learning_rate, decay_steps, decay_rate)
+
+
+def cosine(learning_rate: float, decay_steps: int, decay_rate: float):
+  """Half a cosine down to `decay_rate` * learning_rate at `decay_steps`."""
+  return optax.cosine_decay_schedule(learning_rate, decay_steps, decay_rate)
+
+
+def linear(learning_rate: float, decay_steps: int, decay_rate: float):
+  """A straight line down to `decay_rate` * learning_rate at `decay_steps`."""
+  end = decay_rate * learning_rate
+  return optax.linear_schedule(learning_rate, end, decay_steps)
+
+
+SCHEDULES = {
+  'constant': constant,
+  'exponential': exponential,
+  'cosine': cosine,
+  'linear': linear,
+}
+
+
+def make_optimizer(
+  name: str,
+  *,
+  learning_rate: float,
+  schedule: str = 'constant',
+  decay_steps: int = 1,
+  decay_rate: float = 0.0,
+  updates_per_step: int = 1,
+  weight_clip: float = 0.0,
+  key: str = 'optimizer',
+  **hyperparameters,
+) -> optax.GradientTransformation:
+  """Builds one player's optimizer.
+
+  Args:
+    name: one of `OPTIMIZERS`.
+    learning_rate: the initial rate, > 0.
+    schedule: one of `SCHEDULES`.
+    decay_steps: length of the schedule in training steps (generator updates).
+    decay_rate: factor reached at `decay_steps`.
+    updates_per_step: how often this player moves in a training step, so that
+      both players' schedules take the same time.
+    weight_clip: if > 0, clip parameters to [-weight_clip, weight_clip].
+    key: the config key of this optimizer, for messages.
+    **hyperparameters: passed to optax; those that are None are left to optax.
+
+  Raises:
+    InputError: an unknown name, or a hyperparameter the optimizer lacks.
+  """
+  factory = lookup(OPTIMIZERS, name, f'{key}.name')
+  make_schedule = lookup(SCHEDULES, schedule, f'{key}.schedule')
+  if learning_rate <= 0:
+    raise InputError(f'{key}.learning_rate: {learning_rate} is not above 0')
+  given = {k: v for k, v in hyperparameters.items() if v is not None}
+  known = set(inspect.signature(factory).parameters)
+  for unknown in sorted(set(given) - known):
+    takes = ', '.join(sorted(known & set(hyperparameters))) or 'none of them'
+    raise InputError(
+      f'{key}.{unknown}: {name} has no such parameter; of these keys it takes '
+      f'{takes}'
+    )
+  in_steps = make_schedule(learning_rate, decay_steps, decay_rate)
+
+  def rate(count):
+    return in_steps(count / updates_per_step)
+
+  optimizer = factory(rate, **given)
+  if weight_clip:
+    optimizer = optax.chain(optimizer, weight_clipping(weight_clip))
+  return optimizer

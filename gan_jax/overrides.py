@@ -1,0 +1,69 @@
+"""Config keys as the command line names them: dotted, one at a time."""
+
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# Keys that a run may change when it goes on: none of them touches what the
+# remaining steps compute.
+MAY_CHANGE = (
+  'num_steps',
+  'num_devices',
+  'steps_per_dispatch',
+  'log_every',
+  'sample_every',
+  'checkpoint_every',
+  'keep_checkpoints',
+  'data.dir',
+  'data.cache',
+  'data.cache_mb',
+  'sample.',
+  'interpolate.',
+  'eval.',
+)
+
+
+def may_change(key: str) -> bool:
+  """Whether a dotted key may differ when a run is resumed or sampled."""
+  return any(
+    key == name or (name.endswith('.') and key.startswith(name))
+    for name in MAY_CHANGE
+  )
+
+
+def default_workdir(config_file: str, overrides: Mapping[str, Any]) -> str:
+  """runs/NAME,KEY=VALUE,...: one folder for each model of each config file.
+
+  Keys that a run may change later are left out, so that the same model with
+  more steps goes on in the same folder.
+
+  Args:
+    config_file: path of the config file.
+    overrides: dotted keys of the command line.
+  """
+  parts = [f'{k}={v}' for k, v in overrides.items() if not may_change(k)]
+  name = ','.join([pathlib.Path(config_file).stem, *sorted(parts)])
+  return 'runs/' + re.sub(r'[^\w.,=+-]+', '_', name)
+
+
+def unknown_key(
+  config: Mapping[str, Any], arguments: Sequence[str]
+) -> str | None:
+  """Says which `--config.KEY` names no key, and which keys there are.
+
+  Args:
+    config: with all keys.
+    arguments: the command line.
+  """
+  for argument in arguments:
+    override = re.match(r'--?(?:no)?config\.([^=]+)', argument)
+    section, seen = config, []
+    for key in override[1].split('.') if override else ():
+      valid = sorted(section) if hasattr(section, 'keys') else ['none']
+      seen.append(key)
+      if key not in valid:
+        name = '.'.join(seen)
+        return f'unknown config key {name!r}; valid here: {", ".join(valid)}'
+      section = section[key]
+  return None

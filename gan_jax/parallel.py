@@ -1,0 +1,98 @@
+"""Devices. Every call of `pmap`, and all that knows of devices, is here.
+
+A state is a plain tree, replicated over the devices, without a device axis.
+Batches are shared: leaf `[S, K, B, ...]` on the host becomes `[N, S, K, B/N,
+...]` for N devices. Whatever a mapped function returns must be equal on all
+devices, so it averages over `AXIS` what depends on its share of the batch.
+"""
+
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+
+import chex
+import jax
+import numpy as np
+
+from gan_jax.types import InputError
+
+AXIS = 'batch'
+
+
+def enable_compilation_cache() -> None:
+  """Keeps compiled programs in the user's cache folder for the next run.
+
+  JAX_COMPILATION_CACHE_DIR names another folder.
+  """
+  if jax.config.jax_compilation_cache_dir is None:
+    cache = pathlib.Path(
+      os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+    )
+    jax.config.update('jax_compilation_cache_dir', str(cache / 'gan_jax'))
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+
+
+def select_devices(num_devices: int = 0) -> list[jax.Device]:
+  """The first `num_devices` local devices; 0 for all.
+
+  Raises:
+    InputError: there are not so many.
+  """
+  devices = jax.local_devices()
+  if not 0 <= num_devices <= len(devices):
+    raise InputError(
+      f'num_devices: {num_devices} is not between 0 (all) and {len(devices)}, '
+      f'the number of {devices[0].platform} devices here'
+    )
+  return devices[: num_devices or None]
+
+
+def check_batch_size(batch_size: int, num_devices: int) -> None:
+  """Raises InputError unless the devices share the batch equally."""
+  if batch_size % num_devices:
+    down = batch_size - batch_size % num_devices
+    near = [n for n in (down, down + num_devices) if n]
+    raise InputError(
+      f'batch_size: {batch_size} does not divide over {num_devices} devices; '
+      f'take {" or ".join(map(str, near))}, or set num_devices'
+    )
+
+
+def replicate(
+  tree: chex.ArrayTree, devices: Sequence[jax.Device]
+) -> chex.ArrayTree:
+  """Puts a copy of the tree on every device."""
+  return jax.device_put(tree, replicated(devices))
+
+
+def replicated(devices: Sequence[jax.Device]) -> jax.sharding.Sharding:
+  """The sharding of a state: everything on every device."""
+  mesh = jax.sharding.Mesh(np.array(devices), (AXIS,))
+  return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+
+def shard(tree: chex.ArrayTree, num_devices: int) -> chex.ArrayTree:
+  """`[S, K, B, ...]` -> `[N, S, K, B/N, ...]`; device i gets the i-th share."""
+
+  def split(x):
+    s, k, b = x.shape[:3]
+    x = x.reshape(s, k, num_devices, b // num_devices, *x.shape[3:])
+    return np.moveaxis(x, 2, 0)
+
+  return jax.tree.map(split, tree)
+
+
+def parallelize(function: Callable, devices: Sequence[jax.Device]) -> Callable:
+  """Compiles `function(state, constants, inputs) -> (state, metrics)`.
+
+  The state is donated and, like the constants, replicated; the inputs are
+  shared out, see `shard`.
+  """
+  return jax.pmap(
+    function,
+    axis_name=AXIS,
+    in_axes=(None, None, 0),
+    out_axes=None,
+    donate_argnums=0,
+    devices=devices,
+  )

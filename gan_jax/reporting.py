@@ -1,0 +1,165 @@
+"""What people look at: metric rows, image grids, loss curves, animations."""
+
+import json
+import math
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from gan_jax.workdir import atomic
+
+
+class MetricsLog:
+  """Rows of metrics.jsonl, and the same for TensorBoard; a context manager."""
+
+  def __init__(self, workdir: pathlib.Path, *, resume_step: int = 0):
+    """Opens the log.
+
+    Args:
+      workdir: of the run.
+      resume_step: rows after this step are dropped: they are about to be
+        written again.
+    """
+    from tensorboardX import SummaryWriter
+
+    path = workdir / 'metrics.jsonl'
+    rows = [row for row in read_metrics(workdir) if row['step'] <= resume_step]
+    with atomic(path) as temporary:
+      temporary.write_text(''.join(f'{json.dumps(row)}\n' for row in rows))
+    self._file = path.open('a', buffering=1)
+    self._writer = SummaryWriter(
+      str(workdir), purge_step=resume_step + 1, flush_secs=30
+    )
+
+  def __enter__(self) -> 'MetricsLog':
+    return self
+
+  def __exit__(self, *unused: Any) -> None:
+    self._file.close()
+    self._writer.close()
+
+  def write(self, step: int, metrics: dict[str, float]) -> None:
+    """Adds a row."""
+    self._file.write(json.dumps({'step': step, **metrics}) + '\n')
+    for name, value in metrics.items():
+      self._writer.add_scalar(name, value, step)
+
+  def image(self, step: int, name: str, image: np.ndarray) -> None:
+    """Adds a picture uint8 `[H, W, C]` to TensorBoard."""
+    self._writer.add_image(name, image, step, dataformats='HWC')
+
+
+def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
+  """The rows of metrics.jsonl; a last row cut off by a kill is left out."""
+  path = workdir / 'metrics.jsonl'
+  rows = []
+  if path.exists():
+    for line in path.read_text().splitlines():
+      try:
+        rows.append(json.loads(line))
+      except ValueError:
+        break
+  return rows
+
+
+def grid(
+  images: np.ndarray, columns: int | None = None, smallest: int = 56
+) -> np.ndarray:
+  """Tiles images into one, in reading order, with 2 grey pixels between.
+
+  Args:
+    images: uint8 `[N, H, W, C]`.
+    columns: images in a row; by default the grid is about square.
+    smallest: images of fewer pixels are enlarged by a whole factor.
+
+  Returns:
+    uint8 `[H', W', 3]`; a single channel is spread over three.
+  """
+  scale = max(1, smallest // images.shape[1])
+  images = images.repeat(scale, axis=1).repeat(scale, axis=2)
+  num, height, width, _ = images.shape
+  columns = columns or math.ceil(math.sqrt(num))
+  rows = -(-num // columns)
+  gap = 2
+  canvas = np.full(
+    (rows * (height + gap) - gap, columns * (width + gap) - gap, 3),
+    64,
+    np.uint8,
+  )
+  for i, image in enumerate(images):
+    top = i // columns * (height + gap)
+    left = i % columns * (width + gap)
+    canvas[top : top + height, left : left + width] = image
+  return canvas
+
+
+def labelled_grid(images: np.ndarray, num_classes: int) -> np.ndarray:
+  """A grid of images whose labels go in turn, one class a column if it fits."""
+  return grid(images, num_classes if 2 <= num_classes <= 20 else None)
+
+
+def save_image(path: pathlib.Path, image: np.ndarray) -> None:
+  """Writes uint8 `[H, W, 3]` as PNG, atomically."""
+  from PIL import Image
+
+  with atomic(path) as temporary:
+    Image.fromarray(image).save(temporary)
+
+
+def save_gif(
+  path: pathlib.Path, frames: list[np.ndarray], milliseconds: int = 80
+) -> None:
+  """Writes frames uint8 `[H, W, 3]` as an endless GIF, atomically."""
+  from PIL import Image
+
+  first, *others = [Image.fromarray(frame) for frame in frames]
+  with atomic(path) as temporary:
+    first.save(
+      temporary,
+      save_all=True,
+      append_images=others,
+      duration=milliseconds,
+      loop=0,
+    )
+
+
+def smooth(values: np.ndarray, window: int) -> np.ndarray:
+  """Mean over the last `window` values up to each point, fewer at the start."""
+  sums = np.cumsum(np.concatenate([[0.0], values]))
+  ends = np.arange(1, len(values) + 1)
+  starts = np.maximum(ends - window, 0)
+  return (sums[ends] - sums[starts]) / (ends - starts)
+
+
+_PANELS = (
+  ('losses', ('disc_loss', 'gen_loss')),
+  ('D(x) and D(G(z))', ('disc_real', 'disc_fake')),
+  ('accuracy of D', ('disc_accuracy_real', 'disc_accuracy_fake')),
+  ('gradient norms', ('disc_grad_norm', 'gen_grad_norm')),
+)
+
+
+def plot_losses(workdir: pathlib.Path) -> None:
+  """Draws losses.png from metrics.jsonl: each curve raw (pale) and smoothed."""
+  from matplotlib.figure import Figure
+
+  rows = read_metrics(workdir)
+  if not rows:
+    return
+  steps = np.array([row['step'] for row in rows])
+  window = max(1, len(rows) // 20)
+  figure = Figure(figsize=(11, 7), layout='constrained')
+  axes = figure.subplots(2, 2).flat
+  for axis, (title, names) in zip(axes, _PANELS, strict=True):
+    for name, colour in zip(names, ('tab:blue', 'tab:orange'), strict=True):
+      values = np.array([row.get(name, math.nan) for row in rows])
+      axis.plot(steps, values, color=colour, alpha=0.25, linewidth=1)
+      axis.plot(steps, smooth(values, window), color=colour, label=name)
+    axis.set_title(title)
+    axis.set_xlabel('step (generator updates)')
+    axis.grid(alpha=0.3)
+    axis.legend()
+  figure.suptitle(f'{workdir.name}: raw, and mean of the last {window} rows')
+  with atomic(workdir / 'losses.png') as temporary:
+    figure.savefig(temporary, dpi=110)

@@ -1,0 +1,184 @@
+"""Solvers: how the two players of a game move.
+
+`make_train_step(game, optimizers, ...)` returns the whole algorithm as one
+pure function `train_step(state, batches, key) -> (state, metrics)`, for any
+game; it needs no device axis.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_jax.games import Game
+from gan_jax.types import Players, TrainState
+
+Metrics = dict[str, jax.Array]
+Step = Callable[[TrainState, Any, jax.Array], tuple[TrainState, Metrics]]
+# move(player, state, batch, key): one update of one player.
+Move = Callable[[str, TrainState, Any, jax.Array], tuple[TrainState, Metrics]]
+
+
+def init_state(
+  game: Game,
+  optimizers: Players[optax.GradientTransformation],
+  key: jax.Array,
+  *,
+  ema: bool = False,
+) -> TrainState:
+  """The state before the first step; the average starts at G itself."""
+  params, model_state = game.init(key)
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    opt_state=Players(
+      gen=optimizers.gen.init(params.gen),
+      disc=optimizers.disc.init(params.disc),
+    ),
+    model_state=model_state,
+    # A copy: the state is donated, and no buffer can be donated twice.
+    ema=jax.tree.map(jnp.copy, _averaged(params, model_state)) if ema else None,
+  )
+
+
+def _averaged(params: Players, model_state: Players) -> dict[str, Any]:
+  """What the moving average is taken of: all that G needs to sample."""
+  return {'params': params.gen, 'model_state': model_state.gen}
+
+
+def _keys(
+  key: jax.Array, disc_steps: int, fresh_latents: bool
+) -> tuple[jax.Array, jax.Array]:
+  """D's keys `[disc_steps]` and G's: a new one, or D's last one again."""
+  keys = jax.random.split(key, disc_steps + 1)
+  return keys[:-1], keys[-1] if fresh_latents else keys[-2]
+
+
+def alternating(
+  move: Move,
+  state: TrainState,
+  batches: Any,
+  disc_keys: jax.Array,
+  gen_key: jax.Array,
+) -> tuple[TrainState, Metrics]:
+  """K updates of D, each on its own batch and noise, then one of G.
+
+  G moves against the new D; its batch (labels, and data where an objective
+  uses it) is D's last one.
+
+  Reference:
+    Goodfellow et al., arXiv 1406.2661, Algorithm 1.
+  """
+  state, disc_metrics = jax.lax.scan(
+    lambda state, inputs: move('disc', state, *inputs),
+    state,
+    (batches, disc_keys),
+  )
+  last_batch, disc_metrics = jax.tree.map(
+    lambda x: x[-1], (batches, disc_metrics)
+  )
+  state, gen_metrics = move('gen', state, last_batch, gen_key)
+  return state, disc_metrics | gen_metrics
+
+
+SOLVERS = {'alternating': alternating}
+
+
+def make_train_step(
+  game: Game,
+  optimizers: Players[optax.GradientTransformation],
+  *,
+  solver: str = 'alternating',
+  disc_steps: int = 1,
+  fresh_latents: bool = True,
+  ema_decay: float = 0.0,
+  axis_name: str | None = None,
+) -> Step:
+  """Builds one training step: `disc_steps` updates of D and one of G.
+
+  Args:
+    game: what the players minimise.
+    optimizers: how each turns its gradient into an update.
+    solver: one of `SOLVERS`.
+    disc_steps: D updates per G update, k in Algorithm 1.
+    fresh_latents: whether G draws its own noise (Algorithm 1) or reuses the
+      noise, and so the fakes, of D's last update (the PyTorch DCGAN recipe).
+    ema_decay: share of the old value in G's moving average, over parameters
+      and batch statistics, once a step; used if the state has an average.
+    axis_name: mapped device axis over which gradients, model states and
+      metrics are averaged, or None.
+
+  Returns:
+    train_step(state, batches, key) -> (state, metrics). Every leaf of
+    `batches` leads with an axis of length `disc_steps`. Metrics are scalars,
+    D's from its last update.
+  """
+
+  def average(tree):
+    return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
+
+  def move(player, state, batch, key):
+    objective = getattr(game.objectives, player)
+    own_params = getattr(state.params, player)
+
+    def loss(own_params):
+      params = state.params._replace(**{player: own_params})
+      return objective(params, state.model_state, batch, key, state.step)
+
+    grads, outcome = jax.grad(loss, has_aux=True)(own_params)
+    grads, (model_state, metrics) = average((grads, outcome))
+    updates, opt_state = getattr(optimizers, player).update(
+      grads, getattr(state.opt_state, player), own_params
+    )
+    own_params = optax.apply_updates(own_params, updates)
+    state = state._replace(
+      params=state.params._replace(**{player: own_params}),
+      opt_state=state.opt_state._replace(**{player: opt_state}),
+      model_state=state.model_state._replace(**{player: model_state}),
+    )
+    return state, metrics | {f'{player}_grad_norm': optax.tree.norm(grads)}
+
+  def train_step(state, batches, key):
+    disc_keys, gen_key = _keys(key, disc_steps, fresh_latents)
+    state, metrics = SOLVERS[solver](move, state, batches, disc_keys, gen_key)
+    ema = state.ema
+    if ema is not None:
+      ema = optax.incremental_update(
+        _averaged(state.params, state.model_state), ema, 1.0 - ema_decay
+      )
+    return state._replace(step=state.step + 1, ema=ema), metrics
+
+  return train_step
+
+
+def make_probe(
+  game: Game,
+  *,
+  disc_steps: int = 1,
+  fresh_latents: bool = True,
+  axis_name: str | None = None,
+) -> Callable[[TrainState, Any, jax.Array], Metrics]:
+  """Builds the look back at what a step's G update has changed.
+
+  Arguments as in `make_train_step`.
+
+  Returns:
+    probe(state, batches, key): the metrics of G's objective, each under its
+    name with `_after`, on the batch and noise of the step that led to
+    `state` and was given the same `batches` and `key`.
+  """
+
+  def probe(state, batches, key):
+    _, gen_key = _keys(key, disc_steps, fresh_latents)
+    batch = jax.tree.map(lambda x: x[-1], batches)
+    _, outcome = game.objectives.gen(
+      state.params, state.model_state, batch, gen_key, state.step - 1
+    )
+    metrics = outcome.metrics
+    if axis_name is not None:
+      metrics = jax.lax.pmean(metrics, axis_name)
+    return {f'{name}_after': value for name, value in metrics.items()}
+
+  return probe

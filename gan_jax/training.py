@@ -1,0 +1,326 @@
+"""The training loop: dispatches of several steps, and what lies between."""
+
+import math
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gan_jax import build as build_lib
+from gan_jax import checkpoint, data, parallel, reporting
+from gan_jax import workdir as workdir_lib
+from gan_jax.data import feeds
+from gan_jax.types import InputError, TrainState
+
+GRID_IMAGES = 64
+
+
+class Run(NamedTuple):
+  """What the loop works with, made from the config by `open_run`."""
+
+  config: Any
+  workdir: pathlib.Path
+  info: data.DatasetInfo
+  model: build_lib.Model
+  feed: data.Feed
+  devices: list[jax.Device]
+
+
+def make_dispatch(
+  model: build_lib.Model, decode: Callable[..., Any]
+) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
+  """Several training steps as one pure function.
+
+  Args:
+    model: whose `train_step` to repeat.
+    decode: `(resident, draw, key) -> Batch`, of a feed.
+
+  Returns:
+    dispatch(state, (resident, root_key), draws) -> (state, metrics): draws
+    lead with [S, K] for S steps of K D updates; metrics are the last step's.
+    Step t takes its randomness from fold_in(root_key, t) alone.
+  """
+
+  def dispatch(state, constants, draws):
+    resident, root_key = constants
+
+    def inputs_of(step, draw):
+      data_key, step_key = jax.random.split(jax.random.fold_in(root_key, step))
+      data_keys = jax.random.split(data_key, len(draw['positions']))
+      batches = jax.vmap(decode, in_axes=(None, 0, 0))(
+        resident, draw, data_keys
+      )
+      return batches, step_key
+
+    def one_step(state, draw):
+      return model.train_step(state, *inputs_of(state.step, draw))
+
+    state, metrics = jax.lax.scan(one_step, state, draws)
+    last_draw, metrics = jax.tree.map(lambda x: x[-1], (draws, metrics))
+    after = model.probe(state, *inputs_of(state.step - 1, last_draw))
+    return state, metrics | after
+
+  return dispatch
+
+
+def open_run(config: Any, workdir: str | pathlib.Path) -> Run:
+  """Turns a config into a run, checking all that can be checked beforehand.
+
+  Raises:
+    InputError: see the parts.
+  """
+  build_lib.check_ranges(config)
+  devices = parallel.select_devices(config.num_devices)
+  parallel.check_batch_size(config.batch_size, len(devices))
+  settings = build_lib.section(config.data)
+  flip = settings.pop('flip')
+  cache = {key: settings.pop(key) for key in ('cache', 'cache_mb')}
+  dataset = data.load_dataset(settings.pop('name'), **settings)
+  model = build_lib.build(config, dataset.info, axis_name=parallel.AXIS)
+  path = workdir_lib.prepare(workdir)
+  workdir_lib.open_run(path, config.to_dict(), dataset.info)
+  feed = data.make_feed(
+    dataset.train,
+    batch_size=config.batch_size,
+    seed=config.seed,
+    flip=flip,
+    labels=config.conditional,
+    **cache,
+  )
+  return Run(config, path, dataset.info, model, feed, devices)
+
+
+def dispatch_length(config: Any) -> int:
+  """Steps of one dispatch: ends meet every log, grid and checkpoint.
+
+  The largest divisor of all three intervals up to `steps_per_dispatch`, so
+  that one compiled program serves the whole run.
+  """
+  common = math.gcd(
+    config.log_every, config.sample_every, config.checkpoint_every
+  )
+  longest = min(common, config.steps_per_dispatch)
+  return next(n for n in range(longest, 0, -1) if common % n == 0)
+
+
+def take_draws(
+  draws: Iterator[feeds.Draw], steps: int, disc_steps: int
+) -> feeds.Draw:
+  """The next `steps * disc_steps` draws, leaves `[S, K, B, ...]`."""
+  taken = [next(draws) for _ in range(steps * disc_steps)]
+  stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *taken)
+  return jax.tree.map(
+    lambda x: x.reshape(steps, disc_steps, *x.shape[1:]), stacked
+  )
+
+
+def train(
+  config: Any, workdir: str | pathlib.Path, *, started: float | None = None
+) -> pathlib.Path:
+  """Trains, or goes on where the workdir's newest checkpoint ends.
+
+  Args:
+    config: a ConfigDict with the keys of configs/base.py.
+    workdir: where everything of the run is written.
+    started: `time.monotonic()` when the program began, to report how long the
+      first dispatch took to come.
+
+  Returns:
+    The workdir.
+
+  Raises:
+    InputError: what the user gave cannot be trained on.
+  """
+  started = time.monotonic() if started is None else started
+  run = open_run(config, workdir)
+  for line in build_lib.advice(config, run.model.networks.disc.style.norm):
+    print(f'note: {line}', file=sys.stderr)
+  init_key, root_key = jax.random.split(jax.random.key(config.seed))
+  sharding = parallel.replicated(run.devices)
+  with checkpoint.Checkpoints(
+    run.workdir / 'checkpoints', keep=config.keep_checkpoints
+  ) as checkpoints:
+    if checkpoints.latest_step is None:
+      state = parallel.replicate(jax.jit(run.model.init)(init_key), run.devices)
+    else:
+      template = build_lib.abstract_state(run.model)
+      state = checkpoints.restore(template, sharding)
+    start = int(state.step)
+    print(
+      f'{"resuming" if start else "training"} {run.workdir} at step {start} of '
+      f'{config.num_steps}: {config.network.name} on {run.info.name}, '
+      f'{run.info.num_train} images {run.info.image_shape}, '
+      f'{len(run.devices)} {run.devices[0].platform} device(s)'
+    )
+    with reporting.MetricsLog(run.workdir, resume_step=start) as log:
+      state = _loop(run, state, root_key, checkpoints, log, started)
+  _finish(run, state)
+  return run.workdir
+
+
+class Progress:
+  """The progress bar and the metric rows; a context manager.
+
+  A dispatch is reported once the next one is under way, so that the device
+  never waits for the host.
+  """
+
+  def __init__(
+    self, config: Any, log: reporting.MetricsLog, step: int, started: float
+  ):
+    """Shows the bar.
+
+    Args:
+      config: of the run.
+      log: where rows go.
+      step: where the run starts.
+      started: `time.monotonic()` when the program began.
+    """
+    from tqdm import tqdm
+
+    self._config, self._log, self._started = config, log, started
+    self._pending = None
+    self._row = None  # step and time of the last row, to take rates between
+    self._bar = tqdm(
+      total=config.num_steps,
+      initial=step,
+      unit='step',
+      dynamic_ncols=True,
+      mininterval=0.5,
+    )
+
+  def __enter__(self) -> 'Progress':
+    return self
+
+  def __exit__(self, *unused: Any) -> None:
+    self._bar.close()
+
+  def advance(self, step: int, metrics: dict[str, jax.Array]) -> None:
+    """Notes a dispatch that has been sent off, up to `step`."""
+    if self._row is None:
+      jax.block_until_ready(metrics)
+      self._row = (step, time.monotonic())
+      seconds = self._row[1] - self._started
+      self._bar.write(f'first dispatch done {seconds:.1f} s after the start')
+    self.flush()
+    self._pending = (step, metrics)
+
+  def flush(self) -> None:
+    """Reports the last dispatch, waiting for it if need be."""
+    if self._pending is None:
+      return
+    step, metrics = self._pending
+    self._pending = None
+    config = self._config
+    if step % config.log_every == 0 or step == config.num_steps:
+      row = {name: float(value) for name, value in metrics.items()}
+      row |= self._rate(step)
+      self._log.write(step, row)
+      speed = row.get('images_per_second', math.nan)
+      self._bar.set_postfix_str(
+        f'D {row["disc_loss"]:.3f} G {row["gen_loss"]:.3f} '
+        f'{speed:,.0f} images/s',
+        refresh=False,
+      )
+    self._bar.update(step - self._bar.n)
+
+  def _rate(self, step: int) -> dict[str, float]:
+    """Real images seen a second since the last row, all overheads included."""
+    last_step, last_time = self._row
+    self._row = (step, time.monotonic())
+    if step == last_step:  # the very first dispatch, mostly compilation
+      return {}
+    images = (step - last_step) * self._config.batch_size
+    images *= self._config.disc_steps
+    return {'images_per_second': images / (self._row[1] - last_time)}
+
+
+def _loop(
+  run: Run,
+  state: TrainState,
+  root_key: jax.Array,
+  checkpoints: checkpoint.Checkpoints,
+  log: reporting.MetricsLog,
+  started: float,
+) -> TrainState:
+  """Runs dispatches from the state's step to `num_steps`."""
+  config = run.config
+  step, length = int(state.step), dispatch_length(config)
+  dispatch = parallel.parallelize(
+    make_dispatch(run.model, run.feed.decode), run.devices
+  )
+  constants = parallel.replicate((run.feed.resident, root_key), run.devices)
+  draws = run.feed.draws(step * config.disc_steps)
+  paint = grid_painter(run)
+  with Progress(config, log, step, started) as progress:
+    while step < config.num_steps:
+      # From an odd start, the first dispatch ends where the others do.
+      count = min(length - step % length, config.num_steps - step)
+      try:
+        inputs = take_draws(draws, count, config.disc_steps)
+      except InputError:
+        checkpoints.save(step, state)  # bad data loses no training
+        raise
+      state, metrics = dispatch(
+        state, constants, parallel.shard(inputs, len(run.devices))
+      )
+      step += count
+      progress.advance(step, metrics)
+      sample = step % config.sample_every == 0
+      save = step % config.checkpoint_every == 0 or step == config.num_steps
+      if sample or save:
+        progress.flush()  # rows come before the checkpoint that covers them
+      if sample:
+        image = paint(state)
+        name = f'samples/step_{step:08d}.png'
+        reporting.save_image(run.workdir / name, image)
+        log.image(step, 'samples', image)
+      if save:
+        checkpoints.save(step, state)
+  return state
+
+
+def grid_painter(run: Run) -> Callable[[TrainState], np.ndarray]:
+  """Returns state -> grid `[H', W', 3]` of always the same latents.
+
+  The moving average is shown if there is one. Conditional runs show one class
+  a column.
+  """
+  device = run.devices[0]
+  sampler = None
+
+  def paint(state: TrainState) -> np.ndarray:
+    nonlocal sampler
+    if sampler is None:
+      sampler = build_lib.make_sampler(
+        run.config, run.info, run.model, state, ema=True
+      )
+    variables = build_lib.generator_variables(state, ema=True)
+    images = sampler.with_variables(jax.device_put(variables, device)).sample(
+      GRID_IMAGES, seed=run.config.seed
+    )
+    return reporting.labelled_grid(images, sampler.num_classes)
+
+  return paint
+
+
+def _finish(run: Run, state: TrainState) -> None:
+  """Leaves the final pictures, and says where things are."""
+  reporting.plot_losses(run.workdir)
+  final = run.workdir / 'samples' / 'final.png'
+  reporting.save_image(final, grid_painter(run)(state))
+  rows = reporting.read_metrics(run.workdir)
+  rates = [r['images_per_second'] for r in rows if 'images_per_second' in r]
+  speed = f', median {np.median(rates):,.0f} images/s' if rates else ''
+  print(
+    f'done: {int(state.step)} steps{speed}\n'
+    f'  samples      {final}\n'
+    f'  loss curves  {run.workdir / "losses.png"}\n'
+    f'  metrics      {run.workdir / "metrics.jsonl"} and TensorBoard events\n'
+    f'  checkpoints  {run.workdir / "checkpoints"}\n'
+    f'draw images with: python run.py --mode=sample --workdir={run.workdir}'
+  )

@@ -1,0 +1,257 @@
+"""A run's folder: everything of a run lies in it, and nothing elsewhere.
+
+config.json        the resolved config
+dataset.json       shape, classes and size of the data
+environment.json   package versions, git commit, devices, command line
+metrics.jsonl      one object a row, with `step`
+events.out.*       the same for TensorBoard
+samples/           grids, step_00001000.png
+losses.png         loss curves
+checkpoints/       orbax
+"""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from gan_jax.data import DatasetInfo
+from gan_jax.overrides import may_change
+from gan_jax.types import InputError
+
+
+def flatten(config: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+  """Nested dicts -> one dict with dotted keys; tuples become lists."""
+  flat = {}
+  for key, value in config.items():
+    if isinstance(value, dict):
+      flat |= flatten(value, f'{prefix}{key}.')
+    else:
+      flat[f'{prefix}{key}'] = (
+        list(value) if isinstance(value, tuple) else value
+      )
+  return flat
+
+
+@contextlib.contextmanager
+def atomic(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Yields a temporary name of the same suffix; renames it on success."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  handle, name = tempfile.mkstemp(
+    dir=path.parent, prefix=f'.{path.stem}.', suffix=path.suffix
+  )
+  os.close(handle)
+  temporary = pathlib.Path(name)
+  try:
+    yield temporary
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(0o666 & ~umask)
+    temporary.replace(path)
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes a value as readable JSON, atomically."""
+  with atomic(path) as temporary:
+    temporary.write_text(json.dumps(value, indent=2) + '\n')
+
+
+def prepare(workdir: str | pathlib.Path) -> pathlib.Path:
+  """Makes a workdir.
+
+  Raises:
+    InputError: it is a file, or cannot be written.
+  """
+  path = pathlib.Path(workdir).expanduser().absolute()
+  if path.exists() and not path.is_dir():
+    raise InputError(f'workdir: {path} is a file; name a folder')
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path):
+      pass
+  except OSError as error:
+    raise InputError(
+      f'workdir: cannot write in {path}: {error.strerror}; name another '
+      '--workdir'
+    ) from error
+  return path
+
+
+def _read_json(path: pathlib.Path, hook=None) -> Any:
+  try:
+    return json.loads(path.read_text(), object_hook=hook)
+  except FileNotFoundError as error:
+    raise InputError(
+      f'workdir: {path} is missing, so {path.parent} holds no run; train '
+      'first, or name another --workdir'
+    ) from error
+  except (OSError, ValueError) as error:
+    raise InputError(f'workdir: cannot read {path}: {error}') from error
+
+
+def read_config(workdir: pathlib.Path) -> SimpleNamespace:
+  """The config of a run, with attributes like the one it was started with."""
+  return _read_json(
+    workdir / 'config.json', lambda fields: SimpleNamespace(**fields)
+  )
+
+
+def read_info(workdir: pathlib.Path) -> DatasetInfo:
+  """What a run knows of its data.
+
+  Raises:
+    InputError: there is no run, or its file is not ours.
+  """
+  fields = _read_json(workdir / 'dataset.json')
+  try:
+    info = DatasetInfo(**fields)
+  except TypeError as error:
+    raise InputError(
+      f'workdir: {workdir / "dataset.json"} is not a description of a '
+      f'dataset: {error}'
+    ) from error
+  return info._replace(
+    image_shape=tuple(info.image_shape), class_names=tuple(info.class_names)
+  )
+
+
+def open_run(
+  workdir: pathlib.Path, config: dict[str, Any], info: DatasetInfo
+) -> None:
+  """Starts a run in a workdir, or takes up the one that is there.
+
+  Args:
+    workdir: from `prepare`.
+    config: the resolved config, nested.
+    info: of the data as found now.
+
+  Raises:
+    InputError: a run with another config or other data is there; the message
+      lists the differences.
+  """
+  if (workdir / 'config.json').exists():
+    old = flatten(_read_json(workdir / 'config.json'))
+    new = flatten(json.loads(json.dumps(config)))
+    check_same(workdir, old, new)
+    if (workdir / 'dataset.json').exists():
+      before = read_info(workdir)._asdict()
+      now = info._asdict()
+      for field in before:
+        if before[field] != now[field]:
+          raise InputError(
+            f'workdir: the data of {workdir} has changed: {field} was '
+            f'{before[field]}, now {now[field]}; bring it back, or name '
+            'another --workdir'
+          )
+  write_json(workdir / 'config.json', config)
+  write_json(workdir / 'dataset.json', info._asdict())
+  write_json(workdir / 'environment.json', environment())
+
+
+def check_same(
+  workdir: pathlib.Path, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+  """Raises InputError if keys of a run that may not change have changed.
+
+  Args:
+    workdir: of the run, for the message.
+    old: its flat config.
+    new: the flat config it shall go on with.
+  """
+  missing = object()
+  changed = [
+    key
+    for key in sorted(old.keys() | new.keys())
+    if old.get(key, missing) != new.get(key, missing) and not may_change(key)
+  ]
+  # A schedule over num_steps would change course with it.
+  for player in ('gen_optimizer', 'disc_optimizer'):
+    follows = new.get(f'{player}.schedule') != 'constant' and not new.get(
+      f'{player}.decay_steps'
+    )
+    if follows and old.get('num_steps') != new.get('num_steps'):
+      changed.append('num_steps')
+      break
+  if changed:
+    listed = ', '.join(
+      f'{key} was {old.get(key, "absent")!r}, now {new.get(key, "absent")!r}'
+      for key in changed
+    )
+    raise InputError(
+      f'workdir: {workdir} holds a run with another config: {listed}; name '
+      'another --workdir, or give the keys their old values'
+    )
+
+
+def check_overrides(
+  workdir: str | pathlib.Path, overrides: dict[str, Any]
+) -> None:
+  """Raises InputError for a key that a finished run cannot take any more.
+
+  Args:
+    workdir: of the run that is to be sampled or scored.
+    overrides: dotted keys of the command line.
+  """
+  if not overrides:
+    return
+  path = pathlib.Path(workdir).expanduser().absolute()
+  trained = flatten(_read_json(path / 'config.json'))
+  given = flatten(json.loads(json.dumps(overrides)))
+  for key, value in given.items():
+    if not may_change(key) and trained.get(key) != value:
+      raise InputError(
+        f'{key}: the run in {path} has {trained.get(key)!r}, not {value!r}; '
+        'train another one with that, or leave the key out'
+      )
+
+
+_PACKAGES = (
+  ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'chex')
+  + ('ml_collections', 'numpy', 'grain', 'tensorflow-datasets', 'pillow')
+  + ('matplotlib',)
+)
+
+
+def environment() -> dict[str, Any]:
+  """What a result depends on besides its config."""
+  import jax
+
+  versions = {}
+  for package in _PACKAGES:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+      versions[package] = importlib.metadata.version(package)
+  return {
+    'command': sys.argv,
+    'python': platform.python_version(),
+    'platform': platform.platform(),
+    'devices': [str(device) for device in jax.devices()],
+    'packages': versions,
+    'git_commit': _git('rev-parse', 'HEAD'),
+    'git_changes': bool(_git('status', '--porcelain')),
+  }
+
+
+def _git(*arguments: str) -> str | None:
+  """Output of git in the source tree, None where there is no repository."""
+  try:
+    done = subprocess.run(
+      ['git', *arguments],
+      cwd=pathlib.Path(__file__).parent,
+      capture_output=True,
+      text=True,
+      timeout=10,
+      check=True,
+    )
+  except (OSError, subprocess.SubprocessError):
+    return None
+  return done.stdout.strip()

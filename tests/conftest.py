@@ -1,0 +1,29 @@
+"""Four simulated CPU devices, and the embedded dataset prepared once."""
+
+import os
+
+# Before JAX starts its backend: more threads than devices, else queued steps
+# can wait for each other on a small machine.
+os.environ.setdefault('NPROC', '8')
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+
+import jax
+import pytest
+
+jax.config.update('jax_num_cpu_devices', 4)
+
+
+def pytest_configure(config):
+  """Prepares `digits` before any worker could race another to it."""
+  if not hasattr(config, 'workerinput'):
+    from gan_jax.data import load_dataset
+
+    load_dataset('digits')
+
+
+@pytest.fixture(scope='session')
+def digits():
+  """The embedded dataset."""
+  from gan_jax.data import load_dataset
+
+  return load_dataset('digits')
