@@ -1,8 +1,8 @@
 """gan_jax: train, resume, sample and score GANs.
 
-  python run.py                                    # digits, under a minute
-  python run.py --config=configs/dcgan_cifar.py    # another result
-  python run.py --config.loss=wasserstein          # one key changed
+  python run.py                                  # digits, under a minute
+  python run.py --config=configs/dcgan_cifar.py  # another result
+  python run.py --config.loss=wasserstein        # one key changed
   python run.py --mode=sample --workdir=runs/mlp_digits
 
 The same command resumes a run where it stopped. Keys: configs/base.py.
@@ -14,8 +14,11 @@ import re
 import sys
 import time
 
-from absl import flags
+from absl import flags, logging
 from ml_collections import config_flags
+
+from configs import base
+from gan_jax import overrides
 
 STARTED = time.monotonic()
 CONFIGS = pathlib.Path(__file__).resolve().parent / 'configs'
@@ -23,16 +26,10 @@ MODES = ('train', 'sample', 'interpolate', 'evaluate')
 FLAGS = flags.FLAGS
 
 config_flags.DEFINE_config_file(
-  'config',
-  None,
-  'Config file, FILE[:ARG], by default configs/mlp_digits.py; '
-  '--config.KEY=VALUE changes one of its keys.',
+  'config', None, 'FILE[:ARG]; default: configs/mlp_digits.py.'
 )
 flags.DEFINE_string(
-  'workdir',
-  None,
-  'Folder of the run. By default runs/ and the name of the config file, with '
-  'the keys that the command line changed.',
+  'workdir', None, 'Folder of the run; default: runs/CONFIG,KEY=VALUE,...'
 )
 flags.DEFINE_enum('mode', 'train', MODES, 'What to do.')
 
@@ -43,56 +40,52 @@ def fail(message: object) -> None:
   sys.exit(2)
 
 
-def parse_flags() -> None:
-  """Parses sys.argv, or ends with one line that says what is wrong."""
+def parse_flags() -> str:
+  """Parses sys.argv, or says in one line what is wrong; returns the file."""
   if {'--help', '-help', '-h'} & set(sys.argv):
-    print(
-      f'{__doc__}{FLAGS.module_help(FLAGS.find_module_defining_flag("mode"))}'
-    )
+    module = FLAGS.find_module_defining_flag('mode')
+    print(__doc__ + FLAGS.module_help(module))
     sys.exit(0)
+  path = str(CONFIGS / 'mlp_digits.py')
   if not any(re.match('--?config(=|$)', argument) for argument in sys.argv):
-    sys.argv.insert(1, f'--config={CONFIGS / "mlp_digits.py"}')
+    sys.argv.insert(1, f'--config={path}')
   try:
     stray = FLAGS(sys.argv)[1:]
-    config = FLAGS.config
-    config.lock()  # fails if the file could not be loaded
-  except (AttributeError, KeyError) as error:
-    from configs import base
-    from gan_jax.overrides import unknown_key
-
-    fail(unknown_key(base.get_config(), sys.argv) or error)
-  except OSError:
-    known = ', '.join(sorted(f'configs/{p.name}' for p in CONFIGS.glob('*.py')))
-    fail(f'config: cannot load {config_file()}; valid: {known}')
+    path = config_flags.get_config_filename(FLAGS['config']).split(':')[0]
+    FLAGS.config.lock()  # fails if the file could not be loaded
+  except flags.IllegalFlagValueError as error:
+    # A ValueError of a config file comes with its traceback; keep its end.
+    fail(re.sub(r'Error whilst.*\n(?=.)', '', str(error).strip(), flags=re.S))
   except flags.Error as error:
     fail(f'{error}; flags: --config, --config.KEY, --workdir, --mode, --help')
-  except Exception as error:  # whatever a config file raises
-    fail(f'config: {config_file()}: {type(error).__name__}: {error}')
+  except OSError:
+    known = sorted(f'configs/{file.name}' for file in CONFIGS.glob('*.py'))
+    fail(f'config: cannot load {path}; valid: {", ".join(known)}')
+  except Exception as error:  # an unknown key, or whatever a config raises
+    problem = overrides.unknown_key(base.get_config(), sys.argv)
+    fail(problem or f'config: {type(error).__name__}: {error}')
   if stray:
     fail(f'unexpected argument {stray[0]!r}; write --config.KEY=VALUE')
-
-
-def config_file() -> str:
-  """The config file asked for, without its argument."""
-  return config_flags.get_config_filename(FLAGS['config']).split(':')[0]
+  return path
 
 
 def main() -> None:
   """Parses flags, sets devices up, and does what --mode says."""
-  parse_flags()
-  from gan_jax import inference, overrides, parallel, training, workdir
+  config_file = parse_flags()
+  logging.set_verbosity(logging.FATAL)  # libraries' asides; we say it ourselves
+  from gan_jax import inference, parallel, training, workdir
   from gan_jax.types import InputError
 
   parallel.enable_compilation_cache()
-  config = FLAGS.config
   changed = config_flags.get_override_values(FLAGS['config'])
-  path = FLAGS.workdir or overrides.default_workdir(config_file(), changed)
+  overrides.forget_replaced(FLAGS.config, base.get_config(), changed)
+  path = FLAGS.workdir or overrides.default_workdir(config_file, changed)
   try:
     if FLAGS.mode == 'train':
-      training.train(config, path, started=STARTED)
+      training.train(FLAGS.config, path, started=STARTED)
     else:
       workdir.check_overrides(path, changed)
-      getattr(inference, FLAGS.mode)(config, path)
+      getattr(inference, FLAGS.mode)(FLAGS.config, path)
   except InputError as error:
     fail(error)
   except KeyboardInterrupt:

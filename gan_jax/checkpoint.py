@@ -1,13 +1,17 @@
 """Checkpoints of a TrainState: orbax, and nothing else."""
 
+import contextlib
+import gc
+import io
 import pathlib
-from collections.abc import Callable
+import time
 from typing import Any
 
 import chex
 import jax
 import orbax.checkpoint as ocp
 
+from gan_jax import parallel
 from gan_jax.types import InputError
 
 
@@ -60,7 +64,7 @@ class Checkpoints:
 
     Args:
       template: a tree of arrays or `jax.ShapeDtypeStruct`s like the state.
-      sharding: where to put the arrays.
+      sharding: where to put the arrays; None for the first device.
 
     Raises:
       InputError: there is none, it is damaged, or it is of another shape.
@@ -71,31 +75,39 @@ class Checkpoints:
         f'workdir: no checkpoint in {self._directory}; train first, or name '
         'another --workdir'
       )
+    sharding = sharding or parallel.replicated(parallel.select_devices(1))
     abstract = jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
       template,
     )
-    try:
-      return self._manager.restore(
-        step, args=ocp.args.StandardRestore(abstract)
-      )
-    except Exception as error:  # orbax, tensorstore and JSON raise their own
-      reason = ' '.join(str(error).split())[:160]
-      raise InputError(
-        f'workdir: checkpoint {self._directory / str(step)} is damaged or of '
-        f'another architecture ({type(error).__name__}: {reason}); remove that '
-        'folder to go on from the one before'
-      ) from error
+    # When one read fails, orbax abandons the others, and each prints a
+    # traceback as it ends or is collected: let that happen unheard.
+    with contextlib.redirect_stderr(io.StringIO()):
+      try:
+        arguments = ocp.args.StandardRestore(abstract)
+        return self._manager.restore(step, args=arguments)
+      except Exception as error:  # orbax, tensorstore and JSON raise their own
+        reason = f'{type(error).__name__}: {" ".join(str(error).split())[:160]}'
+      time.sleep(0.5)
+      gc.collect()
+    raise InputError(
+      f'workdir: checkpoint {self._directory / str(step)} is damaged or of '
+      f'another architecture ({reason}); remove that folder to go on from the '
+      'one before'
+    )
 
 
 def restore_latest(
-  directory: str | pathlib.Path, make_template: Callable[[], chex.ArrayTree]
+  directory: str | pathlib.Path, template: chex.ArrayTree
 ) -> chex.ArrayTree:
-  """The newest checkpoint of a folder that nothing is to be written into."""
+  """The newest checkpoint of a finished run, on one device of this machine.
+
+  See `Checkpoints.restore`.
+  """
   if not pathlib.Path(directory).is_dir():
     raise InputError(
       f'workdir: no checkpoint in {directory}; train first, or name another '
       '--workdir'
     )
   with Checkpoints(directory) as checkpoints:
-    return checkpoints.restore(jax.eval_shape(make_template))
+    return checkpoints.restore(template)

@@ -76,8 +76,6 @@ def sample(config: Any, workdir: str | pathlib.Path) -> pathlib.Path:
     The path of the PNG.
   """
   keys = config.sample
-  if keys.num < 1:
-    raise InputError(f'sample.num: {keys.num} is not at least 1')
   trained = restore(workdir)
   sampler = trained.sampler(ema=keys.ema)
   label = _label(keys.label)
@@ -117,12 +115,6 @@ def interpolate(config: Any, workdir: str | pathlib.Path) -> list[pathlib.Path]:
     The paths written.
   """
   keys = config.interpolate
-  if keys.num_points < 2:
-    raise InputError(
-      f'interpolate.num_points: {keys.num_points} is not at least 2'
-    )
-  if keys.steps < 1:
-    raise InputError(f'interpolate.steps: {keys.steps} is not at least 1')
   sampler = load(workdir)
   path = pathlib.Path(workdir).expanduser().absolute()
   written, rows = [], []

@@ -79,8 +79,15 @@ def make_optimizer(
   """
   factory = lookup(OPTIMIZERS, name, f'{key}.name')
   make_schedule = lookup(SCHEDULES, schedule, f'{key}.schedule')
-  if learning_rate <= 0:
+  if not learning_rate > 0:  # nor NaN
     raise InputError(f'{key}.learning_rate: {learning_rate} is not above 0')
+  if decay_steps < 1:
+    raise InputError(f'{key}.decay_steps: {decay_steps} is not at least 1')
+  if not decay_rate >= 0 or (schedule == 'exponential' and not decay_rate):
+    raise InputError(
+      f'{key}.decay_rate: {decay_rate} must be at least 0, and above 0 for an '
+      'exponential schedule'
+    )
   given = {k: v for k, v in hyperparameters.items() if v is not None}
   known = set(inspect.signature(factory).parameters)
   for unknown in sorted(set(given) - known):

@@ -60,10 +60,30 @@ def unknown_key(
     override = re.match(r'--?(?:no)?config\.([^=]+)', argument)
     section, seen = config, []
     for key in override[1].split('.') if override else ():
-      valid = sorted(section) if hasattr(section, 'keys') else ['none']
+      valid = sorted(section) if hasattr(section, 'keys') else []
       seen.append(key)
       if key not in valid:
-        name = '.'.join(seen)
-        return f'unknown config key {name!r}; valid here: {", ".join(valid)}'
+        name, listed = '.'.join(seen), ', '.join(valid) or 'none'
+        return f'unknown config key {name!r}; valid here: {listed}'
       section = section[key]
   return None
+
+
+def forget_replaced(
+  config: Any, base: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> None:
+  """Clears, in place, what belonged to a name that the command line replaced.
+
+  `--config.network.name=dcgan` on a config file for an MLP leaves the MLP's
+  widths behind; `--config.gen_optimizer.name=sgd` leaves Adam's betas.
+
+  Args:
+    config: with the overrides in it.
+    base: where the optional keys of a section are None.
+    overrides: dotted keys of the command line; these stay.
+  """
+  for section in base:
+    if f'{section}.name' in overrides:
+      for key, default in base[section].items():
+        if default is None and f'{section}.{key}' not in overrides:
+          config[section][key] = None

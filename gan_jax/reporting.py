@@ -126,10 +126,11 @@ def save_gif(
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
   """Mean over the last `window` values up to each point, fewer at the start."""
-  sums = np.cumsum(np.concatenate([[0.0], values]))
-  ends = np.arange(1, len(values) + 1)
-  starts = np.maximum(ends - window, 0)
-  return (sums[ends] - sums[starts]) / (ends - starts)
+  starts = np.maximum(np.arange(len(values)) - window + 1, 0)
+  # Not by differences of a running sum: one infinity would stay for ever.
+  return np.array(
+    [values[start : i + 1].mean() for i, start in enumerate(starts)]
+  )
 
 
 _PANELS = (

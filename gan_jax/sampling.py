@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.pixels import to_uint8
 from gan_jax.rng import example_keys
-from gan_jax.types import InputError
+from gan_jax.types import InputError, lookup
 
 _BATCH = 64  # fixed, so that an image does not depend on how many are drawn
 
@@ -81,12 +82,6 @@ def slerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:
 
 
 INTERPOLATIONS = {'spherical': slerp, 'linear': lerp}
-
-
-def to_uint8(images: jax.Array) -> jax.Array:
-  """[-1, 1] -> 0 to 255, rounded to the nearest."""
-  scaled = jnp.round((jnp.clip(images, -1.0, 1.0) + 1.0) * 127.5)
-  return scaled.astype(jnp.uint8)
 
 
 def batched(
@@ -163,9 +158,11 @@ class Sampler:
       truncation: > 0 restricts a normal prior to [-truncation, truncation].
 
     Raises:
-      InputError: truncation of another prior.
+      InputError: nothing to draw, or truncation of another prior.
     """
-    if truncation < 0 or (truncation and self._prior != 'normal'):
+    if num < 1:
+      raise InputError(f'num: {num} is not at least 1')
+    if not truncation >= 0 or (truncation and self._prior != 'normal'):
       raise InputError(
         f'truncation: {truncation} with prior {self._prior!r}; it must be '
         'above 0 (or 0 for none) and needs latent_prior=normal'
@@ -246,11 +243,19 @@ class Sampler:
 
     Returns:
       Images uint8 `[num_points * steps, H, W, C]`.
+
+    Raises:
+      InputError: too few points or steps, an unknown path or label.
     """
+    if num_points < 2:
+      raise InputError(f'num_points: {num_points} is not at least 2')
+    if steps < 1:
+      raise InputError(f'steps: {steps} is not at least 1')
+    walk_between = lookup(INTERPOLATIONS, path, 'path')
     ends = self.latents(num_points, seed=seed)
     t = jnp.arange(steps) / steps
     walk = [
-      INTERPOLATIONS[path](ends[i], ends[(i + 1) % num_points], t)
+      walk_between(ends[i], ends[(i + 1) % num_points], t)
       for i in range(num_points)
     ]
     if label is None and self.num_classes:

@@ -87,9 +87,9 @@ def prepare(workdir: str | pathlib.Path) -> pathlib.Path:
   return path
 
 
-def _read_json(path: pathlib.Path, hook=None) -> Any:
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
   try:
-    return json.loads(path.read_text(), object_hook=hook)
+    value = json.loads(path.read_text())
   except FileNotFoundError as error:
     raise InputError(
       f'workdir: {path} is missing, so {path.parent} holds no run; train '
@@ -97,13 +97,21 @@ def _read_json(path: pathlib.Path, hook=None) -> Any:
     ) from error
   except (OSError, ValueError) as error:
     raise InputError(f'workdir: cannot read {path}: {error}') from error
+  if not isinstance(value, dict):
+    raise InputError(f'workdir: cannot read {path}: it is no JSON object')
+  return value
 
 
 def read_config(workdir: pathlib.Path) -> SimpleNamespace:
   """The config of a run, with attributes like the one it was started with."""
-  return _read_json(
-    workdir / 'config.json', lambda fields: SimpleNamespace(**fields)
-  )
+  return _namespace(_read_json(workdir / 'config.json'))
+
+
+def _namespace(fields: Any) -> Any:
+  """Nested dicts as nested attributes."""
+  if not isinstance(fields, dict):
+    return fields
+  return SimpleNamespace(**{k: _namespace(v) for k, v in fields.items()})
 
 
 def read_info(workdir: pathlib.Path) -> DatasetInfo:
@@ -115,14 +123,14 @@ def read_info(workdir: pathlib.Path) -> DatasetInfo:
   fields = _read_json(workdir / 'dataset.json')
   try:
     info = DatasetInfo(**fields)
+    return info._replace(
+      image_shape=tuple(info.image_shape), class_names=tuple(info.class_names)
+    )
   except TypeError as error:
     raise InputError(
       f'workdir: {workdir / "dataset.json"} is not a description of a '
       f'dataset: {error}'
     ) from error
-  return info._replace(
-    image_shape=tuple(info.image_shape), class_names=tuple(info.class_names)
-  )
 
 
 def open_run(

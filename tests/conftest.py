@@ -11,6 +11,9 @@ import jax
 import pytest
 
 jax.config.update('jax_num_cpu_devices', 4)
+# Many tests compile the same programs.
+jax.config.update('jax_compilation_cache_dir', '.pytest_cache/xla')
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
 def pytest_configure(config):

@@ -1,6 +1,7 @@
 """A dataset by name, with images of one size: `load_dataset`."""
 
 import concurrent.futures
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,17 +36,39 @@ class Images:
     labelled: whether examples have labels.
   """
 
-  def __init__(self, source: sources.Source, image_shape, fit: str, labelled):
+  def __init__(
+    self,
+    source: sources.Source,
+    image_shape: tuple[int, int, int],
+    *,
+    labelled: bool,
+    fit: str | None,
+  ):
+    """Wraps a source.
+
+    Args:
+      source: of raw examples.
+      image_shape: (H, W, C) to bring them to.
+      labelled: whether they have labels.
+      fit: how other sizes are brought there, one of `FITS`; None refuses
+        them.
+    """
     self.image_shape = image_shape
     self.labelled = labelled
-    self._source, self._fit = source, FITS[fit]
+    self._source, self._fit = source, fit
 
   def __len__(self) -> int:
     return len(self._source)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
     example = self._source[index]
-    image = convert(example['image'], self.image_shape, self._fit)
+    size = example['image'].shape[:2]
+    if self._fit is None and size != self.image_shape[:2]:
+      raise InputError(
+        f'data.image_size: image {index} has {size} pixels, others have '
+        f'{self.image_shape[:2]}; give one size for all'
+      )
+    image = convert(example['image'], self.image_shape, FITS.get(self._fit))
     if not self.labelled:
       return {'images': image}
     return {'images': image, 'labels': np.int32(example['label'])}
@@ -104,7 +127,9 @@ def _lanczos():
   return Image.Resampling.LANCZOS
 
 
-def convert(pixels: np.ndarray, image_shape, fit) -> np.ndarray:
+def convert(
+  pixels: np.ndarray, image_shape: tuple[int, int, int], fit: Callable | None
+) -> np.ndarray:
   """Brings uint8 `[h, w, 1, 3 or 4]` to `image_shape`, grey to RGB or back."""
   if pixels.shape == tuple(image_shape):
     return pixels
@@ -174,7 +199,7 @@ def load_dataset(
   shape = _image_shape(splits.train, image_size, channels, name)
   labelled = bool(splits.class_names)
   train, test = (
-    Images(source, shape, fit, labelled)
+    Images(source, shape, labelled=labelled, fit=fit if image_size else None)
     for source in (splits.train, splits.test)
   )
   return Dataset(

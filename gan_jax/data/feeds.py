@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.data.dataset import Images
+from gan_jax.pixels import from_uint8
 from gan_jax.rng import example_keys
 from gan_jax.types import Batch, InputError
 
@@ -71,7 +72,7 @@ def decode_images(
     coins = jax.vmap(jax.random.bernoulli)(example_keys(key, positions))
     mirrored = jnp.flip(images, axis=2)
     images = jnp.where(coins[:, None, None, None], mirrored, images)
-  return images.astype(jnp.float32) / 127.5 - 1.0
+  return from_uint8(images)
 
 
 class DeviceFeed:

@@ -81,8 +81,14 @@ def _tfds_builder(name: str, data_dir: str | None):
     if builder.data_path.exists():
       return builder
     return tfds.builder(name, data_dir=data_dir, file_format='array_record')
-  except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
-    known = ['digits', 'folder', *tfds.list_builders()]
+  except (
+    tfds.core.DatasetNotFoundError,
+    ImportError,
+    ValueError,
+    AssertionError,
+  ) as error:
+    builders = tfds.list_builders(with_community_datasets=False)
+    known = ['digits', 'folder', *builders]
     near = difflib.get_close_matches(name, known, 3) or ['mnist', 'cifar10']
     raise InputError(
       f'data.name: no dataset {name!r}; valid: digits, folder, or any image '
@@ -99,6 +105,7 @@ def _prepare(builder, data_dir: str | None) -> None:
   if builder.data_path.exists():
     return
   try:
+    _check_reachable(builder)
     builder.download_and_prepare()
   except Exception as error:  # every downloader has exceptions of its own
     where = data_dir or '~/tensorflow_datasets (or TFDS_DATA_DIR)'
@@ -109,6 +116,19 @@ def _prepare(builder, data_dir: str | None) -> None:
       f'{where}, or its downloaded files where `tfds build --manual_dir` '
       'finds them'
     ) from error
+
+
+def _check_reachable(builder) -> None:
+  """Fails within seconds where TFDS would try again for minutes.
+
+  Does nothing once anything has been downloaded: the rest may be there too.
+  """
+  import requests
+
+  downloads = pathlib.Path(builder.data_dir_root) / 'downloads'
+  if not downloads.exists():
+    for url in list(builder.url_infos or ())[:1]:
+      requests.head(url, timeout=10)
 
 
 def _feature_keys(builder) -> tuple[str, str | None]:
@@ -143,6 +163,16 @@ def _feature_keys(builder) -> tuple[str, str | None]:
   return choose(images, 'image'), choose(labels, 'label') if labels else None
 
 
+def _num_kept(num: int, test_fraction: float, where: str) -> int:
+  """How many of `num` images to train on, at least one left on either side."""
+  if num < 2:
+    raise InputError(
+      f'{where} has a single image; training needs two at least, one of them '
+      'held out'
+    )
+  return num - min(max(1, round(num * test_fraction)), num - 1)
+
+
 def open_tfds(name: str, data_dir: str | None, test_fraction: float) -> Splits:
   """Opens a TFDS dataset, preparing it on first use.
 
@@ -167,7 +197,9 @@ def open_tfds(name: str, data_dir: str | None, test_fraction: float) -> Splits:
     if held_out:
       names = ('train', held_out[0])
     else:
-      kept = round(splits['train'].num_examples * (1 - test_fraction))
+      kept = _num_kept(
+        splits['train'].num_examples, test_fraction, f'data.name: {name}'
+      )
       names = (f'train[:{kept}]', f'train[{kept}:]')
     try:
       train, test = (builder.as_data_source(split=split) for split in names)
@@ -213,17 +245,26 @@ def _decode(path: pathlib.Path) -> np.ndarray:
   Raises:
     InputError: the file is not a whole image.
   """
-  from PIL import Image
+  from PIL import Image, ImageOps
 
   try:
-    with Image.open(path) as image:
-      grey = image.mode in ('1', 'L', 'LA', 'I', 'I;16')
-      if 'A' in image.mode or 'transparency' in image.info:
+    with Image.open(path) as file:
+      image = ImageOps.exif_transpose(file)
+      grey = image.mode in ('1', 'L', 'LA') or image.mode.startswith('I')
+      if image.mode.startswith('I'):  # 16 bits, which Pillow would clip
+        levels = np.asarray(image).astype(np.float64) / 257
+        image = Image.fromarray(np.round(levels).clip(0, 255).astype(np.uint8))
+      elif 'A' in image.mode or 'transparency' in image.info:
         layer = image.convert('RGBA')
         image = Image.new('RGBA', image.size, 'black')
         image.alpha_composite(layer)
       pixels = np.asarray(image.convert('L' if grey else 'RGB'))
-  except (OSError, SyntaxError, ValueError) as error:
+  except (
+    OSError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+  ) as error:
     raise InputError(
       f'data.dir: cannot read image {path}: {error}; replace or remove it'
     ) from error
@@ -234,7 +275,9 @@ def _find_images(root: pathlib.Path) -> list[pathlib.Path]:
   return sorted(
     path
     for path in root.rglob('*')
-    if path.suffix.lower() in _SUFFIXES and not path.name.startswith('.')
+    if path.suffix.lower() in _SUFFIXES
+    and not any(part.startswith('.') for part in path.relative_to(root).parts)
+    and path.is_file()
   )
 
 
@@ -260,7 +303,8 @@ def open_folder(data_dir: str | None, test_fraction: float) -> Splits:
     raise InputError(f'data.dir: {root} is not a folder')
   if not _find_images(root):
     raise InputError(f'data.dir: no PNG or JPEG images in {root}')
-  if {p.name for p in root.iterdir() if p.is_dir()} == {'train', 'test'}:
+  folders = {p.name for p in root.iterdir() if p.is_dir()}
+  if {name for name in folders if name[0] != '.'} == {'train', 'test'}:
     roots = (root / 'train', root / 'test')
     found = [[(p, p.relative_to(r)) for p in _find_images(r)] for r in roots]
     for folder, paths in zip(roots, found, strict=True):
@@ -286,13 +330,9 @@ def open_folder(data_dir: str | None, test_fraction: float) -> Splits:
 
 def _hold_out(paths, test_fraction):
   """Splits (path, relative path) pairs, at least one image on each side."""
-  if len(paths) < 2:
-    raise InputError(
-      f'data.dir: {paths[0][0].parent} has a single image; training needs two '
-      'at least, one of them held out'
-    )
+  kept = _num_kept(len(paths), test_fraction, f'data.dir: {paths[0][0].parent}')
   by_hash = sorted(
     paths, key=lambda pair: zlib.crc32(pair[1].as_posix().encode())
   )
-  count = min(max(1, round(len(paths) * test_fraction)), len(paths) - 1)
-  return sorted(by_hash[count:]), sorted(by_hash[:count])
+  held_out = len(paths) - kept
+  return sorted(by_hash[held_out:]), sorted(by_hash[:held_out])

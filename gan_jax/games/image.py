@@ -29,6 +29,38 @@ from gan_jax.types import Players
 DrawLatents = Callable[[jax.Array], jax.Array]
 
 
+def _initialiser(networks, draw_latents, image_shape):
+  """Key -> (params, model state) of both players, from two dummy examples."""
+
+  def init(key):
+    gen_key, disc_key = jax.random.split(key)
+    latents = draw_latents(jax.random.split(key, 2))
+    images, labels = jnp.zeros((2, *image_shape)), jnp.zeros(2, jnp.int32)
+    variables = Players(
+      gen=networks.gen.init(gen_key, latents, labels, train=False),
+      disc=networks.disc.init(disc_key, images, labels, train=False),
+    )
+    params = Players(*(v['params'] for v in variables))
+    model_state = Players(
+      *({k: c for k, c in v.items() if k != 'params'} for v in variables)
+    )
+    return params, model_state
+
+  return init
+
+
+def _accuracies(boundary, real_logits, fake_logits, axis_name):
+  """Shares of real and fake examples on the right side of the boundary."""
+  if boundary is None:
+    boundary = 0.5 * (jnp.mean(real_logits) + jnp.mean(fake_logits))
+    if axis_name is not None:
+      boundary = jax.lax.pmean(boundary, axis_name)
+  return {
+    'disc_accuracy_real': jnp.mean(real_logits > boundary),
+    'disc_accuracy_fake': jnp.mean(fake_logits <= boundary),
+  }
+
+
 def _apply(network: nn.Module, params, model_state, *inputs):
   """Runs a network in training mode; returns (output, new model state)."""
   return network.apply(
@@ -65,40 +97,11 @@ def image_gan(
     are to be averaged over devices.
   """
 
-  def init(key):
-    gen_key, disc_key = jax.random.split(key)
-    latents = draw_latents(jax.random.split(key, 2))
-    labels = jnp.zeros(2, jnp.int32)
-    variables = Players(
-      gen=networks.gen.init(gen_key, latents, labels, train=False),
-      disc=networks.disc.init(
-        disc_key, jnp.zeros((2, *image_shape)), labels, train=False
-      ),
-    )
-    params = Players(*(v['params'] for v in variables))
-    model_state = Players(
-      *({k: c for k, c in v.items() if k != 'params'} for v in variables)
-    )
-    return params, model_state
-
   def generate(params, model_state, batch, key):
     latents = draw_latents(example_keys(key, batch.positions))
     return _apply(
       networks.gen, params.gen, model_state.gen, latents, batch.labels
     )
-
-  def mean_over_devices(x):
-    return x if axis_name is None else jax.lax.pmean(x, axis_name)
-
-  def accuracies(real_logits, fake_logits):
-    boundary = loss.boundary
-    if boundary is None:
-      midpoint = 0.5 * (jnp.mean(real_logits) + jnp.mean(fake_logits))
-      boundary = mean_over_devices(midpoint)
-    return {
-      'disc_accuracy_real': jnp.mean(real_logits > boundary),
-      'disc_accuracy_fake': jnp.mean(fake_logits <= boundary),
-    }
 
   def disc_objective(params, model_state, batch, key, step):
     del step
@@ -122,7 +125,7 @@ def image_gan(
       'disc_loss_real': loss_real,
       'disc_loss_fake': loss_fake,
       'disc_real': jnp.mean(loss.score(real_logits)),
-      **accuracies(real_logits, fake_logits),
+      **_accuracies(loss.boundary, real_logits, fake_logits, axis_name),
     }
     if penalty is not None:
       metrics['penalty'] = penalty.value(
@@ -150,4 +153,5 @@ def image_gan(
     }
     return total, Outcome(gen_state, metrics)
 
+  init = _initialiser(networks, draw_latents, image_shape)
   return Game(init, Players(gen=gen_objective, disc=disc_objective))

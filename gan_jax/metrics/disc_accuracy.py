@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.pixels import from_uint8
 from gan_jax.sampling import batched
 
 
@@ -16,9 +16,7 @@ def disc_logits(
 ) -> np.ndarray:
   """Logits `[N]` of uint8 images `[N, H, W, C]`, with running statistics."""
   step = jax.jit(
-    lambda images, labels: discriminate(
-      images.astype(jnp.float32) / 127.5 - 1.0, labels
-    )
+    lambda images, labels: discriminate(from_uint8(images), labels)
   )
   return batched(step, images, labels)
 

@@ -115,8 +115,10 @@ def make_networks(
         f'network.{key}: {name} has no such key; it takes {", ".join(valid)}'
       )
     numbers = value if isinstance(value, (tuple, list)) else (value,)
-    if any(not isinstance(n, str) and n <= 0 for n in numbers):
+    if any(not isinstance(n, str) and not n > 0 for n in numbers):
       raise InputError(f'network.{key}: {value} is not above 0')
+    if key == 'norm_momentum' and value >= 1:
+      raise InputError(f'network.{key}: {value} is not below 1')
   shared = dict(num_classes=num_classes, axis_name=axis_name)
   style = Players(
     gen=_style(architecture, 'gen', given, **shared),

@@ -125,7 +125,7 @@ def conv_general_dilated(
   padding: str | Sequence[tuple[int, int]],
   **others,
 ) -> jax.Array:
-  """Drop-in for `lax.conv_general_dilated` in `nn.Conv`.
+  """Stands in for `lax.conv_general_dilated` in a 2-D `nn.Conv`.
 
   Args:
     x: `[B, H, W, C]`.

@@ -111,7 +111,7 @@ def dcgan(
   Raises:
     InputError: an image size that the geometry cannot produce.
   """
-  depth = layers.halvings(image_shape[0], depth, 'dcgan')
+  depth = layers.halvings(image_shape, depth, 'dcgan')
   return Players(
     gen=Generator(image_shape, gen_width, depth, style.gen),
     disc=Discriminator(disc_width, depth, style.disc),

@@ -77,7 +77,7 @@ class Style:
       Networks, arXiv 1802.05957, Algorithm 1.
     """
     if self.norm == 'spectral':
-      return nn.SpectralNorm(layer)(x, update_stats=train)
+      return SpectralNorm(layer)(x, update_stats=train)
     return layer(x)
 
   def join_latents(
@@ -104,6 +104,18 @@ class Style:
     plane = nn.Embed(self.num_classes, height * width)(labels)
     plane = plane.reshape(-1, height, width, 1)
     return jnp.concatenate([images, plane], axis=-1)
+
+
+class SpectralNorm(nn.SpectralNorm):
+  """flax's, except that it leaves the initial weights as they were drawn.
+
+  flax stores the normalised weights when it initialises, so that an
+  architecture would start at another scale with spectral norm than without.
+  """
+
+  def _spectral_normalize(self, path, vs, update_stats):
+    normalised = super()._spectral_normalize(path, vs, update_stats)
+    return vs if self.is_initializing() else normalised
 
 
 def check_style(style: Style, player: str, norms: tuple[str, ...]) -> Style:
@@ -173,18 +185,26 @@ def upsample(x: jax.Array) -> jax.Array:
   return x.repeat(2, axis=1).repeat(2, axis=2)
 
 
-def halvings(size: int, depth: int | None, network: str) -> int:
+def halvings(
+  image_shape: tuple[int, int, int], depth: int | None, network: str
+) -> int:
   """How often an image is halved on the way to its base resolution.
 
   Args:
-    size: image height (= width) in pixels.
+    image_shape: (H, W, C).
     depth: the number of halvings asked for; None for as many as leave a base
       of 4 to 7 pixels.
     network: the architecture's name, for the message.
 
   Raises:
-    InputError: the image size does not allow it.
+    InputError: the image size does not allow it, or is not square.
   """
+  size = image_shape[0]
+  if image_shape[1] != size:
+    raise InputError(
+      f'data.image_size: {network} makes square images, not '
+      f'{size} x {image_shape[1]}; set data.image_size'
+    )
   if depth is None:
     fitting = [d for d in range(1, 12) if 4 <= size / 2**d < 8]
     if not fitting or size % 2 ** fitting[0]:

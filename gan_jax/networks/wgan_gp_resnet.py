@@ -172,7 +172,7 @@ def wgan_gp_resnet(
     InputError: an image size that the geometry cannot produce.
   """
   lookup(dict.fromkeys(CRITICS), critic, 'network.critic')
-  depth = layers.halvings(image_shape[0], depth, 'wgan_gp_resnet')
+  depth = layers.halvings(image_shape, depth, 'wgan_gp_resnet')
   if critic == 'dcgan':
     disc = DCGANCritic(disc_width, depth, style.disc)
   elif image_shape[0] % 4:

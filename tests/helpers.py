@@ -1,0 +1,164 @@
+"""Small configs, toy games and comparisons that several tests share."""
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.data import DatasetInfo
+from gan_jax.games import Game, Outcome
+from gan_jax.types import Batch, Players
+
+ROOT = pathlib.Path(__file__).parent.parent
+CONFIGS = sorted(
+  path.stem for path in (ROOT / 'configs').glob('*.py') if path.stem != 'base'
+)
+
+
+def load_config(name: str, **overrides: Any):
+  """A locked config by name, with dotted keys written as `data__name=...`."""
+  sys.path.insert(0, str(ROOT))
+  try:
+    spec = importlib.util.spec_from_file_location(
+      name, ROOT / 'configs' / f'{name}.py'
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config()
+  finally:
+    sys.path.remove(str(ROOT))
+  config.lock()
+  config.update_from_flattened_dict(
+    {key.replace('__', '.'): value for key, value in overrides.items()}
+  )
+  return config
+
+
+def tiny_keys(network: str) -> dict[str, Any]:
+  """Overrides that make an architecture small, written as in `load_config`."""
+  if network in ('dcgan', 'wgan_gp_resnet'):
+    return dict(network__gen_width=4, network__disc_width=4)
+  widths = (4, 4) if network == 'conv' else (8, 8)
+  return dict(network__gen_widths=(8, 8), network__disc_widths=widths)
+
+
+def tiny_digits(**overrides: Any):
+  """The default config on the embedded data, tiny and single-device."""
+  keys = dict(
+    batch_size=8,
+    num_steps=12,
+    latent_dim=4,
+    num_devices=1,
+    steps_per_dispatch=4,
+    log_every=4,
+    sample_every=8,
+    checkpoint_every=4,
+    **tiny_keys('mlp'),
+  )
+  return load_config('mlp_digits', **(keys | overrides))
+
+
+def fake_info(shape=(8, 8, 1), num_classes: int = 3) -> DatasetInfo:
+  """A dataset's description without the dataset."""
+  names = tuple(str(i) for i in range(num_classes))
+  return DatasetInfo('fake', tuple(shape), names, 100, 10)
+
+
+def fake_batch(
+  size: int = 4, shape=(8, 8, 1), num_classes: int = 3, seed: int = 0
+) -> Batch:
+  """Random images with labels."""
+  rng = np.random.default_rng(seed)
+  images = rng.uniform(-1, 1, (size, *shape)).astype(np.float32)
+  labels = rng.integers(0, num_classes, size).astype(np.int32)
+  return Batch(images, labels, np.arange(size, dtype=np.int32))
+
+
+def stack_draws(*batches: Batch) -> Batch:
+  """Batches on a leading axis, as a training step takes them."""
+  return jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
+
+
+def assert_same_bits(a: Any, b: Any) -> None:
+  """Fails unless two trees agree in structure and in every bit."""
+  assert jax.tree.structure(a) == jax.tree.structure(b)
+  paths = jax.tree_util.tree_leaves_with_path(a)
+  for (path, x), y in zip(paths, jax.tree.leaves(b), strict=True):
+    x, y = np.asarray(x), np.asarray(y)
+    assert x.dtype == y.dtype, path
+    np.testing.assert_array_equal(x, y, err_msg=jax.tree_util.keystr(path))
+
+
+def differs(a: Any, b: Any) -> bool:
+  """Whether any leaf differs."""
+  return any(
+    not np.array_equal(x, y)
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+  )
+
+
+def scalar_game(gen_loss, disc_loss, gen0=1.0, disc0=1.0) -> Game:
+  """A game of two scalars; losses are functions (gen, disc, batch, key)."""
+
+  def objective(loss, player):
+    def evaluate(params, model_state, batch, key, step):
+      del step
+      value = loss(params.gen, params.disc, batch, key)
+      return value, Outcome(getattr(model_state, player), {player: value})
+
+    return evaluate
+
+  def init(key):
+    del key
+    params = Players(gen=jnp.float32(gen0), disc=jnp.float32(disc0))
+    return params, Players(gen={}, disc={})
+
+  return Game(
+    init,
+    Players(gen=objective(gen_loss, 'gen'), disc=objective(disc_loss, 'disc')),
+  )
+
+
+def run_cli(
+  *arguments: str,
+  env: Mapping[str, str] | None = None,
+  timeout: float = 300.0,
+) -> subprocess.CompletedProcess:
+  """Runs run.py as a user would, in a process of its own."""
+  return subprocess.run(
+    [sys.executable, str(ROOT / 'run.py'), *arguments],
+    capture_output=True,
+    text=True,
+    timeout=timeout,
+    env=cli_environment() | dict(env or {}),
+    check=False,
+  )
+
+
+def cli_environment() -> dict[str, str]:
+  """This environment, without what the tests changed for themselves."""
+  return {k: v for k, v in os.environ.items() if k != 'NPROC'}
+
+
+def tiny_flags(workdir: Any, **overrides: Any) -> list[str]:
+  """Flags of a tiny run, for `run_cli`; overrides as in `load_config`."""
+  keys = dict(
+    batch_size=8,
+    num_steps=4,
+    latent_dim=4,
+    network__gen_widths='8,8',
+    network__disc_widths='8,8',
+    steps_per_dispatch=2,
+    log_every=2,
+  )
+  flags = [f'--workdir={workdir}']
+  for key, value in (keys | overrides).items():
+    flags.append(f'--config.{key.replace("__", ".")}={value}')
+  return flags
