@@ -1,12 +1,14 @@
 """A dataset by name, with images of one size: `load_dataset`."""
 
 import concurrent.futures
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.data import sources
+from gan_jax.data.folder import open_folder
+from gan_jax.data.sources import Source
+from gan_jax.data.tfds_source import open_tfds
 from gan_jax.types import InputError, lookup
 
 
@@ -28,6 +30,9 @@ class DatasetInfo(NamedTuple):
   num_test: int
 
 
+_BLOCK = 256  # examples read in one go
+
+
 class Images:
   """A source whose images have all been brought to one shape.
 
@@ -38,7 +43,7 @@ class Images:
 
   def __init__(
     self,
-    source: sources.Source,
+    source: Source,
     image_shape: tuple[int, int, int],
     *,
     labelled: bool,
@@ -61,7 +66,9 @@ class Images:
     return len(self._source)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
-    example = self._source[index]
+    return self._convert(index, self._source[index])
+
+  def _convert(self, index: int, example: dict[str, Any]) -> dict[str, Any]:
     size = example['image'].shape[:2]
     if self._fit is None and size != self.image_shape[:2]:
       raise InputError(
@@ -73,6 +80,12 @@ class Images:
       return {'images': image}
     return {'images': image, 'labels': np.int32(example['label'])}
 
+  def _examples(self, indices: Sequence[int]) -> Iterable[dict[str, Any]]:
+    """Raw examples, read in one go where the source can."""
+    if hasattr(self._source, '__getitems__'):
+      return self._source.__getitems__(indices)
+    return (self._source[index] for index in indices)
+
   def read(
     self, indices: np.ndarray, *, num_threads: int = 1
   ) -> dict[str, np.ndarray]:
@@ -81,17 +94,17 @@ class Images:
     if self.labelled:
       arrays['labels'] = np.empty(len(indices), np.int32)
 
-    def fill(places):
-      for place in places:
-        for name, value in self[int(indices[place])].items():
-          arrays[name][place] = value
+    size = max(1, min(_BLOCK, len(indices) // num_threads))
 
-    if num_threads == 1:
-      fill(range(len(indices)))
-    else:
-      with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
-        blocks = np.array_split(np.arange(len(indices)), 16 * num_threads)
-        list(pool.map(fill, blocks))  # a list, so that errors are raised here
+    def fill(start):
+      wanted = [int(i) for i in indices[start : start + size]]
+      for i, example in enumerate(self._examples(wanted)):
+        for name, value in self._convert(wanted[i], example).items():
+          arrays[name][start + i] = value
+
+    with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
+      # A list, so that errors are raised here.
+      list(pool.map(fill, range(0, len(indices), size)))
     return arrays
 
 
@@ -193,9 +206,9 @@ def load_dataset(
   if not 0.0 < test_fraction < 1.0:
     raise InputError(f'data.test_fraction: {test_fraction} is not in (0, 1)')
   if name == 'folder':
-    splits = sources.open_folder(dir, test_fraction)
+    splits = open_folder(dir, test_fraction)
   else:
-    splits = sources.open_tfds(name, dir or None, test_fraction)
+    splits = open_tfds(name, dir or None, test_fraction)
   shape = _image_shape(splits.train, image_size, channels, name)
   labelled = bool(splits.class_names)
   train, test = (

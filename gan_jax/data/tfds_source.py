@@ -1,0 +1,191 @@
+"""Any image dataset of TFDS, by name: random access, without TensorFlow."""
+
+import contextlib
+import difflib
+import logging
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gan_jax.data.sources import Splits, num_kept
+from gan_jax.types import InputError
+
+
+class _Renamed:
+  """A TFDS data source whose features are called image and label."""
+
+  def __init__(self, source, image_key: str, label_key: str | None):
+    self._source, self._keys = source, (image_key, label_key)
+
+  def __len__(self) -> int:
+    return len(self._source)
+
+  def __getitem__(self, index: int) -> dict[str, Any]:
+    return self._rename(self._source[index])
+
+  def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+    """Several at once, in a third of the time of one after the other."""
+    return [self._rename(x) for x in self._source.__getitems__(indices)]
+
+  def _rename(self, example: dict[str, Any]) -> dict[str, Any]:
+    image_key, label_key = self._keys
+    renamed = {'image': example[image_key]}
+    if label_key is not None:
+      renamed['label'] = example[label_key]
+    return renamed
+
+
+@contextlib.contextmanager
+def _quiet():
+  """Keeps absl's advice (install OpenCV, ...) out of the terminal."""
+  logger = logging.getLogger('absl')
+  level = logger.level
+  logger.setLevel(logging.ERROR)
+  try:
+    yield
+  finally:
+    logger.setLevel(level)
+
+
+def _tfds_builder(name: str, data_dir: str | None):
+  """Finds a builder, prepared or not.
+
+  Raises:
+    InputError: TFDS knows no such dataset and none is prepared.
+  """
+  import tensorflow_datasets as tfds
+
+  from gan_jax.data import digits  # noqa: F401  registers the builder
+
+  try:
+    builder = tfds.builder(name, data_dir=data_dir)
+    if builder.data_path.exists():
+      return builder
+    return tfds.builder(name, data_dir=data_dir, file_format='array_record')
+  except (
+    tfds.core.DatasetNotFoundError,
+    ImportError,
+    ValueError,
+    AssertionError,
+  ) as error:
+    builders = tfds.list_builders(with_community_datasets=False)
+    known = ['digits', 'folder', *builders]
+    near = difflib.get_close_matches(name, known, 3) or ['mnist', 'cifar10']
+    raise InputError(
+      f'data.name: no dataset {name!r}; valid: digits, folder, or any image '
+      f'dataset of TFDS such as {", ".join(near)}'
+    ) from error
+
+
+def _prepare(builder, data_dir: str | None) -> None:
+  """Downloads and prepares a dataset on first use, with TFDS's progress.
+
+  Raises:
+    InputError: it cannot be had, most likely for want of a network.
+  """
+  if builder.data_path.exists():
+    return
+  try:
+    _check_reachable(builder)
+    builder.download_and_prepare()
+  except Exception as error:  # every downloader has exceptions of its own
+    where = data_dir or '~/tensorflow_datasets (or TFDS_DATA_DIR)'
+    reason = str(error).strip().split('\n')[0] or type(error).__name__
+    raise InputError(
+      f'data.name: cannot prepare {builder.name}: {reason[:200]}. Without a '
+      f'network, put the dataset prepared elsewhere (array_record) under '
+      f'{where}, or its downloaded files where `tfds build --manual_dir` '
+      'finds them'
+    ) from error
+
+
+def _check_reachable(builder) -> None:
+  """Fails within seconds where TFDS would try again for minutes.
+
+  Does nothing once anything has been downloaded: the rest may be there too.
+  """
+  import requests
+
+  downloads = pathlib.Path(builder.data_dir_root) / 'downloads'
+  if not downloads.exists():
+    for url in list(builder.url_infos or ())[:1]:
+      requests.head(url, timeout=10)
+
+
+def _feature_keys(builder) -> tuple[str, str | None]:
+  """Names of the image and label features.
+
+  Raises:
+    InputError: there is no image.
+  """
+  import tensorflow_datasets as tfds
+
+  features = dict(builder.info.features)
+  images = [
+    key
+    for key, feature in features.items()
+    if isinstance(feature, tfds.features.Image)
+    or (len(feature.shape or ()) == 3 and feature.np_dtype == np.uint8)
+  ]
+  labels = [
+    key
+    for key, feature in features.items()
+    if isinstance(feature, tfds.features.ClassLabel)
+  ]
+  if not images:
+    raise InputError(
+      f'data.name: {builder.name} has no image feature, only '
+      f'{", ".join(features)}'
+    )
+
+  def choose(keys, usual):
+    return usual if usual in keys else keys[0]
+
+  return choose(images, 'image'), choose(labels, 'label') if labels else None
+
+
+def open_tfds(name: str, data_dir: str | None, test_fraction: float) -> Splits:
+  """Opens a TFDS dataset, preparing it on first use.
+
+  Args:
+    name: of the dataset, with `/config` and `:version` if wanted.
+    data_dir: where prepared datasets are; None for TFDS's default.
+    test_fraction: share of train to hold out where there is no test split.
+
+  Raises:
+    InputError: unknown, without images, or not to be had.
+  """
+  with _quiet():
+    builder = _tfds_builder(name, data_dir)
+    _prepare(builder, data_dir)
+    image_key, label_key = _feature_keys(builder)
+    splits = builder.info.splits
+    if 'train' not in splits:
+      raise InputError(
+        f'data.name: {name} has no train split, only {", ".join(splits)}'
+      )
+    held_out = [s for s in ('test', 'validation') if s in splits]
+    if held_out:
+      names = ('train', held_out[0])
+    else:
+      kept = num_kept(
+        splits['train'].num_examples, test_fraction, f'data.name: {name}'
+      )
+      names = (f'train[:{kept}]', f'train[{kept}:]')
+    try:
+      train, test = (builder.as_data_source(split=split) for split in names)
+    except NotImplementedError as error:
+      raise InputError(
+        f'data.name: {builder.data_path} is not in array_record format; '
+        "prepare it again in another data.dir with file_format='array_record'"
+      ) from error
+  class_names = ()
+  if label_key is not None:
+    class_names = tuple(builder.info.features[label_key].names)
+  return Splits(
+    _Renamed(train, image_key, label_key),
+    _Renamed(test, image_key, label_key),
+    class_names,
+  )
