@@ -41,7 +41,7 @@ def fail(message: object) -> None:
 
 
 def parse_flags() -> str:
-  """Parses sys.argv, or says in one line what is wrong; returns the file."""
+  """Parses sys.argv, or says in one line what is wrong; gives FILE[:ARG]."""
   if {'--help', '-help', '-h'} & set(sys.argv):
     module = FLAGS.find_module_defining_flag('mode')
     print(__doc__ + FLAGS.module_help(module))
@@ -51,7 +51,7 @@ def parse_flags() -> str:
     sys.argv.insert(1, f'--config={path}')
   try:
     stray = FLAGS(sys.argv)[1:]
-    path = config_flags.get_config_filename(FLAGS['config']).split(':')[0]
+    path = config_flags.get_config_filename(FLAGS['config'])
     FLAGS.config.lock()  # fails if the file could not be loaded
   except flags.IllegalFlagValueError as error:
     # A ValueError of a config file comes with its traceback; keep its end.
@@ -78,7 +78,8 @@ def main() -> None:
 
   parallel.enable_compilation_cache()
   changed = config_flags.get_override_values(FLAGS['config'])
-  overrides.forget_replaced(FLAGS.config, base.get_config(), changed)
+  original = config_flags.ConfigFileFlagParser('original').parse(config_file)
+  overrides.forget_replaced(FLAGS.config, base.get_config(), original, changed)
   path = FLAGS.workdir or overrides.default_workdir(config_file, changed)
   try:
     if FLAGS.mode == 'train':
@@ -89,7 +90,7 @@ def main() -> None:
   except InputError as error:
     fail(error)
   except KeyboardInterrupt:
-    print('interrupted; the same command resumes the run', file=sys.stderr)
+    print('interrupted; the same command takes it up again', file=sys.stderr)
     sys.exit(130)
 
 

@@ -2,9 +2,10 @@
 
 Paper: Gulrajani et al. 2017, arXiv 1704.00028, appendix F: penalty weight 10,
 five critic updates, Adam 2e-4 (0, .9) decaying linearly to zero over 100,000
-steps, batch 64, latents 128. Deviation: G sees batches of 64, where the
-authors' code gives it 128.
+steps, batch 64, latents 128. Deviations: G sees batches of 64, where the
+authors' code gives it 128; images are flipped and not dequantised.
 Command: python run.py --config=configs/wgan_gp_cifar.py
+Measured: no full run yet; two steps of a tiny version run in the tests.
 """
 
 from ml_collections import ConfigDict

@@ -5,6 +5,7 @@ anything else with the same attributes (a run's config.json, read back).
 """
 
 import functools
+import math
 from typing import Any, NamedTuple
 
 import chex
@@ -64,11 +65,7 @@ def build(
     InputError: an unknown name, a value out of range, or a combination that
       makes no sense; the message names the key.
   """
-  check_ranges(config)
-  lookup(LOSSES, config.loss, 'loss')
-  penalty = lookup(PENALTIES, config.penalty, 'penalty')
-  lookup(solvers.SOLVERS, config.solver, 'solver')
-  lookup(sampling.PRIORS, config.latent_prior, 'latent_prior')
+  check(config)
   if config.conditional and not info.class_names:
     raise InputError(
       f'conditional: {info.name} has no labels; use a labelled dataset or '
@@ -92,7 +89,7 @@ def build(
       latent_dim=config.latent_dim,
     ),
     image_shape=tuple(info.image_shape),
-    penalty=penalty,
+    penalty=PENALTIES[config.penalty],
     penalty_weight=config.penalty_weight,
     axis_name=axis_name,
   )
@@ -128,6 +125,31 @@ def build(
   )
 
 
+def check(config: Config) -> None:
+  """Checks all that needs neither data nor devices.
+
+  Raises:
+    InputError: an unknown name or a value out of range.
+  """
+  check_ranges(config)
+  lookup(LOSSES, config.loss, 'loss')
+  make_loss(config.loss, config.label_smoothing)
+  lookup(PENALTIES, config.penalty, 'penalty')
+  lookup(solvers.SOLVERS, config.solver, 'solver')
+  lookup(sampling.PRIORS, config.latent_prior, 'latent_prior')
+  lookup(networks_lib.NETWORKS, config.network.name, 'network.name')
+  for player in ('gen_optimizer', 'disc_optimizer'):
+    _optimizer(config, player)
+
+
+def dataset_keys(config: Config) -> dict[str, Any]:
+  """The keys of `load_dataset`: those of the data that are not the feed's."""
+  keys = section(config.data)
+  for of_feed in ('flip', 'cache', 'cache_mb'):
+    keys.pop(of_feed)
+  return keys
+
+
 def _optimizer(config, key, **kwargs) -> optax.GradientTransformation:
   keys = section(getattr(config, key))
   keys['decay_steps'] = keys['decay_steps'] or config.num_steps
@@ -147,7 +169,7 @@ _AT_LEAST_ONE = [
   'checkpoint_every',
   'keep_checkpoints',
 ]
-_NOT_NEGATIVE = ['seed', 'weight_clip', 'penalty_weight']
+_NOT_NEGATIVE = ['weight_clip', 'penalty_weight']
 
 
 def check_ranges(config: Config) -> None:
@@ -156,10 +178,19 @@ def check_ranges(config: Config) -> None:
     if getattr(config, key) < 1:
       raise InputError(f'{key}: {getattr(config, key)} is not at least 1')
   for key in _NOT_NEGATIVE:
-    if not getattr(config, key) >= 0:
-      raise InputError(f'{key}: {getattr(config, key)} is negative')
+    if not 0 <= getattr(config, key) < math.inf:
+      raise InputError(
+        f'{key}: {getattr(config, key)} is not a finite number from 0 on'
+      )
+  check_seed(config.seed, 'seed')
   if not 0.0 <= config.ema_decay < 1.0:
     raise InputError(f'ema_decay: {config.ema_decay} is not in [0, 1)')
+
+
+def check_seed(seed: int, key: str) -> None:
+  """Raises InputError for a seed that JAX would take for another one."""
+  if not 0 <= seed < 2**32:
+    raise InputError(f'{key}: {seed} is not between 0 and 2 ** 32 - 1')
 
 
 def check_combination(config: Config, disc_norm: str) -> None:

@@ -35,9 +35,15 @@ def restore(workdir: str | pathlib.Path) -> Trained:
   Raises:
     InputError: there is no run, or no whole checkpoint.
   """
-  path = pathlib.Path(workdir).expanduser().absolute()
+  path = workdir_lib.absolute(workdir)
   config, info = workdir_lib.read_config(path), workdir_lib.read_info(path)
-  model = build_lib.build(config, info)
+  try:
+    model = build_lib.build(config, info)
+  except (AttributeError, KeyError) as error:
+    raise InputError(
+      f'workdir: {path / "config.json"} is not a whole config of this version: '
+      f'{error}'
+    ) from error
   state = checkpoint.restore_latest(
     path / 'checkpoints', build_lib.abstract_state(model)
   )
@@ -76,13 +82,14 @@ def sample(config: Any, workdir: str | pathlib.Path) -> pathlib.Path:
     The path of the PNG.
   """
   keys = config.sample
+  build_lib.check_seed(keys.seed, 'sample.seed')
   trained = restore(workdir)
+  path = workdir_lib.prepare(workdir)
   sampler = trained.sampler(ema=keys.ema)
   label = _label(keys.label)
   images = sampler.sample(
     keys.num, seed=keys.seed, label=label, truncation=keys.truncation
   )
-  path = pathlib.Path(workdir).expanduser().absolute()
   arrays = {'images': images}
   labels = sampler.labels(keys.num, label)
   if labels is not None:
@@ -115,8 +122,9 @@ def interpolate(config: Any, workdir: str | pathlib.Path) -> list[pathlib.Path]:
     The paths written.
   """
   keys = config.interpolate
+  build_lib.check_seed(keys.seed, 'interpolate.seed')
   sampler = load(workdir)
-  path = pathlib.Path(workdir).expanduser().absolute()
+  path = workdir_lib.prepare(workdir)
   written, rows = [], []
   for name in INTERPOLATIONS:
     walk = sampler.interpolate(
@@ -157,13 +165,14 @@ def evaluate(config: Any, workdir: str | pathlib.Path) -> dict[str, Any]:
   keys = config.eval
   if keys.num_samples < 1:
     raise InputError(f'eval.num_samples: {keys.num_samples} is not at least 1')
+  build_lib.check_seed(keys.seed, 'eval.seed')
   trained = restore(workdir)
-  settings = build_lib.section(trained.config.data)
-  for unused in ('flip', 'cache', 'cache_mb'):
-    settings.pop(unused)
+  path = workdir_lib.prepare(workdir)
+  data_keys = build_lib.dataset_keys(trained.config)
   if config.data.dir:
-    settings['dir'] = config.data.dir
-  dataset = data.load_dataset(settings.pop('name'), **settings)
+    data_keys['dir'] = config.data.dir
+  dataset = data.load_dataset(**data_keys)
+  workdir_lib.check_data(path, dataset.info)
   num_real = min(keys.num_samples, len(dataset.train), len(dataset.test))
   choice = np.random.default_rng(keys.seed)
   train, test = (
@@ -203,9 +212,8 @@ def evaluate(config: Any, workdir: str | pathlib.Path) -> dict[str, Any]:
     'num_test': num_real,
     'num_train': num_real,
   }
-  path = pathlib.Path(workdir).expanduser().absolute() / 'evaluation.json'
-  workdir_lib.write_json(path, scores)
-  _print_scores(scores, path)
+  workdir_lib.write_json(path / 'evaluation.json', scores)
+  _print_scores(scores, path / 'evaluation.json')
   return scores
 
 

@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules by name, all of them optax's."""
 
 import inspect
+import math
 from collections.abc import Callable
 
 import optax
@@ -79,8 +80,10 @@ def make_optimizer(
   """
   factory = lookup(OPTIMIZERS, name, f'{key}.name')
   make_schedule = lookup(SCHEDULES, schedule, f'{key}.schedule')
-  if not learning_rate > 0:  # nor NaN
-    raise InputError(f'{key}.learning_rate: {learning_rate} is not above 0')
+  if not 0 < learning_rate < math.inf:
+    raise InputError(
+      f'{key}.learning_rate: {learning_rate} is not a finite number above 0'
+    )
   if decay_steps < 1:
     raise InputError(f'{key}.decay_steps: {decay_steps} is not at least 1')
   if not decay_rate >= 0 or (schedule == 'exponential' and not decay_rate):
@@ -89,6 +92,10 @@ def make_optimizer(
       'exponential schedule'
     )
   given = {k: v for k, v in hyperparameters.items() if v is not None}
+  for parameter, value in given.items():
+    top = 1 if parameter in ('b1', 'b2', 'decay', 'momentum') else math.inf
+    if not 0 <= value < top:
+      raise InputError(f'{key}.{parameter}: {value} is not in [0, {top})')
   known = set(inspect.signature(factory).parameters)
   for unknown in sorted(set(given) - known):
     takes = ', '.join(sorted(known & set(hyperparameters))) or 'none of them'

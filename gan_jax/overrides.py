@@ -5,8 +5,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Keys that a run may change when it goes on: none of them touches what the
-# remaining steps compute.
+# Keys that a run may change when it goes on: they do not touch what the
+# remaining steps compute, but for rounding (`num_devices`). Where the data lies
+# may change; that it is the same data is checked by its version.
 MAY_CHANGE = (
   'num_steps',
   'num_devices',
@@ -36,14 +37,20 @@ def default_workdir(config_file: str, overrides: Mapping[str, Any]) -> str:
   """runs/NAME,KEY=VALUE,...: one folder for each model of each config file.
 
   Keys that a run may change later are left out, so that the same model with
-  more steps goes on in the same folder.
+  more steps goes on in the same folder; where the data lies stays in, because
+  it often says which data.
 
   Args:
-    config_file: path of the config file.
+    config_file: FILE or FILE:ARG.
     overrides: dotted keys of the command line.
   """
-  parts = [f'{k}={v}' for k, v in overrides.items() if not may_change(k)]
-  name = ','.join([pathlib.Path(config_file).stem, *sorted(parts)])
+  path, *argument = config_file.split(':', 1)
+  parts = [
+    f'{key}={value}'
+    for key, value in overrides.items()
+    if not may_change(key) or key == 'data.dir'
+  ]
+  name = ','.join([pathlib.Path(path).stem, *argument, *sorted(parts)])
   return 'runs/' + re.sub(r'[^\w.,=+-]+', '_', name)
 
 
@@ -70,7 +77,10 @@ def unknown_key(
 
 
 def forget_replaced(
-  config: Any, base: Mapping[str, Any], overrides: Mapping[str, Any]
+  config: Any,
+  base: Mapping[str, Any],
+  original: Mapping[str, Any],
+  overrides: Mapping[str, Any],
 ) -> None:
   """Clears, in place, what belonged to a name that the command line replaced.
 
@@ -80,10 +90,12 @@ def forget_replaced(
   Args:
     config: with the overrides in it.
     base: where the optional keys of a section are None.
+    original: the config file's own keys, without the overrides.
     overrides: dotted keys of the command line; these stay.
   """
   for section in base:
-    if f'{section}.name' in overrides:
+    name = overrides.get(f'{section}.name')
+    if name is not None and name != original[section]['name']:
       for key, default in base[section].items():
         if default is None and f'{section}.{key}' not in overrides:
           config[section][key] = None

@@ -113,8 +113,9 @@ def dragan(
   """E (||grad D(x + delta)|| - 1)^2 around real data.
 
   delta = 0.5 * std(batch) * u with u ~ U(0, 1) per pixel, one standard
-  deviation over the whole global batch: the authors' published code. The paper
-  writes delta ~ N(0, cI) and leaves c open.
+  deviation over the whole global batch, as in the authors' published code; the
+  paper writes delta ~ N(0, cI) and leaves c open. Deviation from that code: no
+  further interpolation between x and x + delta.
 
   Reference:
     Kodali et al., On Convergence and Stability of GANs, arXiv 1705.07215,

@@ -1,5 +1,6 @@
 """What people look at: metric rows, image grids, loss curves, animations."""
 
+import contextlib
 import json
 import math
 import pathlib
@@ -45,21 +46,26 @@ class MetricsLog:
     for name, value in metrics.items():
       self._writer.add_scalar(name, value, step)
 
+  def flush(self) -> None:
+    """Puts all rows so far on disk."""
+    self._file.flush()
+    self._writer.flush()
+
   def image(self, step: int, name: str, image: np.ndarray) -> None:
     """Adds a picture uint8 `[H, W, C]` to TensorBoard."""
     self._writer.add_image(name, image, step, dataformats='HWC')
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
-  """The rows of metrics.jsonl; a last row cut off by a kill is left out."""
+  """The rows of metrics.jsonl; a row cut off by a kill is left out."""
   path = workdir / 'metrics.jsonl'
   rows = []
   if path.exists():
     for line in path.read_text().splitlines():
-      try:
-        rows.append(json.loads(line))
-      except ValueError:
-        break
+      with contextlib.suppress(ValueError):
+        row = json.loads(line)
+        if isinstance(row, dict) and 'step' in row:
+          rows.append(row)
   return rows
 
 

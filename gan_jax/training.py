@@ -73,24 +73,23 @@ def open_run(config: Any, workdir: str | pathlib.Path) -> Run:
   Raises:
     InputError: see the parts.
   """
-  build_lib.check_ranges(config)
+  build_lib.check(config)
   devices = parallel.select_devices(config.num_devices)
   parallel.check_batch_size(config.batch_size, len(devices))
-  settings = build_lib.section(config.data)
-  flip = settings.pop('flip')
-  cache = {key: settings.pop(key) for key in ('cache', 'cache_mb')}
-  dataset = data.load_dataset(settings.pop('name'), **settings)
-  model = build_lib.build(config, dataset.info, axis_name=parallel.AXIS)
   path = workdir_lib.prepare(workdir)
-  workdir_lib.open_run(path, config.to_dict(), dataset.info)
+  workdir_lib.check_resumable(path, config.to_dict())
+  dataset = data.load_dataset(**build_lib.dataset_keys(config))
+  model = build_lib.build(config, dataset.info, axis_name=parallel.AXIS)
   feed = data.make_feed(
     dataset.train,
     batch_size=config.batch_size,
     seed=config.seed,
-    flip=flip,
+    flip=config.data.flip,
     labels=config.conditional,
-    **cache,
+    cache=config.data.cache,
+    cache_mb=config.data.cache_mb,
   )
+  workdir_lib.describe_run(path, config.to_dict(), dataset.info)
   return Run(config, path, dataset.info, model, feed, devices)
 
 
@@ -98,7 +97,8 @@ def dispatch_length(config: Any) -> int:
   """Steps of one dispatch: ends meet every log, grid and checkpoint.
 
   The largest divisor of all three intervals up to `steps_per_dispatch`, so
-  that one compiled program serves the whole run.
+  that one compiled program serves the run, but for a shorter one where
+  `num_steps` is no multiple of it.
   """
   common = math.gcd(
     config.log_every, config.sample_every, config.checkpoint_every
@@ -262,8 +262,9 @@ def _loop(
       count = min(length - step % length, config.num_steps - step)
       try:
         inputs = take_draws(draws, count, config.disc_steps)
-      except InputError:
-        checkpoints.save(step, state)  # bad data loses no training
+      except InputError:  # bad data loses no training
+        progress.flush()
+        checkpoints.save(step, state)
         raise
       state, metrics = dispatch(
         state, constants, parallel.shard(inputs, len(run.devices))
@@ -274,6 +275,7 @@ def _loop(
       save = step % config.checkpoint_every == 0 or step == config.num_steps
       if sample or save:
         progress.flush()  # rows come before the checkpoint that covers them
+        log.flush()
       if sample:
         image = paint(state)
         name = f'samples/step_{step:08d}.png'

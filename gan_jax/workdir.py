@@ -66,13 +66,18 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     temporary.write_text(json.dumps(value, indent=2) + '\n')
 
 
+def absolute(workdir: str | pathlib.Path) -> pathlib.Path:
+  """The full path of a workdir, with ~ resolved."""
+  return pathlib.Path(workdir).expanduser().absolute()
+
+
 def prepare(workdir: str | pathlib.Path) -> pathlib.Path:
   """Makes a workdir.
 
   Raises:
     InputError: it is a file, or cannot be written.
   """
-  path = pathlib.Path(workdir).expanduser().absolute()
+  path = absolute(workdir)
   if path.exists() and not path.is_dir():
     raise InputError(f'workdir: {path} is a file; name a folder')
   try:
@@ -133,37 +138,62 @@ def read_info(workdir: pathlib.Path) -> DatasetInfo:
     ) from error
 
 
-def open_run(
-  workdir: pathlib.Path, config: dict[str, Any], info: DatasetInfo
-) -> None:
-  """Starts a run in a workdir, or takes up the one that is there.
+def check_resumable(workdir: pathlib.Path, config: dict[str, Any]) -> None:
+  """Raises InputError if a run with another config is in the workdir.
+
+  A run without a checkpoint has nothing to lose and does not count. The
+  message lists the differences.
 
   Args:
     workdir: from `prepare`.
     config: the resolved config, nested.
-    info: of the data as found now.
-
-  Raises:
-    InputError: a run with another config or other data is there; the message
-      lists the differences.
   """
-  if (workdir / 'config.json').exists():
+  if has_checkpoint(workdir):
     old = flatten(_read_json(workdir / 'config.json'))
-    new = flatten(json.loads(json.dumps(config)))
-    check_same(workdir, old, new)
-    if (workdir / 'dataset.json').exists():
-      before = read_info(workdir)._asdict()
-      now = info._asdict()
-      for field in before:
-        if before[field] != now[field]:
-          raise InputError(
-            f'workdir: the data of {workdir} has changed: {field} was '
-            f'{before[field]}, now {now[field]}; bring it back, or name '
-            'another --workdir'
-          )
+    check_same(workdir, old, flatten(json.loads(json.dumps(config))))
+
+
+def has_checkpoint(workdir: pathlib.Path) -> bool:
+  """Whether a run in this workdir has got as far as a checkpoint."""
+  return any((workdir / 'checkpoints').glob('[0-9]*'))
+
+
+def check_data(workdir: pathlib.Path, info: DatasetInfo) -> None:
+  """Raises InputError if a run's data is not what it was trained on.
+
+  Args:
+    workdir: of the run.
+    info: of the data as found now.
+  """
+  before, now = read_info(workdir)._asdict(), info._asdict()
+  for field in before:
+    if before[field] != now[field]:
+      raise InputError(
+        f'workdir: the data of {workdir} has changed: {field} was '
+        f'{before[field]}, now {now[field]}; bring it back, or name another '
+        '--workdir'
+      )
+
+
+def describe_run(
+  workdir: pathlib.Path, config: dict[str, Any], info: DatasetInfo
+) -> None:
+  """Writes what a run is; environment.json keeps one entry a start.
+
+  Args:
+    workdir: of the run.
+    config: the resolved config, nested.
+    info: of its data.
+  """
+  resumed = has_checkpoint(workdir)
+  if resumed:
+    check_data(workdir, info)
+  starts = []
+  if resumed and (workdir / 'environment.json').exists():
+    starts = _read_json(workdir / 'environment.json').get('starts', [])
   write_json(workdir / 'config.json', config)
   write_json(workdir / 'dataset.json', info._asdict())
-  write_json(workdir / 'environment.json', environment())
+  write_json(workdir / 'environment.json', {'starts': [*starts, environment()]})
 
 
 def check_same(
@@ -212,7 +242,7 @@ def check_overrides(
   """
   if not overrides:
     return
-  path = pathlib.Path(workdir).expanduser().absolute()
+  path = absolute(workdir)
   trained = flatten(_read_json(path / 'config.json'))
   given = flatten(json.loads(json.dumps(overrides)))
   for key, value in given.items():

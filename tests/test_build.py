@@ -50,7 +50,22 @@ BAD = {
   ),
   'smoothing range': (dict(label_smoothing=1.5), ['label_smoothing', '1.5']),
   'batch size': (dict(batch_size=0), ['batch_size', 'at least 1']),
-  'seed': (dict(seed=-1), ['seed', 'negative']),
+  'seed': (dict(seed=-1), ['seed', 'between 0 and 2 ** 32']),
+  'huge seed': (dict(seed=2**32), ['seed', 'between 0']),
+  'infinite weight': (
+    dict(penalty_weight=float('inf')),
+    ['penalty_weight', 'finite'],
+  ),
+  'beta': (dict(gen_optimizer__b1=1.5), ['gen_optimizer.b1', '[0, 1)']),
+  'infinite rate': (
+    dict(disc_optimizer__learning_rate=float('inf')),
+    ['disc_optimizer.learning_rate', 'finite'],
+  ),
+  'no widths': (dict(network__gen_widths=()), ['gen_widths', 'at least']),
+  'fractional width': (
+    dict(network__gen_widths=(1.5,)),
+    ['network.gen_widths', '1.5', 'whole number'],
+  ),
   'ema': (dict(ema_decay=1.0), ['ema_decay', '[0, 1)']),
   'mlp key': (dict(network__name='dcgan'), ['network.disc_widths', 'depth']),
 }

@@ -306,8 +306,12 @@ def empty(path):
   path.write_bytes(b'')
 
 
+def fill(path):
+  path.write_text('null')
+
+
 @abandoned_reads
-@pytest.mark.parametrize('damage', [delete, truncate, empty])
+@pytest.mark.parametrize('damage', [delete, truncate, empty, fill])
 @pytest.mark.parametrize(
   'which',
   ['default/d/*', 'default/manifest.ocdbt', 'default/_METADATA', '**/*'],

@@ -707,10 +707,14 @@ def test_pooling(size):
       {'critic': 'mlp'},
       'network.critic: .*valid: dcgan, resnet',
     ),
-    ('dcgan', {'gen_width': 0}, 'network.gen_width: 0 is not above 0'),
-    ('mlp', {'disc_widths': (4, -1)}, 'network.disc_widths: .*not above 0'),
-    ('mlp', {'embed_dim': -1}, 'network.embed_dim: -1 is not above 0'),
-    ('mlp', {'norm_momentum': 0.0}, 'network.norm_momentum: .*above 0'),
+    (
+      'dcgan',
+      {'gen_width': 0},
+      'network.gen_width: 0 is no whole number above 0',
+    ),
+    ('mlp', {'disc_widths': (4, -1)}, 'network.disc_widths: .*above 0'),
+    ('mlp', {'embed_dim': -1}, 'network.embed_dim: -1 .*above 0'),
+    ('mlp', {'norm_momentum': 0.0}, 'network.norm_momentum: .*between 0 and 1'),
     ('dcgan', {'depth': 5}, 'network.depth: dcgan .*16 pixels 5 times'),
   ],
 )

@@ -119,9 +119,10 @@ def test_a_replaced_name_takes_its_keys_along():
     'seed': 0,
     'network': {'name': 'dcgan', 'gen_widths': (8,), 'depth': 2},
   }
-  forget_replaced(config, base, {'seed': 1})
-  assert config['network']['gen_widths'] == (8,)
-  forget_replaced(config, base, {'network.name': 1, 'network.depth': 2})
-  assert config['network']['gen_widths'] is None
-  assert config['network']['depth'] == 2
-  assert config['network']['name'] == 'dcgan'
+  original = {'seed': 0, 'network': {'name': 'mlp'}}
+  for unchanged in ({'seed': 1}, {'network.name': 'mlp'}):
+    forget_replaced(config, base, original, unchanged)
+    assert config['network']['gen_widths'] == (8,)
+  changed = {'network.name': 'dcgan', 'network.depth': 2}
+  forget_replaced(config, base, original, changed)
+  assert config['network'] == {'name': 'dcgan', 'gen_widths': None, 'depth': 2}

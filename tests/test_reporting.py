@@ -246,14 +246,29 @@ def test_save_gif(options, duration, tmp_path):
       np.testing.assert_array_equal(np.asarray(image.convert('RGB')), frame)
 
 
-def test_a_picture_that_fails_leaves_the_old_one(tmp_path):
-  path = tmp_path / 'x.png'
-  reporting.save_image(path, tiles(1)[0])
+@pytest.mark.parametrize(
+  ('save', 'name'),
+  [
+    (reporting.save_image, 'x.png'),
+    (lambda p, x: reporting.save_gif(p, [x]), 'x.gif'),
+  ],
+)
+def test_a_picture_that_fails_leaves_the_old_one(
+  save, name, tmp_path, monkeypatch
+):
+  path = tmp_path / name
+  save(path, tiles(1)[0])
   old = path.read_bytes()
-  with pytest.raises(TypeError):
-    reporting.save_image(path, np.zeros((2, 2, 7), np.uint8))
+
+  def fail(self, path, **options):
+    path.write_bytes(b'half of it')
+    raise OSError('no space left on device')
+
+  monkeypatch.setattr(Image.Image, 'save', fail)
+  with pytest.raises(OSError, match='no space'):
+    save(path, 255 - tiles(1)[0])
   assert path.read_bytes() == old
-  assert files(tmp_path) == ['x.png']
+  assert files(tmp_path) == [name]
 
 
 # --- Curves -----------------------------------------------------------------

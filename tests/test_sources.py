@@ -158,12 +158,14 @@ def test_features_are_renamed(name, tmp_path):
     (splits.test, range(100, 103)),
   ):
     assert sorted(values(source)) == list(numbers)
-    for i in range(len(source)):
-      example = source[i]
+    one_by_one = [source[i] for i in range(len(source))]
+    together = source.__getitems__(list(range(len(source))))
+    for example in one_by_one + together:
       assert example.keys() == {'image', 'label'}
       number = example['image'].flat[0]
       np.testing.assert_array_equal(example['image'], pixels(number))
       assert example['label'] == number % 2
+    assert [e['image'].flat[0] for e in together] == values(source)
 
 
 def test_usual_names_are_preferred(tmp_path):
@@ -189,7 +191,7 @@ def test_dataset_without_images_is_refused(tmp_path):
   ('fraction', 'held_out'), [(0.1, 2), (0.25, 5), (0.5, 10)]
 )
 def test_dataset_without_test_split_is_sliced(fraction, held_out, tmp_path):
-  train, test, _ = open_toy('toy_unsplit', tmp_path, fraction)
+  train, test, _ = open_toy('toy_unsplit', tmp_path, fraction)[:3]
   assert len(test) == held_out
   assert sorted(values(train) + values(test)) == list(range(20))
   again = open_toy('toy_unsplit', tmp_path, fraction)
@@ -197,7 +199,7 @@ def test_dataset_without_test_split_is_sliced(fraction, held_out, tmp_path):
 
 
 def test_a_tiny_dataset_keeps_something_to_hold_out(tmp_path):
-  train, test, _ = open_toy('toy_tiny', tmp_path)
+  train, test, _ = open_toy('toy_tiny', tmp_path)[:3]
   assert (len(train), len(test)) == (3, 1)
 
 
@@ -434,9 +436,22 @@ def test_images_come_in_the_order_of_their_names(tmp_path):
   assert [found[value] for value in values(train)] == sorted(names)
 
 
-def test_train_and_test_among_others_are_classes(tmp_path):
-  plant(tmp_path, ('train/1.png', 'test/1.png', 'extra/1.png'))
-  assert open_folder(tmp_path).class_names == ('extra', 'test', 'train')
+@pytest.mark.parametrize('held_out', ['test', 'val', 'validation'])
+def test_train_beside_what_is_held_out(held_out, tmp_path):
+  plant(tmp_path, ('train/1.png', f'{held_out}/2.png', 'extra/3.png'))
+  splits = open_folder(tmp_path)
+  assert splits.class_names == ()
+  assert (values(splits.train), values(splits.test)) == ([0], [10])
+
+
+def test_version_tells_folders_apart(tmp_path):
+  plant(tmp_path / 'cats', ('1.png', '2.png'))
+  plant(tmp_path / 'dogs', ('3.png', '4.png'))
+  cats, dogs = (
+    open_folder(tmp_path / name).version for name in ('cats', 'dogs')
+  )
+  assert cats != dogs
+  assert open_folder(tmp_path / 'cats').version == cats
 
 
 def test_hidden_folder_beside_train_and_test(tmp_path):
@@ -453,7 +468,7 @@ def test_hidden_folder_beside_train_and_test(tmp_path):
 )
 def test_held_out_share(count, fraction, held_out, tmp_path):
   plant(tmp_path, [f'{i}.png' for i in range(count)])
-  train, test, _ = open_folder(tmp_path, fraction)
+  train, test, _ = open_folder(tmp_path, fraction)[:3]
   assert len(test) == held_out
   assert sorted(values(train) + values(test)) == list(range(0, 10 * count, 10))
 
@@ -485,14 +500,14 @@ def test_search_is_deep_and_takes_images_only(tmp_path):
 
 def test_images_of_hidden_folders_are_skipped(tmp_path):
   plant(tmp_path, ('1.png', '2.png', '.cache/3.png'))
-  train, test, _ = open_folder(tmp_path)
+  train, test, _ = open_folder(tmp_path)[:3]
   assert sorted(values(train) + values(test)) == [0, 10]
 
 
 def test_a_folder_may_be_named_like_an_image(tmp_path):
   plant(tmp_path, ('1.png', '2.png'))
   (tmp_path / '3.png').mkdir()
-  train, test, _ = open_folder(tmp_path)
+  train, test, _ = open_folder(tmp_path)[:3]
   assert sorted(values(train) + values(test)) == [0, 10]
 
 
@@ -566,7 +581,7 @@ def test_16_bit_grey_png_is_scaled(tmp_path):
   ramp = np.linspace(0, 65535, 1024).astype(np.uint16).reshape(16, 64)
   save(tmp_path / 'x.png', ramp)
   np.testing.assert_array_equal(
-    decode_one(tmp_path / 'x.png')[..., 0], (ramp.astype(int) + 128) // 257
+    decode_one(tmp_path / 'x.png'), (ramp.astype(int)[..., None] + 128) // 257
   )
 
 
@@ -586,9 +601,9 @@ def test_jpeg_decodes(mode, colour, expected, tmp_path):
   np.testing.assert_allclose(decoded[3, 3], expected, atol=3)
 
 
-def turned(*entries):
-  """EXIF of big-endian entries (tag, type, count, value), turned clockwise."""
-  entries = [*entries, struct.pack('>HHIHH', 0x0112, 3, 1, 6, 0)]
+def oriented(orientation, *entries):
+  """EXIF: the orientation after other entries (tag, type, count, value)."""
+  entries = [*entries, struct.pack('>HHIHH', 0x0112, 3, 1, orientation, 0)]
   count = struct.pack('>H', len(entries))
   return b'Exif\0\0MM\0*\0\0\0\x08' + count + b''.join(entries) + bytes(4)
 
@@ -611,11 +626,35 @@ def test_exif_orientation_is_applied(suffix, entry, tmp_path):
   path = tmp_path / f'x.{suffix}'
   stored = np.zeros((8, 16), np.uint8)
   stored[:, :8] = 255
-  save(path, stored, exif=turned(*[entry] if entry else []))
+  save(path, stored, exif=oriented(6, *[entry] if entry else []))
   decoded = decode_one(path)
   assert decoded.shape == (16, 8, 1)
   assert decoded[2, 4] > 250
   assert decoded[13, 4] < 5
+
+
+# How a picture is stored, by what its first row and first column are.
+ORIENTATIONS = {
+  1: lambda x: x,  # top, left
+  2: lambda x: x[:, ::-1],  # top, right
+  3: lambda x: x[::-1, ::-1],  # bottom, right
+  4: lambda x: x[::-1],  # bottom, left
+  5: lambda x: x.T,  # left, top
+  6: lambda x: x[:, ::-1].T,  # right, top
+  7: lambda x: x[::-1, ::-1].T,  # right, bottom
+  8: lambda x: x[::-1].T,  # left, bottom
+  9: lambda x: x,  # no such orientation
+}
+
+
+@pytest.mark.parametrize('orientation', ORIENTATIONS)
+def test_every_exif_orientation(orientation, tmp_path):
+  upright = np.arange(6, dtype=np.uint8).reshape(2, 3)
+  stored = ORIENTATIONS[orientation](upright)
+  save(tmp_path / 'x.png', stored, exif=oriented(orientation))
+  np.testing.assert_array_equal(
+    decode_one(tmp_path / 'x.png'), upright[..., None]
+  )
 
 
 @pytest.mark.parametrize('suffix', ['png', 'jpg'])

@@ -262,7 +262,7 @@ def test_unreadable_data_loses_no_training(tmp_path, monkeypatch):
       yield draw
 
   monkeypatch.setattr(feeds.DeviceFeed, 'draws', failing)
-  config = tiny_digits(steps_per_dispatch=2, checkpoint_every=12)
+  config = tiny_digits(steps_per_dispatch=2, log_every=2, checkpoint_every=12)
   with pytest.raises(InputError, match=r'x\.png'):
     training.train(config, tmp_path)
   monkeypatch.undo()
@@ -270,6 +270,14 @@ def test_unreadable_data_loses_no_training(tmp_path, monkeypatch):
   resumed = final_state(config, tmp_path)
   whole = final_state(config, tmp_path / 'whole')
   assert_same_bits(resumed, whole)
+  assert [row['step'] for row in rows(tmp_path)] == [2, 4, 6, 8, 10, 12]
+
+
+def test_a_refused_start_leaves_the_workdir_free(tmp_path):
+  with pytest.raises(InputError, match='batch_size: 5000'):
+    training.train(tiny_digits(batch_size=5000), tmp_path)
+  training.train(tiny_digits(num_steps=4), tmp_path)
+  assert inference.restore(tmp_path).state.step == 4
 
 
 # --- It learns --------------------------------------------------------------

@@ -20,6 +20,13 @@ from gan_jax.types import InputError
 INFO = DatasetInfo('toy', (8, 8, 1), ('wug', 'fep'), 100, 20)
 
 
+def open_run(workdir, config, info):
+  """Starts a run or takes it up, as training does, up to a checkpoint."""
+  lib.check_resumable(workdir, config)
+  lib.describe_run(workdir, config, info)
+  (workdir / 'checkpoints' / '1').mkdir(parents=True, exist_ok=True)
+
+
 def make_config(**changes):
   """A nested config; changes are dotted keys, with __ for the dots."""
   player = dict(name='adam', learning_rate=2e-4, schedule='constant')
@@ -164,23 +171,26 @@ def test_prepare_refuses_what_cannot_be_written(place, tmp_path):
 
 def test_a_new_run_writes_its_files(tmp_path):
   config = make_config()
-  lib.open_run(tmp_path, copy.deepcopy(config), INFO)
-  assert files(tmp_path) == ['config.json', 'dataset.json', 'environment.json']
+  open_run(tmp_path, copy.deepcopy(config), INFO)
+  expected = ['checkpoints', 'config.json', 'dataset.json', 'environment.json']
+  assert files(tmp_path) == expected
   assert json.loads((tmp_path / 'config.json').read_text()) == json.loads(
     json.dumps(config)
   )
   assert lib.read_info(tmp_path) == INFO
-  environment = json.loads((tmp_path / 'environment.json').read_text())
+  started = json.loads((tmp_path / 'environment.json').read_text())
+  (environment,) = started['starts']
   assert environment == json.loads(json.dumps(lib.environment()))
 
 
 def open_twice(tmp_path, before, after, info=INFO):
-  lib.open_run(tmp_path, make_config(**before), INFO)
-  lib.open_run(tmp_path, make_config(**after), info)
+  open_run(tmp_path, make_config(**before), INFO)
+  open_run(tmp_path, make_config(**after), info)
 
 
 CONSTANT = {}
 COSINE = {'gen_optimizer__schedule': 'cosine'}
+BOTH = COSINE | {'disc_optimizer__schedule': 'linear'}
 FIXED_COSINE = COSINE | {'gen_optimizer__decay_steps': 500}
 
 
@@ -220,9 +230,11 @@ def test_a_run_is_taken_up_again(common, changes, tmp_path):
       "network.name was 'mlp', now 'conv', seed was 0, now 1",
     ),
     ({}, {'network__new': 1}, "network.new was 'absent', now 1"),
+    ({}, {'network__new': None}, "network.new was 'absent', now None"),
     ({'loss': 'hinge'}, {}, "loss was 'hinge', now 'absent'"),
     ({'network__depth': 0}, {'network__depth': None}, 'depth was 0, now None'),
     (COSINE, COSINE | {'num_steps': 200}, 'num_steps was 100, now 200'),
+    (BOTH, BOTH | {'num_steps': 200}, 'num_steps was 100, now 200'),
     (
       {'disc_optimizer__schedule': 'linear'},
       {'disc_optimizer__schedule': 'linear', 'num_steps': 50},
@@ -267,7 +279,7 @@ def test_other_data_is_refused(field, value, tmp_path):
 
 
 def test_read_config_has_attributes(tmp_path):
-  lib.open_run(tmp_path, make_config(), INFO)
+  open_run(tmp_path, make_config(), INFO)
   config = lib.read_config(tmp_path)
   assert config.seed == 0
   assert config.network.gen_widths == [32, 64]
@@ -277,7 +289,7 @@ def test_read_config_has_attributes(tmp_path):
 
 
 def test_read_info_gives_what_was_written(tmp_path):
-  lib.open_run(tmp_path, make_config(), INFO)
+  open_run(tmp_path, make_config(), INFO)
   info = lib.read_info(tmp_path)
   assert info == INFO
   assert isinstance(info.image_shape, tuple)
@@ -305,7 +317,7 @@ READERS = {'config.json': lib.read_config, 'dataset.json': lib.read_info}
   ],
 )
 def test_damaged_files_are_named(name, contents, tmp_path):
-  lib.open_run(tmp_path, make_config(), INFO)
+  open_run(tmp_path, make_config(), INFO)
   (tmp_path / name).write_bytes(contents)
   with pytest.raises(InputError, match='workdir: ') as caught:
     READERS[name](tmp_path)
@@ -339,7 +351,7 @@ def test_a_folder_in_place_of_a_file_is_named(tmp_path):
   ],
 )
 def test_overrides_that_a_run_can_take(overrides, tmp_path):
-  lib.open_run(tmp_path, make_config(), INFO)
+  open_run(tmp_path, make_config(), INFO)
   assert lib.check_overrides(str(tmp_path), overrides) is None
 
 
@@ -352,7 +364,7 @@ def test_overrides_that_a_run_can_take(overrides, tmp_path):
   ],
 )
 def test_overrides_that_a_run_cannot_take(overrides, message, tmp_path):
-  lib.open_run(tmp_path, make_config(), INFO)
+  open_run(tmp_path, make_config(), INFO)
   with pytest.raises(InputError, match=message) as caught:
     lib.check_overrides(tmp_path, overrides)
   assert str(tmp_path) in str(caught.value)
@@ -410,3 +422,20 @@ def test_environment_names_the_commit(tmp_path, monkeypatch):
   assert found['git_changes'] is False
   (tmp_path / 'new').touch()
   assert lib.environment()['git_changes'] is True
+
+
+def test_environment_keeps_an_entry_for_each_start(tmp_path):
+  for _ in range(3):
+    open_run(tmp_path, make_config(), INFO)
+  started = json.loads((tmp_path / 'environment.json').read_text())
+  assert len(started['starts']) == 3
+
+
+def test_a_run_without_a_checkpoint_does_not_bind(tmp_path):
+  lib.describe_run(tmp_path, make_config(), INFO)
+  changed = make_config()
+  changed['seed'] = 7
+  lib.check_resumable(tmp_path, changed)
+  open_run(tmp_path, changed, INFO)
+  with pytest.raises(InputError, match='seed was 7'):
+    lib.check_resumable(tmp_path, make_config())

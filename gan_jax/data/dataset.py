@@ -21,6 +21,7 @@ class DatasetInfo(NamedTuple):
     class_names: of the labels, empty if there are none.
     num_train: examples to train on.
     num_test: held-out examples.
+    version: tells this data from other data of the same name.
   """
 
   name: str
@@ -28,6 +29,7 @@ class DatasetInfo(NamedTuple):
   class_names: tuple[str, ...]
   num_train: int
   num_test: int
+  version: str = ''
 
 
 _BLOCK = 256  # examples read in one go
@@ -218,5 +220,7 @@ def load_dataset(
   return Dataset(
     train,
     test,
-    DatasetInfo(name, shape, splits.class_names, len(train), len(test)),
+    DatasetInfo(
+      name, shape, splits.class_names, len(train), len(test), splits.version
+    ),
   )

@@ -3,7 +3,7 @@
 1,797 handwritten digits of 8x8 pixels, the test part of the UCI "Optical
 Recognition of Handwritten Digits" data as scikit-learn ships it, so that no
 network is needed. To bring a dataset of your own, write such a class, import
-it before training, and name it in `data.name`.
+it in your config file, and name it there in `data.name`.
 """
 
 import numpy as np

@@ -9,6 +9,8 @@ import numpy as np
 from gan_jax.data.sources import Splits, num_kept
 from gan_jax.types import InputError
 
+# Names of the folder beside `train` that is held out, the first one found.
+_HELD_OUT = ('test', 'val', 'validation')
 _SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 
@@ -55,7 +57,7 @@ def _decode(path: pathlib.Path) -> np.ndarray:
     Image.DecompressionBombError,
   ) as error:
     raise InputError(
-      f'data.dir: cannot read image {path}: {error}; replace or remove it'
+      f'data.dir: cannot read image {path}: {error}; replace it'
     ) from error
   return pixels.reshape(*pixels.shape[:2], -1)
 
@@ -96,9 +98,10 @@ def open_folder(data_dir: str | None, test_fraction: float) -> Splits:
   """Opens a folder of PNG and JPEG images, searched in depth.
 
   If every image lies in a subfolder, the first level of subfolders are the
-  classes, in alphabetical order. If the first level is `train` and `test`,
-  those are the splits, and the classes lie below. Otherwise a share of the
-  images is held out, chosen by a hash of the file's path.
+  classes, in alphabetical order. If the first level has `train` and one of
+  `test`, `val` and `validation`, those are the splits, the classes lie below,
+  and nothing else is read. Otherwise a share of the images is held out, chosen
+  by a hash of the file's path.
 
   Args:
     data_dir: the folder.
@@ -114,17 +117,17 @@ def open_folder(data_dir: str | None, test_fraction: float) -> Splits:
     raise InputError(f'data.dir: {root} is not a folder')
   if not _find_images(root):
     raise InputError(f'data.dir: no PNG or JPEG images in {root}')
-  folders = {p.name for p in root.iterdir() if p.is_dir()}
-  if {name for name in folders if name[0] != '.'} == {'train', 'test'}:
-    roots = (root / 'train', root / 'test')
+  images = [(path, path.relative_to(root)) for path in _find_images(root)]
+  folders = {path.name for path in root.iterdir() if path.is_dir()}
+  held_out = next((name for name in _HELD_OUT if name in folders), None)
+  if 'train' in folders and held_out:
+    roots = (root / 'train', root / held_out)
     found = [[(p, p.relative_to(r)) for p in _find_images(r)] for r in roots]
-    for folder, paths in zip(roots, found, strict=True):
-      if not paths:
+    for folder, split in zip(roots, found, strict=True):
+      if not split:
         raise InputError(f'data.dir: no PNG or JPEG images in {folder}')
   else:
-    found = _hold_out(
-      [(p, p.relative_to(root)) for p in _find_images(root)], test_fraction
-    )
+    found = _hold_out(images, test_fraction)
   everything = [relative for split in found for _, relative in split]
   class_names = ()
   if all(len(relative.parts) > 1 for relative in everything):
@@ -136,7 +139,9 @@ def open_folder(data_dir: str | None, test_fraction: float) -> Splits:
       labels = [class_names.index(relative.parts[0]) for _, relative in split]
     return Folder([path for path, _ in split], labels)
 
-  return Splits(source(found[0]), source(found[1]), class_names)
+  names = '\n'.join(sorted(relative.as_posix() for relative in everything))
+  version = f'{len(everything)} files, crc32 {zlib.crc32(names.encode()):08x}'
+  return Splits(source(found[0]), source(found[1]), class_names, version)
 
 
 def _hold_out(paths, test_fraction):

@@ -20,11 +20,13 @@ class Splits(NamedTuple):
     train: examples to train on.
     test: held-out examples, never trained on.
     class_names: names of the labels, empty if there are none.
+    version: tells this data from other data of the same name.
   """
 
   train: Source
   test: Source
   class_names: tuple[str, ...]
+  version: str = ''
 
 
 def num_kept(num: int, test_fraction: float, where: str) -> int:

@@ -93,6 +93,10 @@ def _prepare(builder, data_dir: str | None) -> None:
   except Exception as error:  # every downloader has exceptions of its own
     where = data_dir or '~/tensorflow_datasets (or TFDS_DATA_DIR)'
     reason = str(error).strip().split('\n')[0] or type(error).__name__
+    if isinstance(error, PermissionError):
+      raise InputError(
+        f'data.dir: cannot write in {where}: {reason}'
+      ) from error
     raise InputError(
       f'data.name: cannot prepare {builder.name}: {reason[:200]}. Without a '
       f'network, put the dataset prepared elsewhere (array_record) under '
@@ -110,7 +114,8 @@ def _check_reachable(builder) -> None:
 
   downloads = pathlib.Path(builder.data_dir_root) / 'downloads'
   if not downloads.exists():
-    for url in list(builder.url_infos or ())[:1]:
+    urls = [url for url in builder.url_infos or () if url.startswith('http')]
+    for url in urls[:1]:
       requests.head(url, timeout=10)
 
 
@@ -188,4 +193,5 @@ def open_tfds(name: str, data_dir: str | None, test_fraction: float) -> Splits:
     _Renamed(train, image_key, label_key),
     _Renamed(test, image_key, label_key),
     class_names,
+    version=str(builder.version),
   )

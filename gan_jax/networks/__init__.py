@@ -85,6 +85,23 @@ def _style(architecture, player, given, **shared) -> Style:
   return check_style(style, player, norms)
 
 
+def _check_number(key: str, value: object) -> None:
+  """Raises InputError unless sizes are whole numbers above 0."""
+  if isinstance(value, (tuple, list)):
+    if not value:
+      raise InputError(f'network.{key}: give one width at least, such as 64')
+    for width in value:
+      _check_number(key, width)
+    return
+  if key == 'norm_momentum':
+    if not 0 < value < 1:
+      raise InputError(f'network.{key}: {value} is not between 0 and 1')
+  elif key.endswith(('widths', 'width', 'depth', 'dim')) and (
+    not isinstance(value, int) or value < 1
+  ):
+    raise InputError(f'network.{key}: {value!r} is no whole number above 0')
+
+
 def make_networks(
   name: str,
   image_shape: tuple[int, int, int],
@@ -114,11 +131,7 @@ def make_networks(
       raise InputError(
         f'network.{key}: {name} has no such key; it takes {", ".join(valid)}'
       )
-    numbers = value if isinstance(value, (tuple, list)) else (value,)
-    if any(not isinstance(n, str) and not n > 0 for n in numbers):
-      raise InputError(f'network.{key}: {value} is not above 0')
-    if key == 'norm_momentum' and value >= 1:
-      raise InputError(f'network.{key}: {value} is not below 1')
+    _check_number(key, value)
   shared = dict(num_classes=num_classes, axis_name=axis_name)
   style = Players(
     gen=_style(architecture, 'gen', given, **shared),

@@ -18,6 +18,8 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
   'silu': nn.silu,
   'tanh': nn.tanh,
 }
+# Labels enter at the scale of the latents and of the pixels beside them.
+_unit = nn.initializers.normal(1.0)
 NORMS = ('none', 'batch', 'layer', 'spectral')
 
 
@@ -91,7 +93,8 @@ class Style:
     """
     if not self.num_classes:
       return latents
-    embedded = nn.Embed(self.num_classes, self.embed_dim)(labels)
+    embed = nn.Embed(self.num_classes, self.embed_dim, embedding_init=_unit)
+    embedded = embed(labels)
     return jnp.concatenate([latents, embedded], axis=-1)
 
   def join_images(
@@ -101,8 +104,9 @@ class Style:
     if not self.num_classes:
       return images
     height, width = images.shape[1:3]
-    plane = nn.Embed(self.num_classes, height * width)(labels)
-    plane = plane.reshape(-1, height, width, 1)
+    size = height * width
+    embed = nn.Embed(self.num_classes, size, embedding_init=_unit)
+    plane = embed(labels).reshape(-1, height, width, 1)
     return jnp.concatenate([images, plane], axis=-1)
 
 

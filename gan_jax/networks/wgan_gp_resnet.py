@@ -156,8 +156,8 @@ def wgan_gp_resnet(
 ) -> Players[nn.Module]:
   """The residual pair for square images; 32 pixels in the paper.
 
-  Deviation: the authors' code puts layer norm into the critic by default,
-  the paper's text none; `network.disc_norm=layer` turns it on here.
+  The critic has no norm, as in the authors' CIFAR code; the paper recommends
+  layer norm where one is wanted: `network.disc_norm=layer`.
 
   Args:
     image_shape: (H, W, C), H = W.
