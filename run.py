@@ -78,7 +78,7 @@ def main() -> None:
 
   parallel.enable_compilation_cache()
   changed = config_flags.get_override_values(FLAGS['config'])
-  original = config_flags.ConfigFileFlagParser('original').parse(config_file)
+  original = FLAGS['config'].parser.parse(config_file)
   overrides.forget_replaced(FLAGS.config, base.get_config(), original, changed)
   path = FLAGS.workdir or overrides.default_workdir(config_file, changed)
   try:

@@ -1,4 +1,4 @@
-"""DCGAN at 64 pixels on a folder of images, the PyTorch tutorial's setting with flips.
+"""DCGAN at 64 pixels on a folder of images: the PyTorch tutorial, with flips.
 
 Paper: Radford et al. 2015, arXiv 1511.06434.
 Command: python run.py --config=configs/dcgan_64.py --config.data.dir=IMAGES

@@ -2,8 +2,8 @@
 
 Paper: Goodfellow et al. 2014, arXiv 1406.2661, on scikit-learn's digits.
 Command: python run.py
-Measured: 10,000 steps in 20 s on two shared CPU cores (compiled programs cached;
-25 s the first time); digits of all kinds, some blurred.
+Measured: 10,000 steps in 20 s on two shared CPU cores, 25 s the first time;
+digits of all kinds, some blurred.
 """
 
 from ml_collections import ConfigDict
