@@ -3,7 +3,7 @@
 Paper: Radford et al. 2015, arXiv 1511.06434.
 Command: python run.py --config=configs/dcgan_cifar.py
 One epoch is 782 steps: --config.num_steps=782.
-Measured: one epoch of a JPEG copy of CIFAR-10 in 4.7 min at 149 images/s on two
+Measured: one epoch of a JPEG copy of CIFAR-10 in 5 min at 149 images/s on two
 CPU cores that other work shared; colours and coarse shapes with a
 checkerboard. The 50 epochs have not been run.
 """

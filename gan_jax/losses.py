@@ -134,6 +134,30 @@ def hinge() -> AdversarialLoss:
   )
 
 
+def accuracies(
+  boundary: float | None,
+  real_logits: jax.Array,
+  fake_logits: jax.Array,
+  axis_name: str | None = None,
+) -> dict[str, jax.Array]:
+  """Shares of real and of fake examples that D puts on the right side.
+
+  Args:
+    boundary: of the loss, see `AdversarialLoss`.
+    real_logits: `[B]`.
+    fake_logits: `[B']`; one on the boundary is called fake.
+    axis_name: mapped device axis that shares the batch, or None.
+  """
+  if boundary is None:
+    boundary = 0.5 * (jnp.mean(real_logits) + jnp.mean(fake_logits))
+    if axis_name is not None:
+      boundary = jax.lax.pmean(boundary, axis_name)
+  return {
+    'disc_accuracy_real': jnp.mean(real_logits > boundary),
+    'disc_accuracy_fake': jnp.mean(fake_logits <= boundary),
+  }
+
+
 LOSSES: dict[str, Callable[..., AdversarialLoss]] = {
   'minimax': minimax,
   'non_saturating': non_saturating,

@@ -4,9 +4,10 @@ import inspect
 import math
 from collections.abc import Callable
 
+import jax
+import jax.numpy as jnp
 import optax
 
-from gan_jax.penalties import weight_clipping
 from gan_jax.types import InputError, lookup
 
 _NAMES = (
@@ -47,6 +48,25 @@ SCHEDULES = {
   'cosine': cosine,
   'linear': linear,
 }
+
+
+def weight_clipping(limit: float) -> optax.GradientTransformation:
+  """Keeps every parameter in [-limit, limit] after its update.
+
+  Put it last in a chain: it shortens the update so that parameters end inside
+  the box, up to the rounding of one float32 addition.
+
+  Reference:
+    Arjovsky et al., Wasserstein GAN, arXiv 1701.07875, Algorithm 1 (c = .01).
+  """
+
+  def update(updates, state, params):
+    def clip(update, param):
+      return jnp.clip(param + update, -limit, limit) - param
+
+    return jax.tree.map(clip, updates, params), state
+
+  return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
 def make_optimizer(

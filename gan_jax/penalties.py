@@ -1,4 +1,4 @@
-"""Gradient penalties and constraints on the discriminator.
+"""Gradient penalties on the discriminator.
 
 A gradient penalty is `penalty(critic, real, fake, keys, axis_name) -> scalar`:
 
@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 Critic = Callable[[jax.Array], jax.Array]
 
@@ -144,22 +143,3 @@ PENALTIES: dict[str, Penalty | None] = {
   'r2': Penalty(r2, 0.5),
   'dragan': Penalty(dragan, 1.0),
 }
-
-
-def weight_clipping(limit: float) -> optax.GradientTransformation:
-  """Keeps every parameter in [-limit, limit] after its update.
-
-  Put it last in a chain: it shortens the update so that parameters end inside
-  the box, up to the rounding of one float32 addition.
-
-  Reference:
-    Arjovsky et al., Wasserstein GAN, arXiv 1701.07875, Algorithm 1 (c = .01).
-  """
-
-  def update(updates, state, params):
-    def clip(update, param):
-      return jnp.clip(param + update, -limit, limit) - param
-
-    return jax.tree.map(clip, updates, params), state
-
-  return optax.GradientTransformation(lambda params: optax.EmptyState(), update)

@@ -161,7 +161,10 @@ def plot_losses(workdir: pathlib.Path) -> None:
   for axis, (title, names) in zip(axes, _PANELS, strict=True):
     for name, colour in zip(names, ('tab:blue', 'tab:orange'), strict=True):
       values = np.array([row.get(name, math.nan) for row in rows])
-      axis.plot(steps, values, color=colour, alpha=0.25, linewidth=1)
+      marker = '.' if len(rows) == 1 else ''  # a line of one point is invisible
+      axis.plot(
+        steps, values, color=colour, alpha=0.25, linewidth=1, marker=marker
+      )
       axis.plot(steps, smooth(values, window), color=colour, label=name)
     axis.set_title(title)
     axis.set_xlabel('step (generator updates)')

@@ -14,6 +14,7 @@ from gan_jax import build as build_lib
 from gan_jax import checkpoint, data, parallel, reporting
 from gan_jax import workdir as workdir_lib
 from gan_jax.data import feeds
+from gan_jax.progress import Progress
 from gan_jax.types import InputError, TrainState
 
 GRID_IMAGES = 64
@@ -141,6 +142,7 @@ def train(
     print(f'note: {line}', file=sys.stderr)
   init_key, root_key = jax.random.split(jax.random.key(config.seed))
   sharding = parallel.replicated(run.devices)
+  paint = grid_painter(run)
   with checkpoint.Checkpoints(
     run.workdir / 'checkpoints', keep=config.keep_checkpoints
   ) as checkpoints:
@@ -157,95 +159,19 @@ def train(
       f'{len(run.devices)} {run.devices[0].platform} device(s)'
     )
     with reporting.MetricsLog(run.workdir, resume_step=start) as log:
-      state = _loop(run, state, root_key, checkpoints, log, started)
-  _finish(run, state)
+      progress = Progress(config, log, start, started)
+      state = _loop(run, state, root_key, paint, checkpoints, progress)
+  _finish(run, state, paint(state))
   return run.workdir
-
-
-class Progress:
-  """The progress bar and the metric rows; a context manager.
-
-  A dispatch is reported once the next one is under way, so that the device
-  never waits for the host.
-  """
-
-  def __init__(
-    self, config: Any, log: reporting.MetricsLog, step: int, started: float
-  ):
-    """Shows the bar.
-
-    Args:
-      config: of the run.
-      log: where rows go.
-      step: where the run starts.
-      started: `time.monotonic()` when the program began.
-    """
-    from tqdm import tqdm
-
-    self._config, self._log, self._started = config, log, started
-    self._pending = None
-    self._row = None  # step and time of the last row, to take rates between
-    self._bar = tqdm(
-      total=config.num_steps,
-      initial=step,
-      unit='step',
-      dynamic_ncols=True,
-      mininterval=0.5,
-    )
-
-  def __enter__(self) -> 'Progress':
-    return self
-
-  def __exit__(self, *unused: Any) -> None:
-    self._bar.close()
-
-  def advance(self, step: int, metrics: dict[str, jax.Array]) -> None:
-    """Notes a dispatch that has been sent off, up to `step`."""
-    if self._row is None:
-      jax.block_until_ready(metrics)
-      self._row = (step, time.monotonic())
-      seconds = self._row[1] - self._started
-      self._bar.write(f'first dispatch done {seconds:.1f} s after the start')
-    self.flush()
-    self._pending = (step, metrics)
-
-  def flush(self) -> None:
-    """Reports the last dispatch, waiting for it if need be."""
-    if self._pending is None:
-      return
-    step, metrics = self._pending
-    self._pending = None
-    config = self._config
-    if step % config.log_every == 0 or step == config.num_steps:
-      row = {name: float(value) for name, value in metrics.items()}
-      row |= self._rate(step)
-      self._log.write(step, row)
-      speed = row.get('images_per_second', math.nan)
-      self._bar.set_postfix_str(
-        f'D {row["disc_loss"]:.3f} G {row["gen_loss"]:.3f} '
-        f'{speed:,.0f} images/s',
-        refresh=False,
-      )
-    self._bar.update(step - self._bar.n)
-
-  def _rate(self, step: int) -> dict[str, float]:
-    """Real images seen a second since the last row, all overheads included."""
-    last_step, last_time = self._row
-    self._row = (step, time.monotonic())
-    if step == last_step:  # the very first dispatch, mostly compilation
-      return {}
-    images = (step - last_step) * self._config.batch_size
-    images *= self._config.disc_steps
-    return {'images_per_second': images / (self._row[1] - last_time)}
 
 
 def _loop(
   run: Run,
   state: TrainState,
   root_key: jax.Array,
+  paint: Callable[[TrainState], np.ndarray],
   checkpoints: checkpoint.Checkpoints,
-  log: reporting.MetricsLog,
-  started: float,
+  progress: Progress,
 ) -> TrainState:
   """Runs dispatches from the state's step to `num_steps`."""
   config = run.config
@@ -255,8 +181,7 @@ def _loop(
   )
   constants = parallel.replicate((run.feed.resident, root_key), run.devices)
   draws = run.feed.draws(step * config.disc_steps)
-  paint = grid_painter(run)
-  with Progress(config, log, step, started) as progress:
+  with progress:
     while step < config.num_steps:
       # From an odd start, the first dispatch ends where the others do.
       count = min(length - step % length, config.num_steps - step)
@@ -275,12 +200,11 @@ def _loop(
       save = step % config.checkpoint_every == 0 or step == config.num_steps
       if sample or save:
         progress.flush()  # rows come before the checkpoint that covers them
-        log.flush()
       if sample:
         image = paint(state)
         name = f'samples/step_{step:08d}.png'
         reporting.save_image(run.workdir / name, image)
-        log.image(step, 'samples', image)
+        progress.log.image(step, 'samples', image)
       if save:
         checkpoints.save(step, state)
   return state
@@ -302,19 +226,20 @@ def grid_painter(run: Run) -> Callable[[TrainState], np.ndarray]:
         run.config, run.info, run.model, state, ema=True
       )
     variables = build_lib.generator_variables(state, ema=True)
+    whole_rows = GRID_IMAGES - GRID_IMAGES % max(1, sampler.num_classes)
     images = sampler.with_variables(jax.device_put(variables, device)).sample(
-      GRID_IMAGES, seed=run.config.seed
+      whole_rows or GRID_IMAGES, seed=run.config.seed
     )
     return reporting.labelled_grid(images, sampler.num_classes)
 
   return paint
 
 
-def _finish(run: Run, state: TrainState) -> None:
+def _finish(run: Run, state: TrainState, image: np.ndarray) -> None:
   """Leaves the final pictures, and says where things are."""
   reporting.plot_losses(run.workdir)
   final = run.workdir / 'samples' / 'final.png'
-  reporting.save_image(final, grid_painter(run)(state))
+  reporting.save_image(final, image)
   rows = reporting.read_metrics(run.workdir)
   rates = [r['images_per_second'] for r in rows if 'images_per_second' in r]
   speed = f', median {np.median(rates):,.0f} images/s' if rates else ''

@@ -9,7 +9,8 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax.penalties import PENALTIES, weight_clipping
+from gan_jax.optimizers import weight_clipping
+from gan_jax.penalties import PENALTIES
 
 SHAPE = (2, 3, 2)  # H, W, C
 GRADIENT_PENALTIES = sorted(set(PENALTIES) - {'none'})

@@ -170,18 +170,52 @@ def test_ema_follows_its_recurrence():
   np.testing.assert_allclose(state.ema['params'], average, rtol=1e-6)
 
 
-def test_probe_looks_at_the_updated_generator():
+def test_reused_noise_is_that_of_the_last_disc_update():
+  batches = jnp.zeros(3)
+  state, _ = play(
+    noisy_game(),
+    sgd(1.0, 1.0),
+    1,
+    disc_steps=3,
+    batches=batches,
+    fresh_latents=False,
+  )
+  keys = jax.random.split(jax.random.fold_in(KEY, 0), 4)
+  np.testing.assert_allclose(
+    -float(state.params.gen), jax.random.uniform(keys[2]), rtol=1e-6
+  )
+
+
+def test_ema_averages_batch_statistics_too(image_model):
+  """After one step from the average's start: half old, half new."""
+  step = solvers.make_train_step(image_model.game, sgd(), ema_decay=0.5)
+  before = solvers.init_state(image_model.game, sgd(), KEY, ema=True)
+  after, _ = step(before, stack_draws(fake_batch()), KEY)
+  for kind, old, new in (
+    ('params', before.params.gen, after.params.gen),
+    ('model_state', before.model_state.gen, after.model_state.gen),
+  ):
+    expected = jax.tree.map(lambda a, b: 0.5 * (a + b), old, new)
+    assert differs(old, new)
+    chex.assert_trees_all_close(after.ema[kind], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize('fresh', [True, False])
+@pytest.mark.parametrize('disc_steps', [1, 3])
+def test_probe_looks_at_the_updated_generator(disc_steps, fresh):
   game = scalar_game(
     lambda gen, disc, batch, key: gen * jax.random.uniform(key),
     lambda gen, disc, *_: disc,
   )
-  step = solvers.make_train_step(game, sgd(1.0, 1.0))
-  probe = solvers.make_probe(game)
+  order = dict(disc_steps=disc_steps, fresh_latents=fresh)
+  step = solvers.make_train_step(game, sgd(1.0, 1.0), **order)
+  probe = solvers.make_probe(game, **order)
+  batches = jnp.zeros(disc_steps)
   before = solvers.init_state(game, sgd(), KEY)
-  after, metrics = step(before, jnp.zeros(1), KEY)
+  after, metrics = step(before, batches, KEY)
   noise = metrics['gen'] / before.params.gen
   np.testing.assert_allclose(
-    probe(after, jnp.zeros(1), KEY)['gen_after'],
+    probe(after, batches, KEY)['gen_after'],
     after.params.gen * noise,
     rtol=1e-6,
   )

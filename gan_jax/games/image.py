@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.games import Game, Outcome
-from gan_jax.losses import AdversarialLoss
+from gan_jax.losses import AdversarialLoss, accuracies
 from gan_jax.penalties import Penalty
 from gan_jax.rng import example_keys
 from gan_jax.types import Players
@@ -47,18 +47,6 @@ def _initialiser(networks, draw_latents, image_shape):
     return params, model_state
 
   return init
-
-
-def _accuracies(boundary, real_logits, fake_logits, axis_name):
-  """Shares of real and fake examples on the right side of the boundary."""
-  if boundary is None:
-    boundary = 0.5 * (jnp.mean(real_logits) + jnp.mean(fake_logits))
-    if axis_name is not None:
-      boundary = jax.lax.pmean(boundary, axis_name)
-  return {
-    'disc_accuracy_real': jnp.mean(real_logits > boundary),
-    'disc_accuracy_fake': jnp.mean(fake_logits <= boundary),
-  }
 
 
 def _apply(network: nn.Module, params, model_state, *inputs):
@@ -125,7 +113,7 @@ def image_gan(
       'disc_loss_real': loss_real,
       'disc_loss_fake': loss_fake,
       'disc_real': jnp.mean(loss.score(real_logits)),
-      **_accuracies(loss.boundary, real_logits, fake_logits, axis_name),
+      **accuracies(loss.boundary, real_logits, fake_logits, axis_name),
     }
     if penalty is not None:
       metrics['penalty'] = penalty.value(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from gan_jax.losses import accuracies
 from gan_jax.pixels import from_uint8
 from gan_jax.sampling import batched
 
@@ -32,9 +33,5 @@ def accuracy(
     boundary: the logit above which D says "real"; None for the midpoint of
       the two means, see gan_jax.losses.
   """
-  if boundary is None:
-    boundary = 0.5 * (real_logits.mean() + fake_logits.mean())
-  return {
-    'disc_accuracy_real': float(np.mean(real_logits > boundary)),
-    'disc_accuracy_fake': float(np.mean(fake_logits <= boundary)),
-  }
+  shares = accuracies(boundary, real_logits, fake_logits)
+  return {name: float(share) for name, share in shares.items()}
