@@ -40,7 +40,9 @@ def get_config() -> ConfigDict:
     dict(
       seed=0,
       # --- the game
-      loss='non_saturating',  # minimax, least_squares, wasserstein, hinge
+      # minimax, least_squares, wasserstein, hinge, f_gan, f_gan_non_saturating
+      loss='non_saturating',
+      f_divergence=placeholder(str),  # of the f-GAN losses; None: js
       label_smoothing=0.0,  # target of real images is 1 minus this, for D only
       penalty='none',  # wgan_gp, r1, r2, dragan
       penalty_weight=10.0,  # lambda of wgan_gp and dragan, gamma of r1 and r2
@@ -49,7 +51,12 @@ def get_config() -> ConfigDict:
       latent_prior='normal',  # normal: N(0, I); uniform: U[-1, 1]
       conditional=False,  # whether both players see the labels
       # --- the solver
+      # alternating, simultaneous, unrolled, extragradient, optimistic,
+      # consensus, two_time_scale
       solver='alternating',
+      unroll_steps=5,  # of unrolled: D's updates that G looks ahead
+      consensus_weight=1.0,  # of consensus: gamma, on ||v||^2 / 2
+      time_scale_ratio=4.0,  # of two_time_scale: on D's learning rate
       batch_size=64,  # images, over all devices
       num_steps=1_000,  # generator updates
       disc_steps=1,  # D updates before each G update

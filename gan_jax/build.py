@@ -15,11 +15,11 @@ import optax
 
 from gan_jax import networks as networks_lib
 from gan_jax import optimizers as optimizers_lib
-from gan_jax import sampling, solvers
+from gan_jax import priors, sampling, solvers
 from gan_jax.data import DatasetInfo
 from gan_jax.games import Game
 from gan_jax.games.image import image_gan
-from gan_jax.losses import LOSSES, make_loss
+from gan_jax.losses import AdversarialLoss, make_loss
 from gan_jax.penalties import PENALTIES
 from gan_jax.types import InputError, Players, TrainState, lookup
 
@@ -82,9 +82,9 @@ def build(
   check_combination(config, networks.disc.style.norm)
   game = image_gan(
     networks,
-    make_loss(config.loss, config.label_smoothing),
+    loss_of(config),
     draw_latents=functools.partial(
-      sampling.draw_latents,
+      priors.draw_latents,
       prior=config.latent_prior,
       latent_dim=config.latent_dim,
     ),
@@ -93,15 +93,7 @@ def build(
     penalty_weight=config.penalty_weight,
     axis_name=axis_name,
   )
-  optimizers = Players(
-    gen=_optimizer(config, 'gen_optimizer'),
-    disc=_optimizer(
-      config,
-      'disc_optimizer',
-      updates_per_step=config.disc_steps,
-      weight_clip=config.weight_clip,
-    ),
-  )
+  optimizers = make_optimizers(config)
   order = dict(
     disc_steps=config.disc_steps,
     fresh_latents=config.fresh_latents,
@@ -117,7 +109,7 @@ def build(
     train_step=solvers.make_train_step(
       game,
       optimizers,
-      solver=config.solver,
+      solver=_solver(config),
       ema_decay=config.ema_decay,
       **order,
     ),
@@ -132,11 +124,10 @@ def check(config: Config) -> None:
     InputError: an unknown name or a value out of range.
   """
   check_ranges(config)
-  lookup(LOSSES, config.loss, 'loss')
-  make_loss(config.loss, config.label_smoothing)
+  loss_of(config)
   lookup(PENALTIES, config.penalty, 'penalty')
-  lookup(solvers.SOLVERS, config.solver, 'solver')
-  lookup(sampling.PRIORS, config.latent_prior, 'latent_prior')
+  _solver(config)
+  lookup(priors.PRIORS, config.latent_prior, 'latent_prior')
   lookup(networks_lib.NETWORKS, config.network.name, 'network.name')
   for player in ('gen_optimizer', 'disc_optimizer'):
     _optimizer(config, player)
@@ -150,11 +141,41 @@ def dataset_keys(config: Config) -> dict[str, Any]:
   return keys
 
 
-def _optimizer(config, key, **kwargs) -> optax.GradientTransformation:
+def loss_of(config: Config) -> AdversarialLoss:
+  """The adversarial loss with its own keys."""
+  return make_loss(config.loss, config.label_smoothing, config.f_divergence)
+
+
+def _solver(config: Config) -> solvers.Solver:
+  return solvers.make_solver(
+    config.solver,
+    unroll_steps=config.unroll_steps,
+    consensus_weight=config.consensus_weight,
+  )
+
+
+def make_optimizers(config: Config) -> Players[optax.GradientTransformation]:
+  """Both players' optimizers: as configured, as the solver wants, clipped."""
+  counts = solvers.updates_per_step(config.solver, config.disc_steps)
+  optimizers = solvers.adapt_optimizers(
+    config.solver,
+    Players(
+      gen=_optimizer(config, 'gen_optimizer', counts.gen),
+      disc=_optimizer(config, 'disc_optimizer', counts.disc),
+    ),
+    time_scale_ratio=config.time_scale_ratio,
+  )
+  if not config.weight_clip:
+    return optimizers
+  clipping = optimizers_lib.weight_clipping(config.weight_clip)
+  return optimizers._replace(disc=optax.chain(optimizers.disc, clipping))
+
+
+def _optimizer(config, key, updates_per_step=1) -> optax.GradientTransformation:
   keys = section(getattr(config, key))
   keys['decay_steps'] = keys['decay_steps'] or config.num_steps
   return optimizers_lib.make_optimizer(
-    keys.pop('name'), key=key, **keys, **kwargs
+    keys.pop('name'), key=key, updates_per_step=updates_per_step, **keys
   )
 
 
@@ -169,7 +190,12 @@ _AT_LEAST_ONE = [
   'checkpoint_every',
   'keep_checkpoints',
 ]
-_NOT_NEGATIVE = ['weight_clip', 'penalty_weight']
+_NOT_NEGATIVE = [
+  'weight_clip',
+  'penalty_weight',
+  'consensus_weight',
+  'time_scale_ratio',
+]
 
 
 def check_ranges(config: Config) -> None:

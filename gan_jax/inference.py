@@ -9,7 +9,6 @@ from gan_jax import build as build_lib
 from gan_jax import checkpoint, data, reporting
 from gan_jax import workdir as workdir_lib
 from gan_jax.data import DatasetInfo
-from gan_jax.losses import make_loss
 from gan_jax.metrics.disc_accuracy import accuracy, disc_logits
 from gan_jax.metrics.nearest_neighbours import nearest_distances
 from gan_jax.sampling import INTERPOLATIONS, Sampler
@@ -195,7 +194,7 @@ def evaluate(config: Any, workdir: str | pathlib.Path) -> dict[str, Any]:
     )
 
   labels = test['labels'] if trained.config.conditional else None
-  loss = make_loss(trained.config.loss)
+  loss = build_lib.loss_of(trained.config)
   scores = {
     'step': int(state.step),
     'weights': 'raw' if state.ema is None else 'ema',

@@ -19,7 +19,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_jax.types import InputError
+from gan_jax.f_divergences import F_DIVERGENCES
+from gan_jax.types import InputError, lookup
 
 LogitsToScalar = Callable[[jax.Array], jax.Array]
 
@@ -47,8 +48,10 @@ class AdversarialLoss(NamedTuple):
 
 def _real_cross_entropy(logits: jax.Array, smoothing: float) -> jax.Array:
   """-t log D - (1 - t) log(1 - D) with target t = 1 - smoothing, mean."""
-  on_target = (1.0 - smoothing) * jax.nn.softplus(-logits)
-  return jnp.mean(on_target + smoothing * jax.nn.softplus(logits))
+  loss = (1.0 - smoothing) * jax.nn.softplus(-logits)
+  if smoothing:  # 0 times infinity, at an infinite logit, is not 0
+    loss += smoothing * jax.nn.softplus(logits)
+  return jnp.mean(loss)
 
 
 def minimax(label_smoothing: float = 0.0) -> AdversarialLoss:
@@ -134,6 +137,43 @@ def hinge() -> AdversarialLoss:
   )
 
 
+def f_gan(f_divergence: str = 'js') -> AdversarialLoss:
+  """The variational bound E_p T - E_q f*(T): D raises it, G lowers it.
+
+  At the optimal D the bound is the divergence, see gan_jax.f_divergences. The
+  logit is the network's raw output v; the reported score is T = g_f(v). G's
+  loss is the part of the bound that depends on it, -E_q f*(T), which, like
+  the original GAN's, can saturate.
+
+  Args:
+    f_divergence: one of F_DIVERGENCES.
+
+  Reference:
+    Nowozin et al., f-GAN, arXiv 1606.00709, eq. 6, Table 2, Algorithm 1.
+  """
+  row = lookup(F_DIVERGENCES, f_divergence, 'f_divergence')
+  return AdversarialLoss(
+    disc_real=lambda real: -jnp.mean(row.activation(real)),
+    disc_fake=lambda fake: jnp.mean(row.conjugate_of_output(fake)),
+    gen=lambda fake: -jnp.mean(row.conjugate_of_output(fake)),
+    score=row.activation,
+    boundary=row.boundary,
+  )
+
+
+def f_gan_non_saturating(f_divergence: str = 'js') -> AdversarialLoss:
+  """D as in `f_gan`; G raises E_q T instead, the paper's practical variant.
+
+  Args:
+    f_divergence: one of F_DIVERGENCES.
+
+  Reference:
+    Nowozin et al., f-GAN, arXiv 1606.00709, section 3.2.
+  """
+  loss = f_gan(f_divergence)
+  return loss._replace(gen=loss.disc_real)
+
+
 def accuracies(
   boundary: float | None,
   real_logits: jax.Array,
@@ -164,29 +204,45 @@ LOSSES: dict[str, Callable[..., AdversarialLoss]] = {
   'least_squares': least_squares,
   'wasserstein': wasserstein,
   'hinge': hinge,
+  'f_gan': f_gan,
+  'f_gan_non_saturating': f_gan_non_saturating,
 }
 
 SMOOTHABLE = ('minimax', 'non_saturating', 'least_squares')
+WITH_DIVERGENCE = ('f_gan', 'f_gan_non_saturating')
 
 
-def make_loss(name: str, label_smoothing: float = 0.0) -> AdversarialLoss:
+def make_loss(
+  name: str, label_smoothing: float = 0.0, f_divergence: str | None = None
+) -> AdversarialLoss:
   """Builds a loss by name.
 
   Args:
     name: one of `LOSSES`.
     label_smoothing: in [0, 1); only losses whose D has a target for real
       images know it.
+    f_divergence: for the f-GAN losses, which take `js` for None.
 
   Raises:
-    InputError: a smoothing out of range, or one that the loss cannot use.
+    InputError: an unknown loss or divergence, a smoothing out of range, or
+      either for a loss that cannot use it.
   """
   if not 0.0 <= label_smoothing < 1.0:
     raise InputError(f'label_smoothing: {label_smoothing} is not in [0, 1)')
-  if not label_smoothing:
-    return LOSSES[name]()
-  if name not in SMOOTHABLE:
-    raise InputError(
-      f'label_smoothing: loss {name!r} has no target to smooth; use 0, or one '
-      f'of {", ".join(SMOOTHABLE)}'
-    )
-  return LOSSES[name](label_smoothing)
+  options = {}
+  if label_smoothing:
+    options['label_smoothing'] = label_smoothing
+    if name not in SMOOTHABLE:
+      raise InputError(
+        f'label_smoothing: loss {name!r} has no target to smooth; use 0, or '
+        f'one of {", ".join(SMOOTHABLE)}'
+      )
+  if f_divergence is not None:
+    options['f_divergence'] = f_divergence
+    lookup(F_DIVERGENCES, f_divergence, 'f_divergence')
+    if name not in WITH_DIVERGENCE:
+      raise InputError(
+        f'f_divergence: loss {name!r} has none to choose; leave it out, or '
+        f'take one of {", ".join(WITH_DIVERGENCE)}'
+      )
+  return lookup(LOSSES, name, 'loss')(**options)

@@ -77,7 +77,6 @@ def make_optimizer(
   decay_steps: int = 1,
   decay_rate: float = 0.0,
   updates_per_step: int = 1,
-  weight_clip: float = 0.0,
   key: str = 'optimizer',
   **hyperparameters,
 ) -> optax.GradientTransformation:
@@ -91,7 +90,6 @@ def make_optimizer(
     decay_rate: factor reached at `decay_steps`.
     updates_per_step: how often this player moves in a training step, so that
       both players' schedules take the same time.
-    weight_clip: if > 0, clip parameters to [-weight_clip, weight_clip].
     key: the config key of this optimizer, for messages.
     **hyperparameters: passed to optax; those that are None are left to optax.
 
@@ -128,7 +126,4 @@ def make_optimizer(
   def rate(count):
     return in_steps(count / updates_per_step)
 
-  optimizer = factory(rate, **given)
-  if weight_clip:
-    optimizer = optax.chain(optimizer, weight_clipping(weight_clip))
-  return optimizer
+  return factory(rate, **given)

@@ -3,14 +3,14 @@
 A gradient penalty is `penalty(critic, real, fake, keys, axis_name) -> scalar`:
 
     critic:     images [B, H, W, C] -> logits [B], parameters closed over
-    real, fake: images [B, H, W, C] in [-1, 1]
+    real, fake: images [B, H, W, C] in [-1, 1], or points [B, d]
     keys:       one PRNG key per example, [B]
     axis_name:  the mapped device axis that shares the batch, or None
 
 The mean is over the batch. Gradients are taken per example, through the sum
 of the logits, which is the per-example gradient only when no layer mixes
 examples: batch norm in D is therefore refused with every gradient penalty.
-Maths in float32. D's loss adds `penalty_weight * factor * penalty`.
+Maths in float32 at least. D's loss adds `penalty_weight * factor * penalty`.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,8 @@ Critic = Callable[[jax.Array], jax.Array]
 def _gradients(critic: Critic, images: jax.Array) -> jax.Array:
   """D critic(x_i) / d x_i for each example, flattened to `[B, H * W * C]`."""
   gradients = jax.grad(lambda x: jnp.sum(critic(x)))(images)
-  return gradients.reshape(len(images), -1).astype(jnp.float32)
+  gradients = gradients.reshape(len(images), -1)
+  return gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))
 
 
 def _squared_norms(critic: Critic, images: jax.Array) -> jax.Array:
@@ -63,7 +64,7 @@ def wgan_gp(
     arXiv 1704.00028, eq. 3 and Algorithm 1 (lambda = 10).
   """
   del axis_name
-  epsilon = _uniform(keys, (1, 1, 1))
+  epsilon = _uniform(keys, (1,) * (real.ndim - 1))
   interpolated = epsilon * real + (1.0 - epsilon) * fake
   return jnp.mean((_safe_norms(critic, interpolated) - 1.0) ** 2)
 

@@ -1,4 +1,4 @@
-"""Drawing latents and images: priors, truncation, interpolation."""
+"""Drawing images from a trained generator, and walking between latents."""
 
 import copy
 import functools
@@ -11,47 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.pixels import to_uint8
+from gan_jax.priors import draw_latents, truncated_normal
 from gan_jax.rng import example_keys
 from gan_jax.types import InputError, lookup
 
 _BATCH = 64  # fixed, so that an image does not depend on how many are drawn
-
-
-def normal(key: jax.Array, latent_dim: int) -> jax.Array:
-  """Z ~ N(0, I), `[Z]`."""
-  return jax.random.normal(key, (latent_dim,))
-
-
-def uniform(key: jax.Array, latent_dim: int) -> jax.Array:
-  """Z ~ U[-1, 1] in each component, `[Z]`."""
-  return jax.random.uniform(key, (latent_dim,), minval=-1.0, maxval=1.0)
-
-
-PRIORS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
-  'normal': normal,
-  'uniform': uniform,
-}
-
-
-def draw_latents(keys: jax.Array, *, prior: str, latent_dim: int) -> jax.Array:
-  """Latents `[B, Z]`, one for each key `[B]`."""
-  return jax.vmap(lambda key: PRIORS[prior](key, latent_dim))(keys)
-
-
-def truncated_normal(
-  keys: jax.Array, *, latent_dim: int, truncation: float
-) -> jax.Array:
-  """Latents `[B, Z]` ~ N(0, 1) restricted to [-truncation, truncation].
-
-  Reference:
-    Brock et al., Large Scale GAN Training for High Fidelity Natural Image
-    Synthesis, arXiv 1809.11096, section 3.1 (the truncation trick).
-  """
-  return jax.vmap(
-    lambda key: jax.random.truncated_normal(
-      key, -truncation, truncation, (latent_dim,)
-    )
-  )(keys)
 
 
 def lerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:

@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.data import DatasetInfo
-from gan_jax.games import Game, Outcome
-from gan_jax.types import Batch, Players
+from gan_jax.types import Batch
 
 ROOT = pathlib.Path(__file__).parent.parent
 CONFIGS = sorted(
@@ -101,28 +99,6 @@ def differs(a: Any, b: Any) -> bool:
   return any(
     not np.array_equal(x, y)
     for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-  )
-
-
-def scalar_game(gen_loss, disc_loss, gen0=1.0, disc0=1.0) -> Game:
-  """A game of two scalars; losses are functions (gen, disc, batch, key)."""
-
-  def objective(loss, player):
-    def evaluate(params, model_state, batch, key, step):
-      del step
-      value = loss(params.gen, params.disc, batch, key)
-      return value, Outcome(getattr(model_state, player), {player: value})
-
-    return evaluate
-
-  def init(key):
-    del key
-    params = Players(gen=jnp.float32(gen0), disc=jnp.float32(disc0))
-    return params, Players(gen={}, disc={})
-
-  return Game(
-    init,
-    Players(gen=objective(gen_loss, 'gen'), disc=objective(disc_loss, 'disc')),
   )
 
 

@@ -13,6 +13,26 @@ BAD = {
   'loss': (dict(loss='foo'), ['loss', "'foo'", 'hinge', 'minimax']),
   'penalty': (dict(penalty='foo'), ['penalty', 'dragan', 'wgan_gp']),
   'solver': (dict(solver='foo'), ['solver', 'alternating']),
+  'unroll steps': (
+    dict(solver='unrolled', unroll_steps=0),
+    ['unroll_steps: 0', 'at least 1', 'solver=alternating'],
+  ),
+  'consensus weight': (
+    dict(consensus_weight=-1.0),
+    ['consensus_weight', '-1'],
+  ),
+  'time scale': (
+    dict(time_scale_ratio=float('nan')),
+    ['time_scale_ratio', 'nan', 'finite'],
+  ),
+  'divergence': (
+    dict(loss='f_gan', f_divergence='foo'),
+    ['f_divergence', "'foo'", 'jeffreys', 'squared_hellinger'],
+  ),
+  'divergence of another loss': (
+    dict(f_divergence='kl'),
+    ['f_divergence', 'non_saturating', 'f_gan'],
+  ),
   'prior': (dict(latent_prior='foo'), ['latent_prior', 'uniform']),
   'network': (dict(network__name='foo'), ['network.name', 'dcgan']),
   'network key': (dict(network__depth=2), ['network.depth', 'gen_widths']),

@@ -72,13 +72,34 @@ def test_every_mode_from_the_command_line(trained):
 
 
 @pytest.mark.parametrize(
-  'loss', ['minimax', 'least_squares', 'wasserstein', 'hinge', 'non_saturating']
+  'loss',
+  [
+    'minimax',
+    'least_squares',
+    'wasserstein',
+    'hinge',
+    'non_saturating',
+    'f_gan',
+  ],
 )
 def test_losses_are_swapped_by_one_flag(tmp_path, loss):
   done = run_cli(*tiny_flags(tmp_path, loss=loss))
   assert done.returncode == 0, done.stderr
   assert json.loads((tmp_path / 'config.json').read_text())['loss'] == loss
   assert ('Lipschitz' in done.stderr) == (loss == 'wasserstein')
+
+
+def test_solver_and_divergence_are_chosen_by_flags(tmp_path):
+  keys = dict(
+    solver='unrolled',
+    unroll_steps=2,
+    loss='f_gan_non_saturating',
+    f_divergence='jeffreys',
+  )
+  done = run_cli(*tiny_flags(tmp_path, **keys))
+  assert done.returncode == 0, done.stderr
+  written = json.loads((tmp_path / 'config.json').read_text())
+  assert {key: written[key] for key in keys} == keys
 
 
 def test_default_workdir_names_config_and_changes(tmp_path):

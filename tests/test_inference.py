@@ -8,6 +8,7 @@ from PIL import Image
 
 import gan_jax
 from gan_jax import inference, training
+from gan_jax.losses import accuracies
 from gan_jax.types import InputError
 from tests.helpers import tiny_digits
 
@@ -127,6 +128,22 @@ def test_evaluate_says_what_it_measured(run, capsys):
   assert 'n = 50 among 50' in out
   # Scores are a function of the run and the seed.
   assert inference.evaluate(config, workdir) == scores
+
+
+def test_the_boundary_is_that_of_the_divergence(tmp_path):
+  """KL's critic is undecided at 1, not at 0, where it calls all fake."""
+  config = tiny_digits(loss='f_gan', f_divergence='kl', num_steps=4)
+  training.train(config, tmp_path)
+  seen = []
+
+  def record(boundary, *logits):
+    seen.append(boundary)
+    return accuracies(boundary, *logits)
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr('gan_jax.metrics.disc_accuracy.accuracies', record)
+    inference.evaluate(config, tmp_path)
+  assert seen == [1.0]
 
 
 def test_a_copying_generator_is_caught(run, monkeypatch):

@@ -11,11 +11,14 @@ from absl.testing import parameterized
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_jax.losses import LOSSES, SMOOTHABLE, make_loss
+from gan_jax.losses import LOSSES, SMOOTHABLE, WITH_DIVERGENCE, make_loss
 from gan_jax.types import InputError
+from tests.densities import assert_slopes, in_float64
 
 PARTS = ('disc_real', 'disc_fake', 'gen')
 SATURATING = ('minimax', 'non_saturating')
+# The rest is f-GAN's, see test_f_gan.py.
+PLAIN = sorted(set(LOSSES) - set(WITH_DIVERGENCE))
 # Both sides of every kink; no two of them, and no mean, are near 0.
 LOGITS = np.array([-8.0, -1.5, -0.75, 0.25, 1.0, 1.25, 3.0, 9.0], np.float32)
 
@@ -66,13 +69,14 @@ def smoothings(name):
 
 
 def test_every_loss_has_a_reference():
-  for name in LOSSES:
+  for name in PLAIN:
     assert len(reference(name)) == len(PARTS)
+  assert {*PLAIN, *WITH_DIVERGENCE} == set(LOSSES)
 
 
 class AgainstNumPy(chex.TestCase):
   @chex.variants(with_jit=True, without_jit=True)
-  @parameterized.product(name=sorted(LOSSES), part=PARTS)
+  @parameterized.product(name=PLAIN, part=PARTS)
   def test_formula(self, name, part):
     for smoothing in smoothings(name):
       function = getattr(make_loss(name, smoothing), part)
@@ -86,7 +90,7 @@ class AgainstNumPy(chex.TestCase):
 
 
 @pytest.mark.parametrize('part', PARTS)
-@pytest.mark.parametrize('name', sorted(LOSSES))
+@pytest.mark.parametrize('name', PLAIN)
 def test_stable_at_huge_logits(name, part):
   logits = np.array([-1e4, 1e4], np.float32)
   for smoothing in smoothings(name):
@@ -97,6 +101,15 @@ def test_stable_at_huge_logits(name, part):
       values, expected(logits.astype(np.float64)), rtol=1e-5
     )
     assert np.isfinite(slopes).all()
+
+
+@pytest.mark.parametrize('part', PARTS)
+@pytest.mark.parametrize('name', PLAIN)
+@in_float64
+def test_gradients(name, part):
+  # Away from the kinks.
+  function = getattr(make_loss(name), part)
+  assert_slopes(function, np.float64(LOGITS) + 0.0625)
 
 
 @pytest.mark.parametrize('name', SATURATING)
@@ -110,12 +123,12 @@ def test_generator_gradient(name, logit):
 
 def test_only_minimax_saturates_where_d_rejects():
   rejected = jnp.array([-20.0])
-  slopes = {n: abs(jax.grad(make_loss(n).gen)(rejected)[0]) for n in LOSSES}
+  slopes = {n: abs(jax.grad(make_loss(n).gen)(rejected)[0]) for n in PLAIN}
   assert slopes.pop('minimax') < 1e-8
   assert min(slopes.values()) > 0.99
 
 
-@pytest.mark.parametrize('name', sorted(LOSSES))
+@pytest.mark.parametrize('name', PLAIN)
 def test_score(name):
   score = make_loss(name).score(jnp.asarray(LOGITS))
   expected = LOGITS.astype(np.float64)
@@ -124,7 +137,7 @@ def test_score(name):
   np.testing.assert_allclose(score, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize('name', sorted(set(LOSSES) - {'wasserstein'}))
+@pytest.mark.parametrize('name', sorted(set(PLAIN) - {'wasserstein'}))
 def test_boundary_is_where_real_and_fake_cost_the_same(name):
   loss = make_loss(name)
   real, fake = (
@@ -152,6 +165,12 @@ def test_smoothing_is_one_sided(name):
 def test_smoothing_needs_a_target(name):
   with pytest.raises(InputError, match='label_smoothing.*' + name):
     make_loss(name, 0.1)
+
+
+@pytest.mark.parametrize('name', PLAIN)
+def test_f_divergence_needs_a_loss_that_has_one(name):
+  with pytest.raises(InputError, match=f"f_divergence: loss '{name}' has none"):
+    make_loss(name, f_divergence='kl')
 
 
 @pytest.mark.parametrize('smoothing', [-0.1, 1.0, float('nan')])

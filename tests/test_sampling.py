@@ -10,17 +10,9 @@ import pytest
 from scipy import stats
 
 from gan_jax.pixels import to_uint8
+from gan_jax.priors import PRIORS, draw_latents, truncated_normal
 from gan_jax.rng import example_keys
-from gan_jax.sampling import (
-  INTERPOLATIONS,
-  PRIORS,
-  Sampler,
-  batched,
-  draw_latents,
-  lerp,
-  slerp,
-  truncated_normal,
-)
+from gan_jax.sampling import INTERPOLATIONS, Sampler, batched, lerp, slerp
 from gan_jax.types import InputError
 
 LATENT_DIM = 4

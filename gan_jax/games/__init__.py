@@ -39,3 +39,26 @@ class Game(NamedTuple):
 
   init: Callable[[jax.Array], tuple[Players, Players]]
   objectives: Players[Objective]
+
+
+def swap_players(game: Game) -> Game:
+  """The same game with the names exchanged: who moved second moves first.
+
+  Params, model state and objectives of `gen` are those of the given game's
+  `disc`, and the reverse.
+  """
+
+  def swap(players):
+    return Players(gen=players.disc, disc=players.gen)
+
+  def init(key):
+    params, model_state = game.init(key)
+    return swap(params), swap(model_state)
+
+  def swapped(objective):
+    def evaluate(params, model_state, batch, key, step):
+      return objective(swap(params), swap(model_state), batch, key, step)
+
+    return evaluate
+
+  return Game(init, swap(Players(*map(swapped, game.objectives))))

@@ -1,11 +1,16 @@
 """The image GAN as a game: Goodfellow et al., arXiv 1406.2661, Algorithm 1.
 
+Nothing in it asks for images: with networks on points `[B, d]`, the same game
+is played on Gaussian mixtures (games/mixture.py).
+
 What is real and what is fake, and whose statistics are whose:
 
 * D's objective passes the real batch and the fake batch through D one after
   the other (two passes, batch statistics of each batch alone; running
   statistics and spectral-norm vectors take both in turn), as the DCGAN recipe
-  does. G's running statistics are not touched.
+  does. G's running statistics are not touched. Fakes stay a function of G:
+  a solver takes D's gradient with respect to D alone, and one that looks ahead
+  needs the rest.
 * G's objective runs D in training mode too, and drops D's new statistics.
 * Fakes carry the labels of the real batch, so both halves that D sees have
   the same label distribution.
@@ -64,7 +69,7 @@ def image_gan(
   loss: AdversarialLoss,
   *,
   draw_latents: DrawLatents,
-  image_shape: tuple[int, int, int],
+  image_shape: tuple[int, ...],
   penalty: Penalty | None = None,
   penalty_weight: float = 0.0,
   axis_name: str | None = None,
@@ -75,7 +80,7 @@ def image_gan(
     networks: generator and discriminator, see gan_jax.networks.
     loss: see gan_jax.losses.
     draw_latents: the prior, per-example keys `[B]` -> latents `[B, Z]`.
-    image_shape: (H, W, C).
+    image_shape: (H, W, C), or (d,) for points.
     penalty: see gan_jax.penalties; None for none.
     penalty_weight: the paper's lambda (wgan_gp, dragan) or gamma (r1, r2).
     axis_name: the mapped device axis that shares the batch, or None.
@@ -95,7 +100,6 @@ def image_gan(
     del step
     latents_key, penalty_key = jax.random.split(key)
     fake, _ = generate(params, model_state, batch, latents_key)
-    fake = jax.lax.stop_gradient(fake)
 
     def discriminate(images, disc_state):
       return _apply(

@@ -5,7 +5,7 @@ Reference:
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
@@ -15,11 +15,15 @@ from gan_jax.types import Players
 
 
 class Generator(nn.Module):
-  """Latents `[B, latent_dim]` -> images `[B, H, W, C]` in [-1, 1]."""
+  """Latents `[B, latent_dim]` -> images `[B, H, W, C]` in [-1, 1].
 
-  image_shape: tuple[int, int, int]
+  With another `squash` than tanh, of another range.
+  """
+
+  image_shape: tuple[int, ...]
   widths: Sequence[int]
   style: Style
+  squash: Callable[[jax.Array], jax.Array] = nn.tanh
 
   @nn.compact
   def __call__(
@@ -31,7 +35,7 @@ class Generator(nn.Module):
       h = nn.Dense(width)(h)
       h = style.activate(style.normalise(h, train=train))
     h = nn.Dense(math.prod(self.image_shape))(h)
-    return nn.tanh(h).reshape(-1, *self.image_shape)
+    return self.squash(h).reshape(-1, *self.image_shape)
 
 
 class Discriminator(nn.Module):
@@ -87,3 +91,28 @@ def mlp_bn(
   Arguments as in `mlp`.
   """
   return mlp(image_shape, style, gen_widths=gen_widths, disc_widths=disc_widths)
+
+
+def _unbounded(x: jax.Array) -> jax.Array:
+  return x
+
+
+def points_mlp(
+  dim: int,
+  style: Players[Style],
+  *,
+  gen_widths: Sequence[int],
+  disc_widths: Sequence[int],
+) -> Players[nn.Module]:
+  """The MLP pair for points `[B, dim]`, with a linear output.
+
+  Args:
+    dim: coordinates of a point.
+    style: of both players, without labels.
+    gen_widths: hidden widths of G, from the latents on.
+    disc_widths: hidden widths of D, from the point on.
+  """
+  return Players(
+    gen=Generator((dim,), tuple(gen_widths), style.gen, _unbounded),
+    disc=Discriminator(tuple(disc_widths), style.disc),
+  )

@@ -1,8 +1,8 @@
-"""Solvers: how the two players of a game move.
+"""One training step of a game by a solver, as one pure function.
 
-`make_train_step(game, optimizers, ...)` returns the whole algorithm as one
-pure function `train_step(state, batches, key) -> (state, metrics)`, for any
-game; it needs no device axis.
+`make_train_step(game, optimizers, ...)` returns the whole algorithm as
+`train_step(state, batches, key) -> (state, metrics)`, for any game; it needs
+no device axis.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,11 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax.games import Game
+from gan_jax.solvers.algorithms import Solver, alternating
+from gan_jax.solvers.moves import Metrics, Moves
 from gan_jax.types import Players, TrainState
 
-Metrics = dict[str, jax.Array]
 Step = Callable[[TrainState, Any, jax.Array], tuple[TrainState, Metrics]]
-# move(player, state, batch, key): one update of one player.
-Move = Callable[[str, TrainState, Any, jax.Array], tuple[TrainState, Metrics]]
 
 
 def init_state(
@@ -50,47 +49,17 @@ def _averaged(params: Players, model_state: Players) -> dict[str, Any]:
 
 def _keys(
   key: jax.Array, disc_steps: int, fresh_latents: bool
-) -> tuple[jax.Array, jax.Array]:
+) -> Players[jax.Array]:
   """D's keys `[disc_steps]` and G's: a new one, or D's last one again."""
   keys = jax.random.split(key, disc_steps + 1)
-  return keys[:-1], keys[-1] if fresh_latents else keys[-2]
-
-
-def alternating(
-  move: Move,
-  state: TrainState,
-  batches: Any,
-  disc_keys: jax.Array,
-  gen_key: jax.Array,
-) -> tuple[TrainState, Metrics]:
-  """K updates of D, each on its own batch and noise, then one of G.
-
-  G moves against the new D; its batch (labels, and data where an objective
-  uses it) is D's last one.
-
-  Reference:
-    Goodfellow et al., arXiv 1406.2661, Algorithm 1.
-  """
-  state, disc_metrics = jax.lax.scan(
-    lambda state, inputs: move('disc', state, *inputs),
-    state,
-    (batches, disc_keys),
-  )
-  last_batch, disc_metrics = jax.tree.map(
-    lambda x: x[-1], (batches, disc_metrics)
-  )
-  state, gen_metrics = move('gen', state, last_batch, gen_key)
-  return state, disc_metrics | gen_metrics
-
-
-SOLVERS = {'alternating': alternating}
+  return Players(gen=keys[-1] if fresh_latents else keys[-2], disc=keys[:-1])
 
 
 def make_train_step(
   game: Game,
   optimizers: Players[optax.GradientTransformation],
   *,
-  solver: str = 'alternating',
+  solver: Solver = alternating,
   disc_steps: int = 1,
   fresh_latents: bool = True,
   ema_decay: float = 0.0,
@@ -101,7 +70,7 @@ def make_train_step(
   Args:
     game: what the players minimise.
     optimizers: how each turns its gradient into an update.
-    solver: one of `SOLVERS`.
+    solver: see gan_jax.solvers.algorithms.
     disc_steps: D updates per G update, k in Algorithm 1.
     fresh_latents: whether G draws its own noise (Algorithm 1) or reuses the
       noise, and so the fakes, of D's last update (the PyTorch DCGAN recipe).
@@ -115,34 +84,11 @@ def make_train_step(
     `batches` leads with an axis of length `disc_steps`. Metrics are scalars,
     D's from its last update.
   """
-
-  def average(tree):
-    return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
-
-  def move(player, state, batch, key):
-    objective = getattr(game.objectives, player)
-    own_params = getattr(state.params, player)
-
-    def loss(own_params):
-      params = state.params._replace(**{player: own_params})
-      return objective(params, state.model_state, batch, key, state.step)
-
-    grads, outcome = jax.grad(loss, has_aux=True)(own_params)
-    grads, (model_state, metrics) = average((grads, outcome))
-    updates, opt_state = getattr(optimizers, player).update(
-      grads, getattr(state.opt_state, player), own_params
-    )
-    own_params = optax.apply_updates(own_params, updates)
-    state = state._replace(
-      params=state.params._replace(**{player: own_params}),
-      opt_state=state.opt_state._replace(**{player: opt_state}),
-      model_state=state.model_state._replace(**{player: model_state}),
-    )
-    return state, metrics | {f'{player}_grad_norm': optax.tree.norm(grads)}
+  moves = Moves(game, optimizers, axis_name)
 
   def train_step(state, batches, key):
-    disc_keys, gen_key = _keys(key, disc_steps, fresh_latents)
-    state, metrics = SOLVERS[solver](move, state, batches, disc_keys, gen_key)
+    keys = _keys(key, disc_steps, fresh_latents)
+    state, metrics = solver(moves, state, batches, keys)
     ema = state.ema
     if ema is not None:
       ema = optax.incremental_update(
@@ -171,7 +117,7 @@ def make_probe(
   """
 
   def probe(state, batches, key):
-    _, gen_key = _keys(key, disc_steps, fresh_latents)
+    gen_key = _keys(key, disc_steps, fresh_latents).gen
     batch = jax.tree.map(lambda x: x[-1], batches)
     _, outcome = game.objectives.gen(
       state.params, state.model_state, batch, gen_key, state.step - 1

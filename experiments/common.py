@@ -1,0 +1,124 @@
+"""What the experiments share: flags, figures, Markdown tables, animations."""
+
+import argparse
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from gan_jax import parallel
+from gan_jax.reporting import save_gif
+from gan_jax.types import InputError
+from gan_jax.workdir import atomic, prepare
+
+STARTED = time.monotonic()
+DATA, FAKE, DISC, OPTIMUM = 'tab:green', 'tab:orange', 'tab:blue', 'black'
+
+
+class _Parser(argparse.ArgumentParser):
+  """Says in one line what is wrong, with the exit code of bad input."""
+
+  def error(self, message):
+    print(f'error: {message}; --help lists the flags', file=sys.stderr)
+    sys.exit(2)
+
+
+def whole(least: int) -> Callable[[str], int]:
+  """A flag's type: a whole number from `least` on."""
+
+  def parse(text):
+    value = int(text)
+    if value < least:
+      raise argparse.ArgumentTypeError(f'{value} is not at least {least}')
+    return value
+
+  parse.__name__ = 'whole number'
+  return parse
+
+
+def run(
+  experiment: Callable[..., None], module: str | None, **flags: Any
+) -> None:
+  """Parses an experiment's flags and runs it, compiled programs cached.
+
+  Args:
+    experiment: called with `out`, a folder that exists, and the flags.
+    module: the docstring that --help shows.
+    **flags: name=(default, help); whole numbers from 1 on, seeds from 0.
+  """
+  name = pathlib.Path(sys.argv[0]).stem
+  parser = _Parser(
+    description=module, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument(
+    '--out',
+    default=f'runs/experiments/{name}',
+    help='folder of the figure and the table (default: %(default)s)',
+  )
+  for flag, (default, text) in flags.items():
+    parser.add_argument(
+      f'--{flag}',
+      type=whole(int(flag != 'seed')),
+      default=default,
+      help=f'{text} (default: %(default)s)',
+    )
+  arguments = vars(parser.parse_args())
+  parallel.enable_compilation_cache()
+  try:
+    out = prepare(arguments.pop('out'))
+    experiment(out, **arguments)
+  except InputError as error:
+    parser.error(' '.join(str(error).split()))
+  print(f'done in {time.monotonic() - STARTED:.0f} s')
+
+
+def save_figure(path: pathlib.Path, figure: Figure) -> None:
+  """Writes a PNG, whole or not at all."""
+  with atomic(path) as temporary:
+    figure.savefig(temporary, dpi=110)
+  print(f'  figure  {path}')
+
+
+def save_animation(
+  path: pathlib.Path, frames: Sequence[Figure], milliseconds: int = 100
+) -> None:
+  """Writes figures of one size as a GIF that starts over at its end."""
+  pictures = []
+  for figure in frames:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pictures.append(np.asarray(canvas.buffer_rgba())[..., :3])
+  save_gif(path, pictures, milliseconds)
+  print(f'  motion  {path}')
+
+
+def number(value: Any) -> str:
+  """A cell of a table: four digits, words as they are."""
+  if isinstance(value, str):
+    return value
+  if value == 0 or 1e-3 <= abs(value) < 1e5:
+    return f'{value:.4g}'
+  return f'{value:.3e}'
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+  """A Markdown table."""
+  lines = [columns, ['---'] * len(columns)]
+  lines += [[number(cell) for cell in row] for row in rows]
+  return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
+
+
+def save_tables(path: pathlib.Path, title: str, **tables: str) -> None:
+  """Writes Markdown tables under their names, and prints them."""
+  parts = [f'# {title}\n']
+  for name, table in tables.items():
+    parts.append(f'## {name.replace("_", " ")}\n\n{table}')
+  text = '\n'.join(parts)
+  with atomic(path) as temporary:
+    temporary.write_text(text)
+  print(f'{text}  table   {path}')

@@ -1,0 +1,24 @@
+"""Solvers: how the two players of a game move, for any game."""
+
+from gan_jax.solvers.algorithms import (
+  SOLVERS,
+  Solver,
+  adapt_optimizers,
+  make_solver,
+  updates_per_step,
+)
+from gan_jax.solvers.play import play
+from gan_jax.solvers.step import Step, init_state, make_probe, make_train_step
+
+__all__ = [
+  'SOLVERS',
+  'Solver',
+  'Step',
+  'adapt_optimizers',
+  'init_state',
+  'make_probe',
+  'make_solver',
+  'make_train_step',
+  'play',
+  'updates_per_step',
+]

@@ -1,0 +1,165 @@
+"""What every solver is made of: a player's gradient, and a player's update."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_jax.games import Game
+from gan_jax.types import Players, TrainState
+
+Metrics = dict[str, jax.Array]
+# (params, model_state) -> (params, model_state), as they will be; see
+# `Moves.gradient`.
+Foresight = Callable[[Players, Players], tuple[Players, Players]]
+
+
+class Gradient(NamedTuple):
+  """A player's gradient, and what else its objective gave.
+
+  Attributes:
+    grads: with respect to the player's own parameters.
+    model_state: the player's new model state.
+    metrics: named scalars.
+  """
+
+  grads: chex.ArrayTree
+  model_state: chex.ArrayTree
+  metrics: Metrics
+
+
+@jax.custom_vjp
+def _still_where_zero(x: jax.Array) -> jax.Array:
+  """The identity; its gradient is 0 where x is exactly 0 and it is not finite.
+
+  An optimizer that divides by the root of a second moment has no derivative
+  where that moment is 0, as it is for a weight behind a dead unit. The update
+  there is 0 and stays 0 nearby, so 0 is its derivative.
+  """
+  return x
+
+
+_still_where_zero.defvjp(
+  lambda x: (x, x == 0),
+  lambda zero, g: (jnp.where(zero & ~jnp.isfinite(g), 0.0, g),),
+)
+
+
+def _differentiable(tree: chex.ArrayTree) -> chex.ArrayTree:
+  """Makes gradients through an optimizer's input finite, see above."""
+  return jax.tree.map(
+    lambda x: (
+      _still_where_zero(x) if jnp.issubdtype(x.dtype, jnp.inexact) else x
+    ),
+    tree,
+  )
+
+
+class Moves:
+  """Gradients and updates of a game's players, averaged over devices.
+
+  A player's gradient is with respect to its own parameters alone, and its
+  update touches nothing of its opponent.
+  """
+
+  def __init__(
+    self,
+    game: Game,
+    optimizers: Players[optax.GradientTransformation],
+    axis_name: str | None = None,
+  ):
+    """Binds a game, the players' optimizers and a mapped device axis."""
+    self.game = game
+    self.optimizers = optimizers
+    self.axis_name = axis_name
+
+  def average(self, tree: chex.ArrayTree) -> chex.ArrayTree:
+    """The mean over devices."""
+    return (
+      tree if self.axis_name is None else jax.lax.pmean(tree, self.axis_name)
+    )
+
+  def gradient(
+    self,
+    player: str,
+    state: TrainState,
+    batch: Any,
+    key: jax.Array,
+    foresee: Foresight = lambda params, model_state: (params, model_state),
+  ) -> Gradient:
+    """The gradient of one player's objective.
+
+    Args:
+      player: 'gen' or 'disc'.
+      state: where to take it.
+      batch: of the game.
+      key: of the objective's randomness.
+      foresee: what becomes of both players' parameters before the objective
+        is taken; differentiated through.
+    """
+    objective = getattr(self.game.objectives, player)
+
+    def loss(own_params):
+      params = state.params._replace(**{player: own_params})
+      params, model_state = foresee(params, state.model_state)
+      return objective(params, model_state, batch, key, state.step)
+
+    own_params = getattr(state.params, player)
+    grads, outcome = jax.grad(loss, has_aux=True)(own_params)
+    return Gradient(*self.average((grads, *outcome)))
+
+  def update(
+    self, player: str, state: TrainState, gradient: Gradient
+  ) -> tuple[TrainState, Metrics]:
+    """Moves one player along a gradient, by its optimizer."""
+    own_params = getattr(state.params, player)
+    updates, opt_state = getattr(self.optimizers, player).update(
+      _differentiable(gradient.grads),
+      _differentiable(getattr(state.opt_state, player)),
+      own_params,
+    )
+    own_params = optax.apply_updates(own_params, updates)
+    state = state._replace(
+      params=state.params._replace(**{player: own_params}),
+      opt_state=state.opt_state._replace(**{player: opt_state}),
+      model_state=state.model_state._replace(**{player: gradient.model_state}),
+    )
+    norm = optax.tree.norm(gradient.grads)
+    return state, gradient.metrics | {f'{player}_grad_norm': norm}
+
+  def move(
+    self, player: str, state: TrainState, batch: Any, key: jax.Array
+  ) -> tuple[TrainState, Metrics]:
+    """One update of one player where it stands."""
+    return self.update(player, state, self.gradient(player, state, batch, key))
+
+  def disc_moves(
+    self, state: TrainState, batches: Any, keys: jax.Array
+  ) -> tuple[TrainState, Metrics]:
+    """Updates of D alone, one per batch and key; metrics are the last one's."""
+    state, metrics = jax.lax.scan(
+      lambda state, inputs: self.move('disc', state, *inputs),
+      state,
+      (batches, keys),
+    )
+    return state, jax.tree.map(lambda x: x[-1], metrics)
+
+  def gradients(
+    self, state: TrainState, batch: Any, keys: Players[jax.Array]
+  ) -> Players[Gradient]:
+    """Both players' gradients at the same point, on the same batch."""
+    return Players(
+      gen=self.gradient('gen', state, batch, keys.gen),
+      disc=self.gradient('disc', state, batch, keys.disc),
+    )
+
+  def update_both(
+    self, state: TrainState, gradients: Players[Gradient]
+  ) -> tuple[TrainState, Metrics]:
+    """Moves both players along gradients that were taken before."""
+    state, disc_metrics = self.update('disc', state, gradients.disc)
+    state, gen_metrics = self.update('gen', state, gradients.gen)
+    return state, disc_metrics | gen_metrics
