@@ -295,6 +295,33 @@ def test_extragradient_with_adam_is_extra_adam():
   )
 
 
+def test_extragradient_moves_statistics_once():
+  """They are the second look's, from the step's first ones on."""
+  model = build(
+    tiny_digits(network__gen_norm='batch', network__disc_norm='batch'),
+    fake_info(),
+  )
+  state, draws = model.init(KEY), stack_draws(fake_batch())
+  ends = {}
+  for name in ('simultaneous', 'extragradient'):
+    step = solvers.make_train_step(
+      model.game, model.optimizers, solver=solvers.make_solver(name)
+    )
+    ends[name], _ = jax.jit(step)(state, draws, KEY)
+  there = ends['simultaneous'].params  # one step ahead
+  keys = dict(zip(('disc', 'gen'), jax.random.split(KEY, 2), strict=True))
+  for player, key in keys.items():
+    _, outcome = getattr(model.game.objectives, player)(
+      there, state.model_state, fake_batch(), key, 0
+    )
+    chex.assert_trees_all_close(
+      getattr(ends['extragradient'].model_state, player),
+      outcome.model_state,
+      rtol=1e-5,
+      atol=1e-6,
+    )
+
+
 def test_optimism_is_twice_an_update_minus_the_one_before():
   """With Adam too: it is the update that is extrapolated, not the gradient."""
   base = Players(*[optax.adam(0.1)] * 2)
