@@ -84,6 +84,22 @@ def test_each_disc_update_sees_its_own_batch_and_noise():
   )
 
 
+@pytest.mark.parametrize('solver', sorted(solvers.SOLVERS))
+def test_disc_metrics_are_of_its_last_update(solver):
+  game = scalar_game(
+    lambda gen, disc, *_: gen * disc, lambda gen, disc, batch, _: disc * batch
+  )
+  _, metrics = play(
+    game,
+    sgd(0.0, 0.0),
+    1,
+    disc_steps=3,
+    batches=jnp.array([1.0, 2.0, 4.0]),
+    solver=solvers.make_solver(solver),
+  )
+  assert metrics['disc_loss'] == 4.0
+
+
 @pytest.mark.parametrize('disc_steps', [1, 2, 5])
 def test_update_counts_per_player(disc_steps):
   optimizers = Players(gen=optax.adam(0.1), disc=optax.adam(0.1))
