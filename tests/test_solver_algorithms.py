@@ -390,6 +390,31 @@ def test_schedules_keep_pace_with_steps_under_extragradient():
     np.testing.assert_allclose(update, -0.5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+  ('solver', 'key', 'values', 'player'),
+  [
+    ('unrolled', 'unroll_steps', (1, 3), 'gen'),
+    ('consensus', 'consensus_weight', (0.0, 1.0), 'gen'),
+    ('two_time_scale', 'time_scale_ratio', (1.0, 4.0), 'disc'),
+  ],
+)
+def test_a_solvers_key_reaches_it(solver, key, values, player):
+  ends = []
+  for value in values:
+    model = build(tiny_digits(solver=solver, **{key: value}), fake_info())
+    before = model.init(KEY)
+    after, _ = jax.jit(model.train_step)(before, stack_draws(fake_batch()), KEY)
+    ends.append(
+      optax.tree.sub(
+        getattr(after.params, player), getattr(before.params, player)
+      )
+    )
+  assert differs(*ends)
+  if solver == 'two_time_scale':
+    quadrupled = optax.tree.scale(4.0, ends[0])
+    chex.assert_trees_all_close(ends[1], quadrupled, rtol=1e-3, atol=1e-7)
+
+
 # --- All of them on images --------------------------------------------------
 
 
