@@ -1,11 +1,12 @@
 # `make demo` and `make test` need nothing but Python 3.11 or newer with pip.
+# `make test-all` also installs PyTorch, to compare with torch-fidelity.
 PYTHON ?= python3
 BIN := .venv/bin
 REQUIREMENTS := $(shell nvidia-smi >/dev/null 2>&1 \
 	&& echo requirements.txt || echo requirements-cpu.txt)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-all lint install install-dev
+.PHONY: demo test test-all lint install install-test install-dev
 
 demo: install
 	$(BIN)/python run.py
@@ -13,14 +14,16 @@ demo: install
 test: lint
 	$(PYTEST) --cov --cov-report=term --cov-fail-under=95
 
-test-all: lint
+test-all: lint install-dev
 	$(PYTEST) -m "slow or not slow"
 
-lint: install-dev
+lint: install-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
 install: .venv/installed
+
+install-test: .venv/installed-test
 
 install-dev: .venv/installed-dev
 
@@ -30,7 +33,12 @@ install-dev: .venv/installed-dev
 		-r $(REQUIREMENTS)
 	touch $@
 
-.venv/installed-dev: .venv/installed requirements-dev.txt
+.venv/installed-test: .venv/installed requirements-test.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-r requirements-test.txt
+	touch $@
+
+.venv/installed-dev: .venv/installed-test requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		-r requirements-dev.txt
 	touch $@
