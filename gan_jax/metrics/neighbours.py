@@ -1,0 +1,147 @@
+"""k-nearest neighbours of two sets of features, in tiles.
+
+Distances are float32 on the device, taken around the real mean as |x|^2 +
+|y|^2 - 2 x.y; only one tile of the `[N, M]` distances exists at a time, so
+that memory is O((N + M) (D + tile)).
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.types import InputError
+
+TILE = 512  # rows of distances at a time
+
+
+class Neighbourhoods(NamedTuple):
+  """Two sets seen through their k-nearest-neighbour balls, for one k.
+
+  A ball around each vector reaches its k-th nearest other of its own set.
+
+  Attributes:
+    k: the number of neighbours.
+    fake_in_real: whether a fake lies in a closed real ball, bool `[M]`.
+    real_in_fake: whether a real vector lies in a closed fake ball, `[N]`.
+    real_balls: real balls, open, that a fake lies in, int `[M]`.
+    real_ball_hit: whether a real ball, open, has a fake in it, bool `[N]`.
+  """
+
+  k: int
+  fake_in_real: np.ndarray
+  real_in_fake: np.ndarray
+  real_balls: np.ndarray
+  real_ball_hit: np.ndarray
+
+
+def _squared_distances(rows, points):
+  products = jnp.matmul(rows, points.T, precision='highest')
+  squares = jnp.sum(rows**2, axis=1)[:, None] + jnp.sum(points**2, axis=1)
+  return jnp.maximum(squares - 2.0 * products, 0.0)
+
+
+@functools.partial(jax.jit, static_argnames='k')
+def _nearest(rows, own, points, k):
+  """The k smallest squared distances of rows to points but themselves."""
+  distances = _squared_distances(rows, points)
+  distances = distances.at[jnp.arange(len(rows)), own].set(jnp.inf)
+  smallest = []
+  for _ in range(k):  # k passes: cheaper than sorting, for a small k
+    at = jnp.argmin(distances, axis=1)
+    smallest.append(jnp.take_along_axis(distances, at[:, None], axis=1)[:, 0])
+    distances = distances.at[jnp.arange(len(rows)), at].set(jnp.inf)
+  return jnp.stack(smallest, axis=1)
+
+
+@jax.jit
+def _meet(rows, radii, valid, points, point_radii):
+  """One tile of real rows against all fakes; radii `[B, K]`, `[M, K]`."""
+  distances = _squared_distances(rows, points)[..., None]
+  distances = jnp.where(valid[:, None, None], distances, jnp.inf)
+  closed, inside = distances <= radii[:, None], distances < radii[:, None]
+  in_fake = jnp.any(distances <= point_radii, axis=1)
+  return (
+    jnp.any(closed, axis=0),
+    in_fake,
+    jnp.sum(inside, axis=0),
+    jnp.any(inside, axis=1),
+  )
+
+
+def _tiles(num: int, tile: int) -> Iterator[np.ndarray]:
+  """Indices in tiles of one size; the last one goes on past the end."""
+  for start in range(0, num, tile):
+    yield np.arange(start, start + tile)
+
+
+def squared_radii(points: jax.Array, k: int, tile: int = TILE) -> np.ndarray:
+  """Squared distances to the 1st .. k-th nearest other vector, `[N, k]`.
+
+  Args:
+    points: float32 `[N, D]`.
+    k: at most N - 1.
+    tile: rows at a time.
+  """
+  num = len(points)
+  parts = []
+  for rows in _tiles(num, tile):
+    rows = np.minimum(rows, num - 1)
+    parts.append(np.asarray(_nearest(points[rows], rows, points, k)))
+  return np.concatenate(parts)[:num]
+
+
+def neighbourhoods(
+  real: np.ndarray,
+  fake: np.ndarray,
+  ks: Sequence[int],
+  *,
+  tile: int = TILE,
+) -> dict[int, Neighbourhoods]:
+  """Who lies in whose balls, for several k in one pass over the distances.
+
+  Args:
+    real: features `[N, D]`.
+    fake: features `[M, D]`.
+    ks: numbers of neighbours, each at least 1.
+    tile: rows of distances at a time; changes nothing but memory.
+
+  Raises:
+    InputError: a set has fewer than k + 1 vectors, or k is below 1.
+  """
+  ks, most = sorted(set(ks)), max(ks)
+  if ks[0] < 1:
+    raise InputError(f'k: {ks[0]} neighbours; at least 1 is needed')
+  for name, features in (('real', real), ('generated', fake)):
+    if len(features) < most + 1:
+      raise InputError(
+        f'k: {most} neighbours need {most + 1} images, and there are '
+        f'{len(features)} {name} ones'
+      )
+  centre = real.mean(axis=0, dtype=np.float64)
+  x, y = (jnp.asarray((f - centre).astype(np.float32)) for f in (real, fake))
+  columns = [k - 1 for k in ks]
+  of_real = squared_radii(x, most, tile)[:, columns]
+  of_fake = jnp.asarray(squared_radii(y, most, tile)[:, columns])
+  fake_in_real = np.zeros((len(fake), len(ks)), bool)
+  balls = np.zeros((len(fake), len(ks)), int)
+  real_in_fake, hit = [], []
+  for rows in _tiles(len(real), tile):
+    valid = rows < len(real)
+    rows = np.minimum(rows, len(real) - 1)
+    parts = _meet(x[rows], of_real[rows], valid, y, of_fake)
+    closed, in_fake, inside, any_inside = map(np.asarray, parts)
+    fake_in_real |= closed
+    balls += inside
+    real_in_fake.append(in_fake[valid])
+    hit.append(any_inside[valid])
+  real_in_fake, hit = np.concatenate(real_in_fake), np.concatenate(hit)
+  return {
+    k: Neighbourhoods(
+      k, fake_in_real[:, i], real_in_fake[:, i], balls[:, i], hit[:, i]
+    )
+    for i, k in enumerate(ks)
+  }
