@@ -96,3 +96,37 @@ def parallelize(function: Callable, devices: Sequence[jax.Device]) -> Callable:
     donate_argnums=0,
     devices=devices,
   )
+
+
+def share_batches(
+  function: Callable,
+  constants: chex.ArrayTree,
+  devices: Sequence[jax.Device],
+  *,
+  compiler_options: dict | None = None,
+) -> Callable[[chex.ArrayTree], chex.ArrayTree]:
+  """Compiles `function(constants, batch) -> outputs` for inference.
+
+  Args:
+    function: without state; every leaf of batch and outputs leads with `[B]`.
+    constants: put on every device once.
+    devices: each takes its share of a batch; their number divides B.
+    compiler_options: of `jax.jit`; not used with several devices.
+
+  Returns:
+    batch -> outputs, leaves `[B, ...]`, under way when it returns.
+  """
+  num = len(devices)
+  if num == 1:
+    constants = jax.device_put(constants, devices[0])
+    compiled = jax.jit(function, compiler_options=compiler_options)
+    return lambda batch: compiled(constants, jax.device_put(batch, devices[0]))
+  constants = replicate(constants, devices)
+  mapped = jax.pmap(function, in_axes=(None, 0), devices=devices)
+
+  def call(batch):
+    shares = jax.tree.map(lambda x: x.reshape(num, -1, *x.shape[1:]), batch)
+    outputs = mapped(constants, shares)
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), outputs)
+
+  return call

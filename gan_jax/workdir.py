@@ -4,10 +4,14 @@ config.json        the resolved config
 dataset.json       shape, classes and size of the data
 environment.json   package versions, git commit, devices, command line
 metrics.jsonl      one object a row, with `step`
+evaluations.jsonl  scores taken during training, one evaluation a row
+metrics.json       scores of the last --mode=evaluate
 events.out.*       the same for TensorBoard
 samples/           grids, step_00001000.png
 losses.png         loss curves
-checkpoints/       orbax
+scores.png         scores against images seen
+checkpoints/       orbax, the newest ones
+best/              orbax, the one with the best score
 """
 
 import contextlib
@@ -92,7 +96,8 @@ def prepare(workdir: str | pathlib.Path) -> pathlib.Path:
   return path
 
 
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+  """A JSON object of a run, or InputError saying why there is none."""
   try:
     value = json.loads(path.read_text())
   except FileNotFoundError as error:
@@ -109,7 +114,7 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
 
 def read_config(workdir: pathlib.Path) -> SimpleNamespace:
   """The config of a run, with attributes like the one it was started with."""
-  return _namespace(_read_json(workdir / 'config.json'))
+  return _namespace(read_json(workdir / 'config.json'))
 
 
 def _namespace(fields: Any) -> Any:
@@ -125,7 +130,7 @@ def read_info(workdir: pathlib.Path) -> DatasetInfo:
   Raises:
     InputError: there is no run, or its file is not ours.
   """
-  fields = _read_json(workdir / 'dataset.json')
+  fields = read_json(workdir / 'dataset.json')
   try:
     info = DatasetInfo(**fields)
     return info._replace(
@@ -149,7 +154,7 @@ def check_resumable(workdir: pathlib.Path, config: dict[str, Any]) -> None:
     config: the resolved config, nested.
   """
   if has_checkpoint(workdir):
-    old = flatten(_read_json(workdir / 'config.json'))
+    old = flatten(read_json(workdir / 'config.json'))
     check_same(workdir, old, flatten(json.loads(json.dumps(config))))
 
 
@@ -190,7 +195,7 @@ def describe_run(
     check_data(workdir, info)
   starts = []
   if resumed and (workdir / 'environment.json').exists():
-    starts = _read_json(workdir / 'environment.json').get('starts', [])
+    starts = read_json(workdir / 'environment.json').get('starts', [])
   write_json(workdir / 'config.json', config)
   write_json(workdir / 'dataset.json', info._asdict())
   write_json(workdir / 'environment.json', {'starts': [*starts, environment()]})
@@ -243,7 +248,7 @@ def check_overrides(
   if not overrides:
     return
   path = absolute(workdir)
-  trained = flatten(_read_json(path / 'config.json'))
+  trained = flatten(read_json(path / 'config.json'))
   given = flatten(json.loads(json.dumps(overrides)))
   for key, value in given.items():
     if not may_change(key) and trained.get(key) != value:
@@ -260,20 +265,25 @@ _PACKAGES = (
 )
 
 
-def environment() -> dict[str, Any]:
-  """What a result depends on besides its config."""
-  import jax
-
+def package_versions() -> dict[str, str]:
+  """Versions of the packages that results depend on."""
   versions = {}
   for package in _PACKAGES:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
       versions[package] = importlib.metadata.version(package)
+  return versions
+
+
+def environment() -> dict[str, Any]:
+  """What a result depends on besides its config."""
+  import jax
+
   return {
     'command': sys.argv,
     'python': platform.python_version(),
     'platform': platform.platform(),
     'devices': [str(device) for device in jax.devices()],
-    'packages': versions,
+    'packages': package_versions(),
     'git_commit': _git('rev-parse', 'HEAD'),
     'git_changes': bool(_git('status', '--porcelain')),
   }

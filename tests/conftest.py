@@ -1,11 +1,16 @@
 """Four simulated CPU devices, and the embedded dataset prepared once."""
 
 import os
+import pathlib
 
 # Before JAX starts its backend: more threads than devices, else queued steps
 # can wait for each other on a small machine.
 os.environ.setdefault('NPROC', '8')
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+# Weights, classifiers and statistics of tests stay apart from the user's.
+os.environ['XDG_CACHE_HOME'] = str(
+  pathlib.Path(__file__).parent.parent / '.pytest_cache' / 'home'
+)
 
 import jax
 import pytest

@@ -1,0 +1,149 @@
+"""Finds, checks, converts and keeps the published weights of Inception."""
+
+import contextlib
+import hashlib
+import http.client
+import pathlib
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import chex
+
+from gan_jax.features import inception
+from gan_jax.features.cache import cache_dir as default_cache_dir
+from gan_jax.features.cache import load_leaves, save_leaves
+from gan_jax.features.torch_file import read_state_dict
+from gan_jax.types import InputError
+from gan_jax.workdir import atomic
+
+SHA256 = '6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2'
+FILE_NAME = 'pt_inception-2015-12-05-6726825d.pth'
+URL = (
+  'https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/'
+  + FILE_NAME
+)
+_CHUNK = 1 << 20  # bytes
+_TIMEOUT = 60  # seconds without an answer
+
+
+def _chunks(file: BinaryIO, digest: 'hashlib._Hash') -> Iterator[bytes]:
+  while chunk := file.read(_CHUNK):
+    digest.update(chunk)
+    yield chunk
+
+
+def _hash(path: pathlib.Path) -> str:
+  digest = hashlib.sha256()
+  try:
+    with path.open('rb') as file:
+      for _ in _chunks(file, digest):
+        pass
+  except OSError as error:
+    raise InputError(
+      f'eval.weights: cannot read {path}: {error.strerror}; name the file '
+      f'from {URL}'
+    ) from error
+  return digest.hexdigest()
+
+
+def _check_hash(source: pathlib.Path | str, found: str, wanted: str) -> None:
+  if not re.fullmatch('[0-9a-f]{8,64}', wanted):
+    raise InputError(
+      f'eval.weights_sha256: {wanted!r} is no SHA-256; at least its first 8 '
+      'hexadecimal digits are wanted'
+    )
+  if not found.startswith(wanted):
+    raise InputError(
+      f'eval.weights: {source} has SHA-256 {found}, not {wanted}; it is '
+      'damaged or another file; to accept it on purpose set '
+      f'eval.weights_sha256={found[:16]}'
+    )
+
+
+def _fetch(target: pathlib.Path) -> str:
+  """Downloads `URL` to a file and returns its SHA-256."""
+  from tqdm import tqdm
+
+  digest = hashlib.sha256()
+  try:
+    with (
+      urllib.request.urlopen(URL, timeout=_TIMEOUT) as answer,
+      target.open('wb') as file,
+      tqdm(
+        total=int(answer.headers.get('Content-Length') or 0) or None,
+        desc=FILE_NAME,
+        unit='B',
+        unit_scale=True,
+      ) as bar,
+    ):
+      for chunk in _chunks(answer, digest):
+        bar.update(file.write(chunk))
+  except (OSError, http.client.HTTPException) as error:
+    if isinstance(error, urllib.error.HTTPError):
+      error.close()
+    raise InputError(
+      f'eval.weights: cannot download {URL}: {" ".join(str(error).split())}; '
+      f'fetch it otherwise and name it with eval.weights=PATH'
+    ) from error
+  return digest.hexdigest()
+
+
+def _published(directory: pathlib.Path, sha256: str, download: bool):
+  """Path of the published file in the cache, downloaded if that is allowed."""
+  path = directory / FILE_NAME
+  if path.exists():
+    return path
+  if not download:
+    raise InputError(
+      f'eval.weights: {path} is missing; put {URL} there or anywhere and name '
+      'it with eval.weights=PATH; eval.network=classifier needs no file'
+    )
+  with atomic(path) as temporary:
+    _check_hash(URL, _fetch(temporary), sha256)
+  return path
+
+
+def load_inception(
+  path: str = '',
+  *,
+  sha256: str = SHA256,
+  cache_dir: pathlib.Path | None = None,
+  download: bool = False,
+) -> tuple[chex.ArrayTree, str]:
+  """Variables of `inception.apply` from the published PyTorch file.
+
+  The file is hashed each time, and unpickled only once: converted weights are
+  kept in the cache under their hash.
+
+  Args:
+    path: the file; '' for the one in the cache.
+    sha256: what the file's SHA-256 must be or begin with, 8 digits at least.
+    cache_dir: where both are kept; None for the user's cache.
+    download: without a path, fetch a missing file from `URL`.
+
+  Returns:
+    (variables, SHA-256 of the file).
+
+  Raises:
+    InputError: the file is missing, is another one, cannot be read or
+      downloaded, or is not of this network.
+  """
+  directory = cache_dir or default_cache_dir()
+  sha256 = sha256.lower()
+  if path:
+    source = pathlib.Path(path).expanduser()
+  else:
+    source = _published(directory, sha256, download)
+  found = _hash(source)
+  _check_hash(source, found, sha256)
+  kept = directory / f'inception-{found[:16]}.npz'
+  loaded = load_leaves(kept, inception.abstract_variables())
+  if loaded is not None:
+    return loaded[0], found
+  variables = inception.convert(read_state_dict(source))
+  with contextlib.suppress(OSError):  # a full disk only costs time
+    save_leaves(kept, variables)
+  return variables, found

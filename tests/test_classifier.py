@@ -1,0 +1,135 @@
+"""The classifier of the data at hand: training, cache, and its accuracy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax.data import load_dataset
+from gan_jax.features import classifier
+from gan_jax.features.classifier import Recipe, classifier_network, shifted
+from gan_jax.types import InputError
+from tests.helpers import assert_same_bits
+
+QUICK = Recipe(width=8, feature_dim=16, epochs=1, min_steps=200, batch_size=32)
+
+
+def whole(images):
+  return images.read(np.arange(len(images)))
+
+
+@pytest.fixture(scope='module')
+def splits(digits):
+  return whole(digits.train), whole(digits.test)
+
+
+def make(splits, digits, directory, recipe=QUICK):
+  return classifier_network(
+    *splits,
+    digits.info.class_names,
+    recipe=recipe,
+    directory=directory,
+    progress=False,
+  )
+
+
+def test_trained_once_and_kept(splits, digits, tmp_path, monkeypatch):
+  network = make(splits, digits, tmp_path)
+  accuracy = network.notes['classifier_test_accuracy']
+  assert accuracy > 0.6  # chance is .1, and this recipe is minute
+  assert network.name == 'classifier'
+  assert network.classes == digits.info.class_names
+
+  def never(*unused, **keys):
+    raise AssertionError('trained again')
+
+  monkeypatch.setattr(classifier, 'train', never)
+  kept = make(splits, digits, tmp_path)
+  assert kept.digest == network.digest
+  assert kept.notes == network.notes
+  assert_same_bits(
+    jax.tree.map(np.asarray, kept.variables),
+    jax.tree.map(np.asarray, network.variables),
+  )
+
+
+def test_other_data_or_recipe_is_another_classifier(
+  splits, digits, tmp_path, monkeypatch
+):
+  seen = []
+
+  def note(images, labels, num_classes, *, recipe, progress):
+    seen.append(recipe)
+    module = classifier._module(recipe, num_classes)
+    return module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+
+  monkeypatch.setattr(classifier, 'train', note)
+  make(splits, digits, tmp_path)
+  make(splits, digits, tmp_path, QUICK._replace(seed=1))
+  train, test = splits
+  changed = train['images'].copy()
+  changed[0, 0, 0, 0] ^= 1
+  make(({**train, 'images': changed}, test), digits, tmp_path)
+  relabelled = train['labels'].copy()
+  relabelled[0] = (relabelled[0] + 1) % 10
+  make(({**train, 'labels': relabelled}, test), digits, tmp_path)
+  assert len(seen) == 4
+  assert len(list(tmp_path.glob('*.npz'))) == 4
+
+
+def test_training_is_deterministic(splits):
+  train, _ = splits
+  keys = dict(recipe=QUICK._replace(min_steps=8, epochs=0), progress=False)
+  runs = [
+    classifier.train(train['images'], train['labels'], 10, **keys)
+    for _ in range(2)
+  ]
+  assert_same_bits(*(jax.tree.map(np.asarray, r) for r in runs))
+
+
+def test_shifts_move_whole_images():
+  images = jnp.zeros((200, 7, 7, 1)).at[:, 3, 3].set(1.0)
+  moved = np.asarray(shifted(jax.random.key(0), images, 2))
+  np.testing.assert_allclose(moved.sum(axis=(1, 2, 3)), 1.0)
+  places = np.array([np.argwhere(m[..., 0])[0] for m in moved])
+  assert set(map(tuple, places - 3)) == {
+    (i, j) for i in range(-2, 3) for j in range(-2, 3)
+  }
+  np.testing.assert_array_equal(shifted(jax.random.key(0), images, 0), images)
+
+
+def test_large_images_are_shrunk():
+  sizes = ((8, 8), (64, 90), (127, 300), (128, 128), (256, 200))
+  factors = [classifier.shrink_factor((*size, 3)) for size in sizes]
+  assert factors == [1, 1, 1, 2, 3]
+  network = classifier.random_network((128, 128, 3))
+  assert network.resize == 'means over 2 x 2 pixels'
+  checks = np.indices((128, 128)).sum(axis=0) % 2 * 254
+  images = np.stack([checks, np.full_like(checks, 127)]).astype(np.uint8)
+  images = images[..., None].repeat(3, axis=-1)
+  board, grey = network.apply(network.variables, images)['features']
+  np.testing.assert_allclose(board, grey, atol=1e-5)
+
+
+def test_no_labels_and_one_class_are_refused(splits, tmp_path):
+  train, test = splits
+  with pytest.raises(InputError, match='needs labels, and this data has none'):
+    classifier_network(train, test, ())
+  one = {name: array[train['labels'] == 3] for name, array in train.items()}
+  with pytest.raises(InputError, match='2 classes at least'):
+    classifier_network(one, test, ('0', '1', '2', '3'), directory=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  ('name', 'accuracy'), [('mnist', 0.99), ('fashion_mnist', 0.91)]
+)
+def test_accuracy_on_real_data(name, accuracy):
+  try:
+    dataset = load_dataset(name)
+  except InputError as error:
+    pytest.skip(f'{name} is not prepared: {error}')
+  network = classifier_network(
+    whole(dataset.train), whole(dataset.test), dataset.info.class_names
+  )
+  assert network.notes['classifier_test_accuracy'] >= accuracy
