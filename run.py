@@ -4,6 +4,7 @@
   python run.py --config=configs/dcgan_cifar.py  # another result
   python run.py --config.loss=wasserstein        # one key changed
   python run.py --mode=sample --workdir=runs/mlp_digits
+  python run.py --mode=compare --workdir=runs/comparison RUN RUN ...
 
 The same command resumes a run where it stopped. Keys: configs/base.py.
 Config files are Python and are executed: run only those you trust.
@@ -22,15 +23,13 @@ from gan_jax import overrides
 
 STARTED = time.monotonic()
 CONFIGS = pathlib.Path(__file__).resolve().parent / 'configs'
-MODES = ('train', 'sample', 'interpolate', 'evaluate')
+MODES = ('train', 'sample', 'interpolate', 'evaluate', 'compare')
 FLAGS = flags.FLAGS
 
 config_flags.DEFINE_config_file(
   'config', None, 'FILE[:ARG]; default: configs/mlp_digits.py.'
 )
-flags.DEFINE_string(
-  'workdir', None, 'Folder of the run; default: runs/CONFIG,KEY=VALUE,...'
-)
+flags.DEFINE_string('workdir', None, 'Folder of the run; default: in runs/.')
 flags.DEFINE_enum('mode', 'train', MODES, 'What to do.')
 
 
@@ -40,8 +39,8 @@ def fail(message: object) -> None:
   sys.exit(2)
 
 
-def parse_flags() -> str:
-  """Parses sys.argv, or says in one line what is wrong; gives FILE[:ARG]."""
+def parse_flags() -> tuple[str, list[str]]:
+  """Parses sys.argv, or says in one line what is wrong; FILE[:ARG], runs."""
   if {'--help', '-help', '-h'} & set(sys.argv):
     module = FLAGS.find_module_defining_flag('mode')
     print(__doc__ + FLAGS.module_help(module))
@@ -64,16 +63,16 @@ def parse_flags() -> str:
   except Exception as error:  # an unknown key, or whatever a config raises
     problem = overrides.unknown_key(base.get_config(), sys.argv)
     fail(problem or f'config: {type(error).__name__}: {error}')
-  if stray:
+  if stray and FLAGS.mode != 'compare':
     fail(f'unexpected argument {stray[0]!r}; write --config.KEY=VALUE')
-  return path
+  return path, stray
 
 
 def main() -> None:
   """Parses flags, sets devices up, and does what --mode says."""
-  config_file = parse_flags()
+  config_file, runs = parse_flags()
   logging.set_verbosity(logging.FATAL)  # libraries' asides; we say it ourselves
-  from gan_jax import inference, parallel, training, workdir
+  from gan_jax import comparison, inference, parallel, training, workdir
   from gan_jax.types import InputError
 
   parallel.enable_compilation_cache()
@@ -84,6 +83,8 @@ def main() -> None:
   try:
     if FLAGS.mode == 'train':
       training.train(FLAGS.config, path, started=STARTED)
+    elif FLAGS.mode == 'compare':
+      comparison.compare(runs, FLAGS.workdir or 'runs/comparison')
     else:
       workdir.check_overrides(path, changed)
       getattr(inference, FLAGS.mode)(FLAGS.config, path)

@@ -104,6 +104,7 @@ def get_config() -> ConfigDict:
         num=64,  # images
         seed=0,
         label=-1,  # one class; -1: all in turn
+        checkpoint='latest',  # latest, or best by eval.best
         ema=True,  # the moving average if there is one; False: raw weights
         truncation=0.0,  # of a normal prior, in standard deviations; 0: none
       ),
@@ -114,8 +115,36 @@ def get_config() -> ConfigDict:
         label=-1,  # class to stay in; -1: the first
       ),
       eval=dict(
-        num_samples=1_000,  # fakes, and at most so many real images
-        seed=0,
+        # fid, fid_infinity, kid, inception_score, mode_score, modes,
+        # precision_recall, density_coverage, ms_ssim, sliced_wasserstein,
+        # parzen, nearest_neighbours, disc_accuracy
+        scores=('fid', 'kid', 'inception_score', 'mode_score', 'modes')
+        + ('precision_recall', 'density_coverage', 'ms_ssim')
+        + ('sliced_wasserstein', 'nearest_neighbours', 'disc_accuracy'),
+        num_samples=10_000,  # fakes
+        split='train',  # real images to compare with: train or test
+        num_real=0,  # so many of them, at random; 0: all
+        network='classifier',  # of features: classifier, inception, random
+        weights='',  # file of the FID Inception; '': in the cache
+        weights_sha256='',  # of another file; '': the published one's
+        download=False,  # fetch the published file if it is missing
+        batch_size=64,  # images through the network at a time, all devices
+        checkpoint='latest',  # latest, or best by eval.best
+        ema=True,  # the moving average if there is one; False: raw weights
+        batch_norm='running',  # statistics in G: running, batch, standing
+        truncation=0.0,  # of a normal prior, in standard deviations; 0: none
+        seed=0,  # of latents, subsets and pairs
+        splits=10,  # of the Inception score
+        kid_subsets=100,
+        kid_subset_size=1_000,  # images of each set; less if there are fewer
+        precision_k=3,  # neighbours of precision and recall
+        coverage_k=5,  # neighbours of density and coverage
+        ssim_pairs=1_000,  # pairs of images for MS-SSIM
+        # --- during training
+        every=0,  # steps between evaluations; 0: none
+        every_scores=('fid',),
+        every_num_samples=2_000,  # fakes
+        best='fid',  # the checkpoint with the best one is kept in best/
       ),
     )
   )

@@ -264,7 +264,12 @@ def advice(config: Config, disc_norm: str) -> list[str]:
 
 
 def make_sampler(
-  config: Config, info: DatasetInfo, model: Model, state: TrainState, ema: bool
+  config: Config,
+  info: DatasetInfo,
+  model: Model,
+  state: TrainState,
+  ema: bool,
+  batch_norm: str = 'running',
 ) -> sampling.Sampler:
   """A sampler over a state's moving average, or its raw weights.
 
@@ -274,6 +279,7 @@ def make_sampler(
     model: built from the two.
     state: trained.
     ema: take the moving average if the run keeps one.
+    batch_norm: see `Sampler`.
   """
   return sampling.Sampler(
     model.networks.gen,
@@ -281,14 +287,25 @@ def make_sampler(
     latent_dim=config.latent_dim,
     prior=config.latent_prior,
     num_classes=len(info.class_names) if config.conditional else 0,
+    batch_norm=batch_norm,
   )
+
+
+def discriminator_variables(state: TrainState) -> chex.ArrayTree:
+  """D's flax variables."""
+  return {'params': state.params.disc, **state.model_state.disc}
 
 
 def generator_variables(state: TrainState, ema: bool) -> chex.ArrayTree:
   """G's flax variables: averaged if `ema` and there is one, else raw."""
-  if ema and state.ema is not None:
+  if weights_name(state, ema) == 'ema':
     return {'params': state.ema['params'], **state.ema['model_state']}
   return {'params': state.params.gen, **state.model_state.gen}
+
+
+def weights_name(state: TrainState, ema: bool) -> str:
+  """Which weights of G `generator_variables` gives: ema or raw."""
+  return 'ema' if ema and state.ema is not None else 'raw'
 
 
 def abstract_state(model: Model) -> TrainState:

@@ -55,6 +55,12 @@ class Checkpoints:
     if step != self.latest_step:
       self._manager.save(step, args=ocp.args.StandardSave(state))
 
+  def forget_after(self, step: int) -> None:
+    """Deletes checkpoints of later steps, which are about to be made again."""
+    for later in self._manager.all_steps():
+      if later > step:
+        self._manager.delete(later)
+
   def restore(
     self,
     template: chex.ArrayTree,

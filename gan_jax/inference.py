@@ -6,13 +6,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax import build as build_lib
-from gan_jax import checkpoint, data, reporting
+from gan_jax import checkpoint as checkpoint_lib
+from gan_jax import data, parallel, reporting
 from gan_jax import workdir as workdir_lib
 from gan_jax.data import DatasetInfo
-from gan_jax.metrics.disc_accuracy import accuracy, disc_logits
-from gan_jax.metrics.nearest_neighbours import nearest_distances
+from gan_jax.evaluation import keys as keys_lib
+from gan_jax.evaluation import report as evaluation_report
+from gan_jax.evaluation.evaluator import Discriminator, Evaluator, Result
+from gan_jax.metrics.disc_accuracy import disc_logits
 from gan_jax.sampling import INTERPOLATIONS, Sampler
-from gan_jax.types import InputError, TrainState
+from gan_jax.types import InputError, TrainState, lookup
 
 
 class Trained(NamedTuple):
@@ -23,17 +26,27 @@ class Trained(NamedTuple):
   model: build_lib.Model
   state: TrainState
 
-  def sampler(self, *, ema: bool = True) -> Sampler:
+  def sampler(
+    self, *, ema: bool = True, batch_norm: str = 'running'
+  ) -> Sampler:
     """Draws images from the moving average if there is one and `ema`."""
-    return build_lib.make_sampler(*self, ema=ema)
+    return build_lib.make_sampler(*self, ema=ema, batch_norm=batch_norm)
 
 
-def restore(workdir: str | pathlib.Path) -> Trained:
-  """Reads a run's config and newest checkpoint.
+_FOLDERS = {'latest': 'checkpoints', 'best': 'best'}
+
+
+def restore(workdir: str | pathlib.Path, which: str = 'latest') -> Trained:
+  """Reads a run's config and one of its checkpoints.
+
+  Args:
+    workdir: of the run.
+    which: latest, or best by `eval.best` if it was scored while training.
 
   Raises:
     InputError: there is no run, or no whole checkpoint.
   """
+  folder = lookup(_FOLDERS, which, 'checkpoint')
   path = workdir_lib.absolute(workdir)
   config, info = workdir_lib.read_config(path), workdir_lib.read_info(path)
   try:
@@ -43,13 +56,15 @@ def restore(workdir: str | pathlib.Path) -> Trained:
       f'workdir: {path / "config.json"} is not a whole config of this version: '
       f'{error}'
     ) from error
-  state = checkpoint.restore_latest(
-    path / 'checkpoints', build_lib.abstract_state(model)
+  state = checkpoint_lib.restore_latest(
+    path / folder, build_lib.abstract_state(model)
   )
   return Trained(config, info, model, state)
 
 
-def load(workdir: str | pathlib.Path, *, ema: bool = True) -> Sampler:
+def load(
+  workdir: str | pathlib.Path, *, ema: bool = True, checkpoint: str = 'latest'
+) -> Sampler:
   """Loads a run for sampling.
 
       sampler = gan_jax.load('runs/mlp_digits')
@@ -59,11 +74,12 @@ def load(workdir: str | pathlib.Path, *, ema: bool = True) -> Sampler:
     workdir: of the run.
     ema: take the moving average of G if the run keeps one; False takes the
       raw weights.
+    checkpoint: latest or best, see `restore`.
 
   Raises:
     InputError: there is no run, or no whole checkpoint.
   """
-  return restore(workdir).sampler(ema=ema)
+  return restore(workdir, checkpoint).sampler(ema=ema)
 
 
 def _label(number: int) -> int | None:
@@ -74,7 +90,8 @@ def sample(config: Any, workdir: str | pathlib.Path) -> pathlib.Path:
   """Writes samples.png and samples.npz (uint8 `[N, H, W, C]`, `images`).
 
   Args:
-    config: its `sample` section: num, seed, label, ema, truncation.
+    config: its `sample` section: num, seed, label, checkpoint, ema,
+      truncation.
     workdir: of the run.
 
   Returns:
@@ -82,7 +99,7 @@ def sample(config: Any, workdir: str | pathlib.Path) -> pathlib.Path:
   """
   keys = config.sample
   build_lib.check_seed(keys.seed, 'sample.seed')
-  trained = restore(workdir)
+  trained = restore(workdir, keys.checkpoint)
   path = workdir_lib.prepare(workdir)
   sampler = trained.sampler(ema=keys.ema)
   label = _label(keys.label)
@@ -101,7 +118,9 @@ def sample(config: Any, workdir: str | pathlib.Path) -> pathlib.Path:
     path / 'samples.png', reporting.labelled_grid(shown, columns)
   )
   weights = (
-    'moving average' if keys.ema and trained.state.ema else 'raw weights'
+    'moving average'
+    if build_lib.weights_name(trained.state, keys.ema) == 'ema'
+    else 'raw weights'
   )
   print(
     f'{keys.num} images at step {int(trained.state.step)} ({weights}): '
@@ -146,93 +165,67 @@ def interpolate(config: Any, workdir: str | pathlib.Path) -> list[pathlib.Path]:
   return written
 
 
-def evaluate(config: Any, workdir: str | pathlib.Path) -> dict[str, Any]:
-  """Scores a run and writes evaluation.json.
-
-  D's accuracy on held-out reals and on fakes, and the mean distance of fakes
-  to their nearest train and test images. The two reference sets are of equal
-  size, else the larger would lie closer; the distance between held-out and
-  training images stands beside as a yardstick.
+def evaluate(config: Any, workdir: str | pathlib.Path) -> Result:
+  """Scores a run and writes metrics.json.
 
   Args:
-    config: its `eval` section: num_samples, seed.
+    config: its `eval` section, see configs/base.py.
     workdir: of the run.
 
   Returns:
-    The scores, with the exact number of images behind each.
+    Scores with the protocol they were measured by.
+
+  Raises:
+    InputError: a key that makes no sense, data that has changed, too few
+      images, or something not finite.
   """
   keys = config.eval
-  if keys.num_samples < 1:
-    raise InputError(f'eval.num_samples: {keys.num_samples} is not at least 1')
   build_lib.check_seed(keys.seed, 'eval.seed')
-  trained = restore(workdir)
+  trained = restore(workdir, keys.checkpoint)
+  keys_lib.check(keys, trained.info)
   path = workdir_lib.prepare(workdir)
   data_keys = build_lib.dataset_keys(trained.config)
   if config.data.dir:
     data_keys['dir'] = config.data.dir
   dataset = data.load_dataset(**data_keys)
   workdir_lib.check_data(path, dataset.info)
-  num_real = min(keys.num_samples, len(dataset.train), len(dataset.test))
-  choice = np.random.default_rng(keys.seed)
-  train, test = (
-    images.read(np.sort(choice.permutation(len(images))[:num_real]))
-    for images in (dataset.train, dataset.test)
+  state, step = trained.state, int(trained.state.step)
+  evaluator = Evaluator(
+    keys, dataset, devices=parallel.select_devices(config.num_devices)
   )
-  sampler = trained.sampler()
-  fake = sampler.sample(keys.num_samples, seed=keys.seed)
-  fake_labels = sampler.labels(keys.num_samples)
-  state = trained.state
-  variables = {'params': state.params.disc, **state.model_state.disc}
-
-  def logits(images, labels):
-    return disc_logits(
-      lambda x, y: trained.model.networks.disc.apply(
-        variables, x, y, train=False
-      ),
-      images,
-      labels,
-    )
-
-  labels = test['labels'] if trained.config.conditional else None
-  loss = build_lib.loss_of(trained.config)
-  scores = {
-    'step': int(state.step),
-    'weights': 'raw' if state.ema is None else 'ema',
-    'seed': keys.seed,
-    **accuracy(
-      logits(test['images'], labels), logits(fake, fake_labels), loss.boundary
-    ),
-    'nearest_train': float(nearest_distances(fake, train['images']).mean()),
-    'nearest_test': float(nearest_distances(fake, test['images']).mean()),
-    'nearest_train_of_test': float(
-      nearest_distances(test['images'], train['images']).mean()
-    ),
-    'num_fake': len(fake),
-    'num_test': num_real,
-    'num_train': num_real,
-  }
-  workdir_lib.write_json(path / 'evaluation.json', scores)
-  _print_scores(scores, path / 'evaluation.json')
-  return scores
+  result = evaluator.score(
+    trained.sampler(ema=keys.ema, batch_norm=keys.batch_norm),
+    keys_lib.score_names(keys.scores),
+    keys.num_samples,
+    disc=_discriminator(trained),
+    step=step,
+    images_seen=step * trained.config.batch_size * trained.config.disc_steps,
+    weights=build_lib.weights_name(state, keys.ema),
+    batch_norm=keys.batch_norm,
+  )
+  workdir_lib.write_json(
+    path / 'metrics.json',
+    {
+      'scores': result.scores,
+      'protocol': result.protocol,
+      'warnings': result.warnings,
+    },
+  )
+  for line in evaluation_report.report(result):
+    print(line)
+  print(f'written to {path / "metrics.json"}')
+  return result
 
 
-def _print_scores(scores: dict[str, Any], path: pathlib.Path) -> None:
-  lines = [
-    ('D accuracy on held-out reals', 'disc_accuracy_real', 'num_test', ''),
-    ('D accuracy on fakes', 'disc_accuracy_fake', 'num_fake', ''),
-    ('fake to nearest train image', 'nearest_train', 'num_fake', 'num_train'),
-    ('fake to nearest test image', 'nearest_test', 'num_fake', 'num_test'),
-    (
-      'test to nearest train image',
-      'nearest_train_of_test',
-      'num_test',
-      'num_train',
-    ),
-  ]
-  print(f'step {scores["step"]}, {scores["weights"]} weights of G')
-  for text, name, count, among in lines:
-    behind = f'n = {scores[count]}'
-    if among:
-      behind += f' among {scores[among]}, Euclidean, pixels in [0, 1]'
-    print(f'  {text:30}{scores[name]:8.4f}   ({behind})')
-  print(f'written to {path}')
+def _discriminator(trained: Trained) -> Discriminator:
+  variables = build_lib.discriminator_variables(trained.state)
+  disc = trained.model.networks.disc
+
+  def discriminate(images, labels):
+    return disc.apply(variables, images, labels, train=False)
+
+  return Discriminator(
+    lambda images, labels: disc_logits(discriminate, images, labels),
+    build_lib.loss_of(trained.config).boundary,
+    trained.config.conditional,
+  )

@@ -56,6 +56,10 @@ class Progress:
     self._report()
     self._pending = (step, metrics)
 
+  def note(self, line: str) -> None:
+    """Says something above the bar."""
+    self._bar.write(line)
+
   def flush(self) -> None:
     """Reports the last dispatch, waiting for it, and puts all rows on disk."""
     self._report()

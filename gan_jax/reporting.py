@@ -25,9 +25,8 @@ class MetricsLog:
     from tensorboardX import SummaryWriter
 
     path = workdir / 'metrics.jsonl'
-    rows = [row for row in read_metrics(workdir) if row['step'] <= resume_step]
-    with atomic(path) as temporary:
-      temporary.write_text(''.join(f'{json.dumps(row)}\n' for row in rows))
+    rows = [row for row in read_rows(path) if row['step'] <= resume_step]
+    write_rows(path, rows)
     self._file = path.open('a', buffering=1)
     self._writer = SummaryWriter(
       str(workdir), purge_step=resume_step + 1, flush_secs=30
@@ -51,14 +50,25 @@ class MetricsLog:
     self._file.flush()
     self._writer.flush()
 
+  def scalar(self, step: int, name: str, value: float) -> None:
+    """Adds a number to TensorBoard alone."""
+    self._writer.add_scalar(name, value, step)
+
   def image(self, step: int, name: str, image: np.ndarray) -> None:
     """Adds a picture uint8 `[H, W, C]` to TensorBoard."""
     self._writer.add_image(name, image, step, dataformats='HWC')
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
-  """The rows of metrics.jsonl; a row cut off by a kill is left out."""
-  path = workdir / 'metrics.jsonl'
+  """The rows of metrics.jsonl."""
+  return read_rows(workdir / 'metrics.jsonl')
+
+
+def read_rows(path: pathlib.Path) -> list[dict[str, Any]]:
+  """JSON objects with a `step`, one a line; none if there is no file.
+
+  A row cut off by a kill is left out.
+  """
   rows = []
   if path.exists():
     for line in path.read_text().splitlines():
@@ -67,6 +77,12 @@ def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
         if isinstance(row, dict) and 'step' in row:
           rows.append(row)
   return rows
+
+
+def write_rows(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
+  """Writes JSON objects, one a line, atomically."""
+  with atomic(path) as temporary:
+    temporary.write_text(''.join(f'{json.dumps(row)}\n' for row in rows))
 
 
 def grid(
@@ -172,4 +188,40 @@ def plot_losses(workdir: pathlib.Path) -> None:
     axis.legend()
   figure.suptitle(f'{workdir.name}: raw, and mean of the last {window} rows')
   with atomic(workdir / 'losses.png') as temporary:
+    figure.savefig(temporary, dpi=110)
+
+
+def plot_scores(
+  path: pathlib.Path,
+  curves: dict[str, tuple[list[int], list[float]]],
+  best_images: int | None = None,
+) -> None:
+  """Draws scores against images seen, a panel each.
+
+  Args:
+    path: of the PNG.
+    curves: name -> (real images that D has seen, values).
+    best_images: where to mark the best checkpoint, by a green line.
+  """
+  from matplotlib.figure import Figure
+  from matplotlib.ticker import EngFormatter, MaxNLocator
+
+  columns = min(3, len(curves))
+  rows = -(-len(curves) // columns)
+  figure = Figure(figsize=(4.5 * columns, 3.2 * rows), layout='constrained')
+  axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+  for axis, (name, (seen, values)) in zip(axes, curves.items(), strict=False):
+    axis.plot(seen, values, marker='.')
+    if best_images is not None:
+      axis.axvline(best_images, color='tab:green', alpha=0.5)
+    axis.set_title(name)
+    axis.set_xlabel('real images seen by D')
+    axis.xaxis.set_major_locator(MaxNLocator(5))
+    axis.xaxis.set_major_formatter(EngFormatter(sep=''))
+    axis.grid(alpha=0.3)
+  for axis in axes[len(curves) :]:
+    axis.set_visible(False)
+  if best_images is not None:
+    figure.suptitle('green: the checkpoint kept in best/', fontsize='small')
+  with atomic(path) as temporary:
     figure.savefig(temporary, dpi=110)

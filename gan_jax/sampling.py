@@ -49,12 +49,12 @@ INTERPOLATIONS = {'spherical': slerp, 'linear': lerp}
 
 
 def batched(
-  function: Callable[..., jax.Array], *arrays: np.ndarray | None
-) -> np.ndarray:
+  function: Callable[..., chex.ArrayTree], *arrays: np.ndarray | None
+) -> chex.ArrayTree:
   """Applies a compiled function in batches of one fixed size.
 
   Args:
-    function: arrays `[64, ...]` -> array `[64, ...]`.
+    function: arrays `[64, ...]` -> tree of arrays `[64, ...]`.
     *arrays: `[N, ...]` each, or None, which is passed on.
 
   Returns:
@@ -65,8 +65,78 @@ def batched(
   for start in range(0, num, _BATCH):
     rows = np.arange(start, start + _BATCH) % num
     inputs = [None if array is None else array[rows] for array in arrays]
-    outputs.append(np.asarray(function(*inputs)))
-  return np.concatenate(outputs)[:num]
+    outputs.append(jax.tree.map(np.asarray, function(*inputs)))
+  return jax.tree.map(lambda *parts: np.concatenate(parts)[:num], *outputs)
+
+
+BATCH_NORMS = ('running', 'batch', 'standing')
+_STANDING_BATCHES = 100
+
+
+def standing_statistics(
+  generator: nn.Module, sampler: 'Sampler', seed: int = 0
+) -> chex.ArrayTree:
+  """Variables whose batch statistics are means over fresh batches of latents.
+
+  Running statistics lag behind the weights, and those of an average of
+  weights belong to none of them. These are of the very weights.
+
+  Args:
+    generator: of the sampler.
+    sampler: whose variables and prior to take.
+    seed: of the latents.
+
+  Returns:
+    The sampler's variables with new batch statistics, from 100 batches of 64.
+
+  Reference:
+    Brock et al., Large Scale GAN Training for High Fidelity Natural Image
+    Synthesis, arXiv 1809.11096, section 3.1.
+  """
+  variables = sampler._variables
+  if 'batch_stats' not in variables:
+    return variables
+  old = variables['batch_stats']
+
+  @jax.jit
+  def batch_statistics(latents, labels):
+    def update(value):
+      stats = jax.tree_util.tree_map_with_path(
+        lambda path, x: jnp.full_like(x, value) if _is_norm(path) else x, old
+      )
+      _, new = generator.apply(
+        variables | {'batch_stats': stats},
+        latents,
+        labels,
+        train=True,
+        mutable=['batch_stats'],
+      )
+      return new['batch_stats']
+
+    # An update is m old + (1 - m) batch: two of them give m and the batch's.
+    def solve(path, x, zero, one):
+      return zero / (1.0 - (one - zero)) if _is_norm(path) else x
+
+    return jax.tree_util.tree_map_with_path(
+      solve, old, update(0.0), update(1.0)
+    )
+
+  num = _STANDING_BATCHES * _BATCH
+  latents, labels = sampler.latents(num, seed=seed), sampler.labels(num)
+  batches = [
+    batch_statistics(
+      latents[i : i + _BATCH],
+      None if labels is None else labels[i : i + _BATCH],
+    )
+    for i in range(0, num, _BATCH)
+  ]
+  means = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *batches)
+  return variables | {'batch_stats': means}
+
+
+def _is_norm(path) -> bool:
+  """Whether a leaf of batch_stats is a mean or variance of batch norm."""
+  return jax.tree_util.keystr(path[-1:]) in ("['mean']", "['var']")
 
 
 class Sampler:
@@ -85,6 +155,7 @@ class Sampler:
     latent_dim: int,
     prior: str = 'normal',
     num_classes: int = 0,
+    batch_norm: str = 'running',
   ):
     """Wraps a generator.
 
@@ -94,16 +165,29 @@ class Sampler:
       latent_dim: Z.
       prior: one of `PRIORS`, the one it was trained with.
       num_classes: > 0 if it is conditional.
+      batch_norm: what batch norm goes by, one of `BATCH_NORMS`. With `batch`
+        an image depends on the 63 others that it is made with.
     """
+    lookup(dict.fromkeys(BATCH_NORMS), batch_norm, 'batch_norm')
     self.latent_dim = latent_dim
     self.num_classes = num_classes
     self._prior = prior
     self._variables = variables
-    self._apply = jax.jit(
-      lambda variables, latents, labels: to_uint8(
-        generator.apply(variables, latents, labels, train=False)
-      )
-    )
+
+    def apply(variables, latents, labels):
+      images = generator.apply(
+        variables,
+        latents,
+        labels,
+        train=batch_norm == 'batch',
+        mutable=['batch_stats'],  # what batches did to them is dropped
+      )[0]
+      finite = jnp.isfinite(images).all(axis=(1, 2, 3))
+      return {'images': to_uint8(images), 'finite': finite}
+
+    self._apply = jax.jit(apply)
+    if batch_norm == 'standing':
+      self._variables = standing_statistics(generator, self)
 
   def with_variables(self, variables: chex.ArrayTree) -> 'Sampler':
     """The same sampler over other weights, without compiling again."""
@@ -162,9 +246,42 @@ class Sampler:
     self, latents: np.ndarray, labels: np.ndarray | None = None
   ) -> np.ndarray:
     """Images uint8 `[N, H, W, C]` of latents `[N, Z]` and labels `[N]`."""
+    return self._outputs(latents, labels)['images']
+
+  def _outputs(self, latents, labels):
     return batched(
       lambda *inputs: self._apply(self._variables, *inputs), latents, labels
     )
+
+  def stream(
+    self, num: int, *, seed: int = 0, truncation: float = 0.0
+  ) -> Callable[[np.ndarray], np.ndarray]:
+    """The images that `sample` would draw, made when they are asked for.
+
+    Args:
+      num: how many there are.
+      seed: of the latents.
+      truncation: see `latents`.
+
+    Returns:
+      Indices `[n]` -> uint8 `[n, H, W, C]`. It raises InputError where the
+      generator's output is not finite, which uint8 would hide.
+    """
+    latents = self.latents(num, seed=seed, truncation=truncation)
+    labels = self.labels(num)
+
+    def read(indices):
+      part = None if labels is None else labels[indices]
+      outputs = self._outputs(latents[indices], part)
+      if not outputs['finite'].all():
+        index = indices[np.argmin(outputs['finite'])]
+        raise InputError(
+          f'images: the generator gives NaN or infinity for image {index} of '
+          f'seed {seed}; take an earlier checkpoint'
+        )
+      return outputs['images']
+
+    return read
 
   def sample(
     self,

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from gan_jax import build as build_lib
-from gan_jax import checkpoint, data, parallel, reporting
+from gan_jax import checkpoint, data, parallel, reporting, scoring
 from gan_jax import workdir as workdir_lib
 from gan_jax.data import feeds
 from gan_jax.progress import Progress
@@ -27,6 +27,7 @@ class Run(NamedTuple):
   workdir: pathlib.Path
   info: data.DatasetInfo
   model: build_lib.Model
+  dataset: data.Dataset
   feed: data.Feed
   devices: list[jax.Device]
 
@@ -80,6 +81,7 @@ def open_run(config: Any, workdir: str | pathlib.Path) -> Run:
   path = workdir_lib.prepare(workdir)
   workdir_lib.check_resumable(path, config.to_dict())
   dataset = data.load_dataset(**build_lib.dataset_keys(config))
+  scoring.check(config, dataset.info)
   model = build_lib.build(config, dataset.info, axis_name=parallel.AXIS)
   feed = data.make_feed(
     dataset.train,
@@ -91,18 +93,21 @@ def open_run(config: Any, workdir: str | pathlib.Path) -> Run:
     cache_mb=config.data.cache_mb,
   )
   workdir_lib.describe_run(path, config.to_dict(), dataset.info)
-  return Run(config, path, dataset.info, model, feed, devices)
+  return Run(config, path, dataset.info, model, dataset, feed, devices)
 
 
 def dispatch_length(config: Any) -> int:
   """Steps of one dispatch: ends meet every log, grid and checkpoint.
 
-  The largest divisor of all three intervals up to `steps_per_dispatch`, so
+  The largest divisor of all intervals up to `steps_per_dispatch`, so
   that one compiled program serves the run, but for a shorter one where
   `num_steps` is no multiple of it.
   """
   common = math.gcd(
-    config.log_every, config.sample_every, config.checkpoint_every
+    config.log_every,
+    config.sample_every,
+    config.checkpoint_every,
+    config.eval.every,  # 0 divides nothing
   )
   longest = min(common, config.steps_per_dispatch)
   return next(n for n in range(longest, 0, -1) if common % n == 0)
@@ -158,9 +163,12 @@ def train(
       f'{run.info.num_train} images {run.info.image_shape}, '
       f'{len(run.devices)} {run.devices[0].platform} device(s)'
     )
-    with reporting.MetricsLog(run.workdir, resume_step=start) as log:
+    with (
+      reporting.MetricsLog(run.workdir, resume_step=start) as log,
+      scoring.Scoring(run, start) as score,
+    ):
       progress = Progress(config, log, start, started)
-      state = _loop(run, state, root_key, paint, checkpoints, progress)
+      state = _loop(run, state, root_key, paint, checkpoints, progress, score)
   _finish(run, state, paint(state))
   return run.workdir
 
@@ -172,6 +180,7 @@ def _loop(
   paint: Callable[[TrainState], np.ndarray],
   checkpoints: checkpoint.Checkpoints,
   progress: Progress,
+  score: scoring.Scoring,
 ) -> TrainState:
   """Runs dispatches from the state's step to `num_steps`."""
   config = run.config
@@ -205,6 +214,9 @@ def _loop(
         name = f'samples/step_{step:08d}.png'
         reporting.save_image(run.workdir / name, image)
         progress.log.image(step, 'samples', image)
+      if score.due(step):
+        progress.flush()
+        score(step, state, progress)
       if save:
         checkpoints.save(step, state)
   return state
@@ -248,6 +260,16 @@ def _finish(run: Run, state: TrainState, image: np.ndarray) -> None:
     f'  samples      {final}\n'
     f'  loss curves  {run.workdir / "losses.png"}\n'
     f'  metrics      {run.workdir / "metrics.jsonl"} and TensorBoard events\n'
+    f'{_where_scores_are(run)}'
     f'  checkpoints  {run.workdir / "checkpoints"}\n'
     f'draw images with: python run.py --mode=sample --workdir={run.workdir}'
   )
+
+
+def _where_scores_are(run: Run) -> str:
+  """Lines about what `eval.every` left, if it was on."""
+  plot = run.workdir / 'scores.png'
+  if not (run.config.eval.every and plot.exists()):
+    return ''
+  best = f'  best         {run.workdir / "best"}, by {run.config.eval.best}\n'
+  return f'  scores       {plot}\n{best}'

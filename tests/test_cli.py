@@ -60,7 +60,15 @@ def test_every_mode_from_the_command_line(trained):
   for mode, flags, outputs in (
     ('sample', ['--config.sample.num=5'], ['samples.png', 'samples.npz']),
     ('interpolate', ['--config.interpolate.steps=3'], ['interpolation.png']),
-    ('evaluate', ['--config.eval.num_samples=20'], ['evaluation.json']),
+    (
+      'evaluate',
+      [
+        '--config.eval.num_samples=20',
+        '--config.eval.network=random',
+        '--config.eval.scores=fid,disc_accuracy',
+      ],
+      ['metrics.json'],
+    ),
   ):
     done = run_cli(f'--mode={mode}', f'--workdir={trained}', *flags)
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """The experiments: what each writes, and what its table must say."""
 
+import functools
 import re
 import subprocess
 import sys
@@ -14,10 +15,14 @@ from experiments import (
   disjoint_supports,
   local_convergence,
   loss_landscape,
+  metric_directions,
   mode_seeking,
   optimal_discriminator,
   reference,
 )
+from gan_jax.data import load_dataset
+from gan_jax.features import classifier
+from gan_jax.types import InputError
 from tests.helpers import ROOT, cli_environment
 
 NAMES = sorted(
@@ -165,7 +170,8 @@ def test_simultaneous_factor_in_closed_form():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', NAMES)
+# The scores of spoilt images take a classifier of real data: see below.
+@pytest.mark.parametrize('name', [n for n in NAMES if 'metric' not in n])
 def test_each_is_one_command(name, tmp_path):
   done = run(name, f'--out={tmp_path}')
   assert done.returncode == 0, done.stderr
@@ -173,6 +179,64 @@ def test_each_is_one_command(name, tmp_path):
   assert (tmp_path / f'{name}.md').exists()
   seconds = int(re.search(r'done in (\d+) s', done.stdout)[1])
   assert seconds < 120
+
+
+def by_score(rows):
+  """Figures of a table of metric_directions: {score: [one a set]}."""
+  return {row[0]: [float(cell) for cell in row[1:]] for row in rows}
+
+
+def assert_directions(values):
+  """Test images, little and much noise, blur, half, one class, copies."""
+  as_is, little, much, blur, half, one, copies = range(7)
+  for score in ('fid', 'kid', 'sliced_wasserstein'):
+    for spoilt in (much, blur, half, one):
+      assert values[score][spoilt] > values[score][as_is], (score, spoilt)
+  assert values['fid'][much] > values['fid'][little] > values['fid'][as_is]
+  for score in ('precision', 'density'):
+    assert values[score][much] < values[score][as_is]
+  for score in ('recall', 'coverage'):
+    assert values[score][one] < values[score][half] < values[score][as_is]
+  assert values['precision'][half] > 0.9 * values['precision'][as_is]
+  modes = values['modes']
+  assert modes[one] <= modes[half] < modes[as_is]
+  for score in ('inception_score', 'mode_score'):
+    assert values[score][one] < values[score][half] < values[score][as_is]
+  assert values['modes_kl'][one] > values['modes_kl'][half] > 0.5
+  assert values['ms_ssim'][one] > values['ms_ssim'][as_is]
+  # What gives copies away is nothing but their distance.
+  assert values['nearest_train'][copies] < 0.2 * values['nearest_train'][as_is]
+  assert values['fid'][copies] < 1.5 * values['fid'][as_is]
+
+
+def test_scores_move_the_right_way(tmp_path, monkeypatch):
+  """On 8x8 digits, with a classifier trained for seconds."""
+  recipe = classifier.Recipe(width=8, feature_dim=16, epochs=1, min_steps=300)
+  quick = functools.partial(
+    metric_directions.classifier_network,
+    recipe=recipe,
+    directory=tmp_path,
+    progress=False,
+  )
+  monkeypatch.setattr(metric_directions, 'classifier_network', quick)
+  metric_directions.main(tmp_path, num=1_438, pixels=150, names=('digits',))
+  rows = section(tmp_path / 'metric_directions.md', 'digits')
+  assert_directions(by_score(rows))
+  assert (tmp_path / 'metric_directions.png').stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_scores_move_the_right_way_on_real_data(tmp_path):
+  for name in ('mnist', 'fashion_mnist'):
+    try:
+      load_dataset(name)
+    except InputError as error:
+      pytest.skip(f'{name} is not prepared: {error}')
+  done = run('metric_directions', f'--out={tmp_path}')
+  assert done.returncode == 0, done.stderr
+  for name in ('mnist', 'fashion mnist'):
+    rows = section(tmp_path / 'metric_directions.md', name)
+    assert_directions(by_score(rows))
 
 
 # --- Flags and tables -------------------------------------------------------

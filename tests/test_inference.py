@@ -2,13 +2,16 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 import gan_jax
 from gan_jax import inference, training
+from gan_jax.data import load_dataset
 from gan_jax.losses import accuracies
+from gan_jax.sampling import Sampler
 from gan_jax.types import InputError
 from tests.helpers import tiny_digits
 
@@ -18,6 +21,9 @@ def run(request, tmp_path_factory):
   """A trained workdir, with its config."""
   workdir = tmp_path_factory.mktemp('run')
   config = tiny_digits(conditional=request.param, ema_decay=0.5)
+  config.eval.network = 'random'
+  config.eval.scores = ('fid', 'precision_recall', 'nearest_neighbours')
+  config.eval.scores += ('disc_accuracy',)
   training.train(config, workdir)
   return config, workdir
 
@@ -115,24 +121,55 @@ def test_interpolation_leaves_walks_and_a_strip(run):
 def test_evaluate_says_what_it_measured(run, capsys):
   config, workdir = run
   config.eval.num_samples = 50
-  scores = inference.evaluate(config, workdir)
-  assert scores == json.loads((workdir / 'evaluation.json').read_text())
-  assert scores['num_fake'] == scores['num_test'] == scores['num_train'] == 50
-  assert scores['weights'] == 'ema'
+  result = inference.evaluate(config, workdir)
+  written = json.loads((workdir / 'metrics.json').read_text())
+  assert written['scores'] == result.scores
+  assert written['protocol'] == result.protocol
+  scores, record = result.scores, result.protocol
+  assert record['num_fake'] == 50
+  assert record['num_real'] == 1_438
+  assert (record['weights'], record['batch_norm']) == ('ema', 'running')
+  assert record['split'] == 'train'
+  assert record['data'] == 'digits 1.0.0'
+  assert record['step'] == 12
+  assert record['images_seen'] == 12 * 8
+  assert record['packages']['jax'] == jax.__version__
+  assert len(record['network_digest']) == 64
+  assert scores['fid_random']['num_fake'] == 50
   for name in ('disc_accuracy_real', 'disc_accuracy_fake'):
-    assert 0.0 <= scores[name] <= 1.0
-  assert scores['nearest_train'] > 0.0
+    assert 0.0 <= scores[name]['value'] <= 1.0
   # A hardly trained generator is farther from the data than the data itself.
-  assert scores['nearest_train'] > scores['nearest_train_of_test']
+  near = scores['nearest_train']
+  assert near['among'] == 50
+  assert near['value'] > scores['nearest_train_of_test']['value']
   out = capsys.readouterr().out
-  assert 'n = 50 among 50' in out
+  assert 'step 12, 50 generated images against 1438 of digits 1.0.0' in out
+  assert 'fid_random' in out
+  assert 'weights ema' in out
+  assert 'fid: 50 generated images are too few for 64 features' in out
   # Scores are a function of the run and the seed.
-  assert inference.evaluate(config, workdir) == scores
+  assert inference.evaluate(config, workdir).scores == scores
+
+
+def test_weights_and_batch_norm_are_chosen_and_said(run):
+  config, workdir = run
+  keys = dict(ema=False, batch_norm='standing', scores=('fid',))
+  with config.unlocked():
+    old = config.eval.copy_and_resolve_references()
+    config.eval.update(keys)
+  raw = inference.evaluate(config, workdir)
+  config.eval = old
+  assert raw.protocol['weights'] == 'raw'
+  assert raw.protocol['batch_norm'] == 'standing'
+  assert list(raw.scores) == ['fid_random']
 
 
 def test_the_boundary_is_that_of_the_divergence(tmp_path):
   """KL's critic is undecided at 1, not at 0, where it calls all fake."""
   config = tiny_digits(loss='f_gan', f_divergence='kl', num_steps=4)
+  config.eval.update(
+    network='random', scores=('disc_accuracy',), num_samples=50
+  )
   training.train(config, tmp_path)
   seen = []
 
@@ -150,16 +187,16 @@ def test_a_copying_generator_is_caught(run, monkeypatch):
   """The memorisation check: training images as fakes lie at distance 0."""
   config, workdir = run
   config.eval.num_samples = 359
-  from gan_jax.data import load_dataset
-  from gan_jax.sampling import Sampler
-
   data = load_dataset('digits').train
   chosen = np.sort(np.random.default_rng(0).permutation(len(data))[:359])
   copies = data.read(chosen)['images']
-  monkeypatch.setattr(Sampler, 'sample', lambda self, num, seed: copies)
-  scores = inference.evaluate(config, workdir)
-  assert scores['nearest_train'] < 1e-3
-  assert scores['nearest_test'] > 0.5
+  monkeypatch.setattr(
+    Sampler, 'stream', lambda self, num, **keys: copies.__getitem__
+  )
+  scores = inference.evaluate(config, workdir).scores
+  assert scores['nearest_train']['value'] < 1e-3
+  assert scores['nearest_test']['value'] > 0.5
+  assert scores['precision_random']['value'] == 1.0
 
 
 def test_no_run_is_one_clear_error(tmp_path):

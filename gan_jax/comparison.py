@@ -1,0 +1,254 @@
+"""Runs side by side: one table and one plot, mean and spread over seeds."""
+
+import collections
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gan_jax import workdir as workdir_lib
+from gan_jax.evaluation.protocol import MEASURE
+from gan_jax.evaluation.scores import BETTER, SCORES, result_name
+from gan_jax.overrides import may_change
+from gan_jax.types import InputError
+
+# Parts of a protocol that say which generator was measured, not how.
+_VARIANTS = ('step', 'weights', 'batch_norm', 'truncation')
+
+
+class Scored(NamedTuple):
+  """A run with its last evaluation."""
+
+  path: pathlib.Path
+  config: dict[str, Any]  # flat
+  protocol: dict[str, Any]
+  values: dict[str, float]
+
+
+class Group(NamedTuple):
+  """Runs that differ in their seed alone.
+
+  Attributes:
+    label: what sets the group apart from the others.
+    runs: its members.
+  """
+
+  label: str
+  runs: list[Scored]
+
+  def values(self, name: str) -> np.ndarray:
+    """A score of all members that have it."""
+    return np.array([r.values[name] for r in self.runs if name in r.values])
+
+
+def read(workdir: str | pathlib.Path) -> Scored:
+  """A run's metrics.json and config.
+
+  Raises:
+    InputError: it is no run, or has not been evaluated.
+  """
+  path = workdir_lib.absolute(workdir)
+  config = workdir_lib.flatten(workdir_lib.read_json(path / 'config.json'))
+  if not (path / 'metrics.json').exists():
+    raise InputError(
+      f'compare: {path} has no metrics.json; score it first: python run.py '
+      f'--mode=evaluate --workdir={workdir}'
+    )
+  metrics = workdir_lib.read_json(path / 'metrics.json')
+  try:
+    values = {n: float(e['value']) for n, e in metrics['scores'].items()}
+    return Scored(path, config, metrics['protocol'], values)
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
+    raise InputError(
+      f'compare: {path / "metrics.json"} is not of this version: '
+      f'{type(error).__name__} {error}; run --mode=evaluate again'
+    ) from error
+
+
+def check_comparable(runs: Sequence[Scored]) -> None:
+  """Raises InputError unless all were measured in the same way."""
+  first = runs[0]
+  for run in runs[1:]:
+    for field in MEASURE:
+      before, now = first.protocol.get(field), run.protocol.get(field)
+      if before != now:
+        raise InputError(
+          f'compare: {run.path.name} and {first.path.name} were measured '
+          f'differently: {field} {now} against {before}; evaluate both with '
+          'the same eval keys'
+        )
+
+
+def group(runs: Sequence[Scored]) -> list[Group]:
+  """Puts runs together that differ in their seed alone.
+
+  A group is named by the keys in which the groups differ; by its first run's
+  folder if there are none.
+  """
+
+  def identity(run: Scored) -> dict[str, Any]:
+    keys = {
+      key: value
+      for key, value in run.config.items()
+      if key != 'seed' and not may_change(key)
+    }
+    return keys | {name: run.protocol.get(name) for name in _VARIANTS}
+
+  members = collections.defaultdict(list)
+  for run in runs:
+    members[json.dumps(identity(run), sort_keys=True)].append(run)
+  identities = [identity(part[0]) for part in members.values()]
+  keys = sorted({key for each in identities for key in each})
+  differing = [
+    key
+    for key in keys
+    if len({json.dumps(each.get(key)) for each in identities}) > 1
+  ]
+  groups = []
+  for part, each in zip(members.values(), identities, strict=True):
+    shown = [f'{key}={each.get(key)}' for key in differing]
+    short = 0 < len(shown) <= 3
+    label = ', '.join(shown) if short else part[0].path.name
+    groups.append(Group(label, part))
+  return groups
+
+
+def _directions(network: str) -> dict[str, str]:
+  """Results as they are named -> lower or higher is better."""
+  return {
+    result_name(name, score, network): BETTER[name]
+    for score in SCORES.values()
+    for name in score.gives
+    if name in BETTER
+  }
+
+
+def table(groups: Sequence[Group]) -> str:
+  """A Markdown table: a row a score, a column a group, the best in bold.
+
+  The spread is the standard deviation over seeds (n - 1); the best is bold
+  where it leads by more than both spreads.
+  """
+  names = list(
+    dict.fromkeys(n for g in groups for r in g.runs for n in r.values)
+  )
+  directions = _directions(groups[0].runs[0].protocol['network'])
+  arrows = {'lower': ' (lower is better)', 'higher': ' (higher is better)'}
+  heads = [
+    f'{g.label} ({len(g.runs)} run{"s"[: len(g.runs) > 1]})' for g in groups
+  ]
+  lines = [
+    f'| score | {" | ".join(heads)} |',
+    f'|---{"|---" * len(groups)}|',
+  ]
+  for name in names:
+    values = [g.values(name) for g in groups]
+    best = _leader(values, directions.get(name))
+    cells = [
+      f'**{_cell(v)}**' if i == best else _cell(v) for i, v in enumerate(values)
+    ]
+    arrow = arrows.get(directions.get(name), '')
+    lines.append(f'| {name}{arrow} | {" | ".join(cells)} |')
+  return '\n'.join(lines)
+
+
+def _cell(values: np.ndarray) -> str:
+  if not len(values):
+    return 'not measured'
+  if len(values) == 1:
+    return f'{values[0]:.4g}'
+  return f'{values.mean():.4g} +- {values.std(ddof=1):.2g}'
+
+
+def _leader(values: list[np.ndarray], direction: str | None) -> int | None:
+  """Index of the group that leads by more than both spreads, if one does."""
+  if direction is None or len(values) < 2 or not all(map(len, values)):
+    return None
+  means = np.array([v.mean() for v in values])
+  spreads = [v.std(ddof=1) if len(v) > 1 else 0.0 for v in values]
+  order = np.argsort(means if direction == 'lower' else -means)
+  first, second = order[:2]
+  gap = abs(means[first] - means[second])
+  return int(first) if gap > max(spreads[first], spreads[second]) else None
+
+
+def plot(groups: Sequence[Group], path: pathlib.Path) -> None:
+  """A panel for each score: every run a dot, every mean a line."""
+  from matplotlib.figure import Figure
+
+  names = list(
+    dict.fromkeys(n for g in groups for r in g.runs for n in r.values)
+  )
+  directions = _directions(groups[0].runs[0].protocol['network'])
+  columns = min(4, len(names))
+  rows = -(-len(names) // columns)
+  figure = Figure(
+    figsize=(3.4 * columns, 2.6 * rows + 0.4 + 0.25 * len(groups)),
+    layout='constrained',
+  )
+  axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+  for axis, name in zip(axes, names, strict=False):
+    for i, member in enumerate(groups):
+      values = member.values(name)
+      colour = f'C{i % 10}'
+      axis.plot([i] * len(values), values, 'o', color=colour, alpha=0.6)
+      if len(values):
+        mean, half = values.mean(), 0.3
+        axis.plot([i - half, i + half], [mean, mean], color=colour)
+    better = directions.get(name)
+    axis.set_title(name + (f'\n{better} is better' if better else ''), size=9)
+    axis.set_xticks(range(len(groups)), [])
+    axis.set_xlim(-0.6, len(groups) - 0.4)
+    axis.grid(alpha=0.3, axis='y')
+  for axis in axes[len(names) :]:
+    axis.set_visible(False)
+  handles = [
+    axes[0].plot([], [], 'o', color=f'C{i % 10}', label=g.label)[0]
+    for i, g in enumerate(groups)
+  ]
+  figure.legend(handles=handles, loc='outside lower left', fontsize=9)
+  with workdir_lib.atomic(path) as temporary:
+    figure.savefig(temporary, dpi=110)
+
+
+def compare(workdirs: Sequence[str], out: str | pathlib.Path) -> list[Group]:
+  """Writes comparison.md and comparison.png.
+
+  Args:
+    workdirs: of two evaluated runs or more.
+    out: folder to write into.
+
+  Raises:
+    InputError: fewer than two, not evaluated, or measured differently.
+  """
+  if len(workdirs) < 2:
+    raise InputError(
+      f'compare: {len(workdirs)} runs named; name two workdirs or more: '
+      'python run.py --mode=compare RUN RUN ...'
+    )
+  runs = [read(workdir) for workdir in workdirs]
+  check_comparable(runs)
+  groups = group(runs)
+  folder = workdir_lib.prepare(out)
+  protocol = runs[0].protocol
+  measured = ', '.join(
+    f'{field} {protocol[field]}'
+    for field in MEASURE
+    if not field.endswith('digest')
+  )
+  members = '\n'.join(
+    f'- {g.label}: ' + ', '.join(run.path.name for run in g.runs)
+    for g in groups
+  )
+  text = (
+    f'{table(groups)}\n\n+- is the standard deviation over runs. Measured with '
+    f'{measured}.\n\n{members}'
+  )
+  with workdir_lib.atomic(folder / 'comparison.md') as temporary:
+    temporary.write_text(text + '\n')
+  plot(groups, folder / 'comparison.png')
+  print(text)
+  print(f'written to {folder / "comparison.md"} and comparison.png')
+  return groups

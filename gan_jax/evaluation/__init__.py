@@ -1,0 +1,1 @@
+"""From images to scores with a record of how they were measured."""

@@ -1,0 +1,285 @@
+"""Scores a generator against a dataset: the real side is prepared once."""
+
+import functools
+import pathlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gan_jax.data import Dataset
+from gan_jax.evaluation import keys as keys_lib
+from gan_jax.evaluation import protocol
+from gan_jax.evaluation.real_images import RealImages
+from gan_jax.evaluation.scores import (
+  Entry,
+  Inputs,
+  Settings,
+  compute,
+  needs_of,
+)
+from gan_jax.evaluation.summary import Summary, cached_summary, summarise
+from gan_jax.features import FeatureNetwork, ImageSet
+from gan_jax.features.cache import cache_dir
+from gan_jax.features.classifier import classifier_network, random_network
+from gan_jax.features.network import check_channels
+from gan_jax.sampling import Sampler
+
+
+class Result(NamedTuple):
+  """One evaluation.
+
+  Attributes:
+    scores: entries by name, see `compute`.
+    protocol: see `protocol.record`.
+    warnings: lines that a reader of the scores should see.
+    images_per_second: of the fakes, from latents to features.
+  """
+
+  scores: dict[str, Entry]
+  protocol: dict[str, Any]
+  warnings: list[str]
+  images_per_second: float
+
+
+class Discriminator(NamedTuple):
+  """D as its accuracy needs it.
+
+  Attributes:
+    logits: (images uint8 `[N, H, W, C]`, labels or None) -> `[N]`.
+    boundary: see gan_jax.losses.
+    conditional: whether it sees labels.
+  """
+
+  logits: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+  boundary: float | None
+  conditional: bool
+
+
+class Evaluator:
+  """Scores generators of one dataset in one feature network.
+
+  The network, the real statistics and the real images are made when they are
+  first needed, and kept.
+  """
+
+  def __init__(
+    self,
+    keys: Any,
+    dataset: Dataset,
+    *,
+    network: FeatureNetwork | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    progress: bool = True,
+    cache: pathlib.Path | None = None,
+  ):
+    """Checks the keys; does no work yet.
+
+    Args:
+      keys: the `eval` section of a config, see configs/base.py.
+      dataset: real images.
+      network: one of your own instead of the one that `eval.network` names,
+        see `gan_jax.features.from_callable`.
+      devices: to share batches among; None for one.
+      progress: show bars.
+      cache: where weights and statistics are kept; None for the user's.
+
+    Raises:
+      InputError: see `gan_jax.evaluation.keys.check`.
+    """
+    keys_lib.check(keys, dataset.info)
+    self.keys, self._info = keys, dataset.info
+    self._images = RealImages(
+      dataset, split=keys.split, num=keys.num_real, seed=keys.seed
+    )
+    self._devices, self._progress = devices, progress
+    self._cache = cache or cache_dir()
+    self._summaries: dict[bool, Summary] = {}
+    if network is not None:
+      self.network = network
+
+  @functools.cached_property
+  def network(self) -> FeatureNetwork:
+    """The feature network that `eval.network` names."""
+    if self.keys.network == 'random':
+      network = random_network(self._info.image_shape)
+    elif self.keys.network == 'inception':
+      network = inception_network(
+        self.keys.weights,
+        sha256=self.keys.weights_sha256,
+        download=self.keys.download,
+        cache=self._cache,
+      )
+    else:
+      network = classifier_network(
+        self._images.whole('train'),
+        self._images.whole('test'),
+        self._info.class_names,
+        directory=self._cache / 'classifiers',
+        progress=self._progress,
+      )
+    check_channels(network, self._info.image_shape)
+    return network
+
+  def _extraction(self, title: str) -> dict[str, Any]:
+    return dict(
+      devices=self._devices,
+      batch_size=self.keys.batch_size,
+      progress=title if self._progress else '',
+    )
+
+  def _real_summary(self, keep_features: bool) -> Summary:
+    for kept in {keep_features, True}:  # features too many do no harm
+      if kept in self._summaries:
+        return self._summaries[kept]
+    self._summaries[keep_features] = cached_summary(
+      self.network,
+      self._images.reference,
+      directory=self._cache / 'statistics',
+      digest=self._images.digest,
+      keep_features=keep_features,
+      **self._extraction('real images'),
+    )
+    return self._summaries[keep_features]
+
+  def score(
+    self,
+    sampler: Sampler,
+    names: Iterable[str],
+    num: int,
+    *,
+    disc: Discriminator | None = None,
+    **fields: Any,
+  ) -> Result:
+    """Draws fakes and scores them.
+
+    Args:
+      sampler: of the generator.
+      names: of the scores.
+      num: fakes.
+      disc: for `disc_accuracy`.
+      **fields: of the run, for the protocol.
+
+    Raises:
+      InputError: too few images, something not finite, or something missing.
+    """
+    keys, names = self.keys, tuple(names)
+    needs = needs_of(names)
+    real = self._real_summary('features' in needs)
+    read = sampler.stream(num, seed=keys.seed, truncation=keys.truncation)
+    fake = summarise(
+      self.network,
+      ImageSet(num, self._info.image_shape, read),
+      keep_features='features' in needs,
+      keep_images='images' in needs,
+      splits=min(keys.splits, num),
+      **self._extraction('generated images'),
+    )
+    settings = Settings(*(getattr(keys, name) for name in Settings._fields))
+    inputs = Inputs(self.network, real, fake, settings)
+    if 'images' in needs:
+      images = self._images.sample_of_reference(num)
+      inputs = inputs._replace(real=real._replace(images=images))
+    if 'splits' in needs:
+      inputs = self._with_splits(inputs, sampler, disc)
+    scores = compute(inputs, names)
+    record = protocol.record(
+      self.network,
+      num_real=real.num,
+      num_fake=num,
+      split=keys.split,
+      data=f'{self._info.name} {self._info.version}'.strip(),
+      image_shape=self._info.image_shape,
+      real_digest=self._images.digest,
+      truncation=keys.truncation,
+      seed=keys.seed,
+      **fields,
+    )
+    return Result(
+      scores, record, warnings(inputs, scores), fake.images_per_second
+    )
+
+  def _with_splits(
+    self, inputs: Inputs, sampler: Sampler, disc: Discriminator | None
+  ) -> Inputs:
+    """Adds train and test images, equally many, and D's logits."""
+    fake = inputs.fake.images
+    size = self._images.smaller_split(len(fake))
+    train, test = (
+      self._images.subset(split, size) for split in keys_lib.SPLITS
+    )
+    logits = None
+    if disc is not None:
+      labels = sampler.labels(len(fake))
+      logits = (
+        disc.logits(
+          test['images'], test['labels'] if disc.conditional else None
+        ),
+        disc.logits(fake, labels),
+        disc.boundary,
+      )
+    return inputs._replace(
+      train=train['images'], test=test['images'], logits=logits
+    )
+
+
+def inception_network(
+  path: str = '',
+  *,
+  sha256: str = '',
+  download: bool = False,
+  cache: pathlib.Path | None = None,
+) -> FeatureNetwork:
+  """The FID Inception from its published weight file.
+
+  Args:
+    path: of the file; '' looks for it in the cache.
+    sha256: of another file than the published one; '' for that.
+    download: fetch it if it is not in the cache.
+    cache: folder of the converted weights; None for the user's.
+
+  Raises:
+    InputError: no file, another hash, or another shape.
+  """
+  from gan_jax.features import inception, weights
+
+  variables, digest = weights.load_inception(
+    path,
+    sha256=sha256 or weights.SHA256,
+    cache_dir=cache,
+    download=download,
+  )
+  return FeatureNetwork(
+    'inception',
+    inception.apply,
+    variables,
+    digest,
+    resize='299 x 299, bilinear as in TensorFlow 1',
+    compiler_options=inception.COMPILER_OPTIONS.get(jax.default_backend()),
+  )
+
+
+def warnings(inputs: Inputs, scores: dict[str, Entry]) -> list[str]:
+  """Lines that a reader of the scores should see.
+
+  Args:
+    inputs: that they were computed from.
+    scores: as `compute` gives them.
+  """
+  lines = []
+  size = len(inputs.real.moments.mean)
+  biases = [e['expected_bias'] for e in scores.values() if 'expected_bias' in e]
+  for kind, num in (('real', inputs.real.num), ('generated', inputs.fake.num)):
+    if biases and num <= size:
+      lines.append(
+        f'fid: {num} {kind} images are too few for {size} features: the '
+        f'covariance is singular, and the bias is large, about {biases[0]:.3g}'
+      )
+  accuracy = inputs.network.notes.get('classifier_test_accuracy', 1.0)
+  if accuracy < 0.8:
+    lines.append(
+      f'eval.network: the classifier is right on {accuracy:.0%} of the test '
+      'images only; scores in its features say little'
+    )
+  return lines

@@ -1,0 +1,75 @@
+"""Scores for the screen, each with how it was measured."""
+
+from typing import Any
+
+from gan_jax.evaluation import protocol
+from gan_jax.evaluation.evaluator import Result
+from gan_jax.evaluation.scores import Entry
+
+_ERRORS = ('standard_error', 'standard_deviation')
+_PLAIN = ('value', 'num_real', 'num_fake', 'points', 'levels')
+
+
+def _error(entry: Entry) -> str | None:
+  """Which field of an entry stands after +-."""
+  return next((name for name in _ERRORS if name in entry), None)
+
+
+def figure(entry: Entry) -> str:
+  """The value and, where known, its error: '3.21 +- .04'."""
+  text, error = f'{entry["value"]:.4g}', _error(entry)
+  return f'{text} +- {entry[error]:.2g}' if error else text
+
+
+def _how(entry: Entry) -> str:
+  """What +- is, and the numbers of a score's own protocol."""
+  error = _error(entry)
+  parts = [f'+- {error.replace("_", " ")}'] if error else []
+  parts += [
+    f'{name.replace("_", " ")} {_short(value)}'
+    for name, value in entry.items()
+    if name not in _PLAIN and name != error
+  ]
+  return ', '.join(parts)
+
+
+def _short(value: Any) -> str:
+  return f'{value:.4g}' if isinstance(value, float) else str(value)
+
+
+def report(result: Result) -> list[str]:
+  """Lines: the scores, then the protocol, then warnings."""
+  record = result.protocol
+  lines = [
+    f'step {record.get("step")}, {record["num_fake"]} generated images against '
+    f'{record["num_real"]} of {record["data"]} ({record["split"]})'
+  ]
+  widths = [
+    max(map(len, column))
+    for column in (
+      result.scores,
+      [figure(entry) for entry in result.scores.values()],
+    )
+  ]
+  for name, entry in result.scores.items():
+    how = _how(entry)
+    line = f'  {name:{widths[0]}}  {figure(entry):{widths[1]}}  {how}'
+    lines.append(line.rstrip())
+  lines.append('measured with')
+  lines += _wrapped(protocol.lines(record))
+  lines.append(f'  {result.images_per_second:,.0f} generated images/s')
+  lines += [f'warning: {line}' for line in result.warnings]
+  return lines
+
+
+def _wrapped(parts: list[str], width: int = 78) -> list[str]:
+  """Parts joined by commas, in lines."""
+  lines, line = [], ' '
+  for part in parts:
+    if len(line) + len(part) + 2 > width and line.strip():
+      lines.append(line)
+      line = ' '
+    line += f' {part},'
+  lines.append(line)
+  lines[-1] = lines[-1].rstrip(',')
+  return lines

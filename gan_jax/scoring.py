@@ -1,0 +1,167 @@
+"""Scores during training: `eval.every`."""
+
+from typing import Any
+
+import jax
+
+from gan_jax import build as build_lib
+from gan_jax import checkpoint, data, reporting
+from gan_jax.evaluation import keys as keys_lib
+from gan_jax.evaluation.evaluator import Evaluator, Result
+from gan_jax.evaluation.report import figure
+from gan_jax.evaluation.scores import BETTER, SCORES, result_name
+from gan_jax.progress import Progress
+from gan_jax.types import InputError, TrainState
+
+
+def check(config: Any, info: data.DatasetInfo) -> None:
+  """Checks the keys of evaluations during training, before any work.
+
+  Raises:
+    InputError: a score that cannot be had while training, or a `best` that is
+      none of the scores.
+  """
+  if not config.eval.every:
+    return
+  keys_lib.check(config.eval, info)
+  names = keys_lib.score_names(config.eval.every_scores)
+  for name in names:
+    if SCORES[name].needs & {'splits', 'disc'}:
+      cheap = [n for n, s in SCORES.items() if not s.needs & {'splits', 'disc'}]
+      raise InputError(
+        f'eval.every_scores: {name} is for --mode=evaluate; during training: '
+        f'{", ".join(cheap)}'
+      )
+  given = [n for name in names for n in SCORES[name].gives]
+  ranked = [name for name in given if name in BETTER]
+  if config.eval.best not in ranked:
+    raise InputError(
+      f'eval.best: {config.eval.best!r} is not among what eval.every_scores '
+      f'gives and can be ranked: {", ".join(ranked) or "nothing"}'
+    )
+
+
+class Scoring:
+  """Scores the run now and then, and keeps the best checkpoint.
+
+  Whatever goes wrong in here costs a line on the screen, not the training.
+  It draws from seeds of its own: training is the same with and without.
+  """
+
+  def __init__(self, run: Any, start: int):
+    """Takes up the rows of evaluations.jsonl where the run goes on.
+
+    Args:
+      run: a `training.Run`.
+      start: step that training starts from; later rows are dropped.
+    """
+    self._run, self._keys = run, run.config.eval
+    self._path = run.workdir / 'evaluations.jsonl'
+    rows = reporting.read_rows(self._path)
+    self._rows = [row for row in rows if row['step'] <= start]
+    self._sampler = self._evaluator = self._best = None
+    if self._keys.every:
+      self._best = checkpoint.Checkpoints(run.workdir / 'best', keep=1)
+      self._best.forget_after(start)
+
+  def __enter__(self) -> 'Scoring':
+    return self
+
+  def __exit__(self, *exception: Any) -> None:
+    if self._best is not None:
+      self._best.__exit__(*exception)
+
+  def due(self, step: int) -> bool:
+    """Whether this step is one to score."""
+    return bool(self._keys.every) and step % self._keys.every == 0
+
+  def __call__(self, step: int, state: TrainState, progress: Progress) -> None:
+    """Scores the state.
+
+    Args:
+      step: of the state.
+      state: being trained.
+      progress: where to say so.
+    """
+    try:
+      result = self._score(step, state)
+      row = self._write(step, result)
+      for name, entry in result.scores.items():
+        progress.log.scalar(step, f'eval/{name}', entry['value'])
+      if self.best_row is row:
+        self._best.save(step, state)
+      self._plot()
+      shown = [f'{n} {figure(entry)}' for n, entry in result.scores.items()]
+      best = ' (best so far)' if self.best_row is row else ''
+      num = result.protocol['num_fake']
+      progress.note(f'step {step}, {num} fakes: {", ".join(shown)}{best}')
+    except Exception as error:
+      reason = ' '.join(f'{type(error).__name__}: {error}'.split())
+      progress.note(f'note: no scores at step {step}: {reason}')
+
+  def _score(self, step: int, state: TrainState) -> Result:
+    config, keys = self._run.config, self._keys
+    if self._evaluator is None:
+      self._evaluator = Evaluator(
+        keys, self._run.dataset, devices=self._run.devices, progress=False
+      )
+    if self._sampler is None:
+      # A model of its own: the run's averages batch statistics over devices.
+      model = build_lib.build(config, self._run.info)
+      self._sampler = build_lib.make_sampler(
+        config, self._run.info, model, state, keys.ema
+      )
+    variables = build_lib.generator_variables(state, keys.ema)
+    variables = jax.device_put(variables, self._run.devices[0])
+    return self._evaluator.score(
+      self._sampler.with_variables(variables),
+      keys_lib.score_names(keys.every_scores),
+      keys.every_num_samples,
+      step=step,
+      weights=build_lib.weights_name(state, keys.ema),
+      batch_norm='running',
+    )
+
+  def _write(self, step: int, result: Result) -> dict[str, Any]:
+    """Adds a row to the file, whole or not at all."""
+    config = self._run.config
+    row = {
+      'step': step,
+      'images_seen': step * config.batch_size * config.disc_steps,
+      'scores': result.scores,
+      'protocol': result.protocol,
+    }
+    self._rows.append(row)
+    reporting.write_rows(self._path, self._rows)
+    return row
+
+  @property
+  def best_row(self) -> dict[str, Any] | None:
+    """The row with the best `eval.best`; the first one of equals."""
+    key = self._keys.best
+    rows = [(self._value(row), row) for row in self._rows]
+    rows = [(value, row) for value, row in rows if value is not None]
+    if not rows:
+      return None
+    choose = min if BETTER[key] == 'lower' else max
+    return choose(rows, key=lambda pair: pair[0])[1]
+
+  def _value(self, row: dict[str, Any]) -> float | None:
+    best = self._keys.best
+    score = next(s for s in SCORES.values() if best in s.gives)
+    name = result_name(best, score, row['protocol']['network'])
+    return row['scores'].get(name, {}).get('value')
+
+  def _plot(self) -> None:
+    names = dict.fromkeys(n for row in self._rows for n in row['scores'])
+    curves = {}
+    for name in names:
+      rows = [row for row in self._rows if name in row['scores']]
+      curves[name] = (
+        [row['images_seen'] for row in rows],
+        [row['scores'][name]['value'] for row in rows],
+      )
+    best = self.best_row
+    reporting.plot_scores(
+      self._run.workdir / 'scores.png', curves, best and best['images_seen']
+    )

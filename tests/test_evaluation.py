@@ -1,0 +1,364 @@
+"""From sets of images to scores: caching, devices, names, and bad input."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import features
+from gan_jax.evaluation import keys as keys_lib
+from gan_jax.evaluation import protocol, report
+from gan_jax.evaluation.arrays import score_images
+from gan_jax.evaluation.evaluator import Evaluator, Result, warnings
+from gan_jax.evaluation.real_images import RealImages
+from gan_jax.evaluation.scores import (
+  BETTER,
+  SCORES,
+  Inputs,
+  Settings,
+  compute,
+  needs_of,
+)
+from gan_jax.evaluation.summary import (
+  cached_summary,
+  digest_images,
+  summarise,
+)
+from gan_jax.features.classifier import random_network
+from gan_jax.features.network import FeatureNetwork
+from gan_jax.types import InputError
+from tests.helpers import assert_same_bits, load_config
+
+
+def some_images(num=60, shape=(8, 8, 1), seed=0):
+  rng = np.random.default_rng(seed)
+  return rng.integers(0, 256, (num, *shape)).astype(np.uint8)
+
+
+@pytest.fixture(scope='module')
+def network():
+  """Features and ten classes, with random weights."""
+  plain = random_network((8, 8, 1), feature_dim=6)
+
+  def apply(variables, images):
+    out = plain.apply(variables, images)['features']
+    return {'features': out, 'logits': jnp.concatenate([out, 2 * out], axis=1)}
+
+  return plain._replace(apply=apply, name='toy', classes=tuple('abcdefghijkl'))
+
+
+@pytest.fixture(scope='module')
+def inputs(network):
+  real, fake = (
+    summarise(
+      network,
+      features.image_set(some_images(seed=seed)),
+      keep_features=True,
+      keep_images=True,
+      splits=2,
+    )
+    for seed in (1, 2)
+  )
+  settings = Settings(kid_subsets=3, kid_subset_size=20, ssim_pairs=8)
+  test, train = some_images(30, seed=3), some_images(30, seed=4)
+  logits = np.arange(3.0), np.arange(4.0), 0.0
+  return Inputs(network, real, fake, settings, train, test, logits)
+
+
+# --- One pass ---------------------------------------------------------------
+
+
+def test_a_summary_keeps_what_it_is_asked_to(network):
+  images = features.image_set(some_images())
+  plain = summarise(network, images)
+  assert plain.features is None
+  assert plain.images is None
+  kept = summarise(network, images, keep_features=True, keep_images=True)
+  np.testing.assert_array_equal(kept.images, some_images())
+  assert kept.features.shape == (60, 6)
+  np.testing.assert_allclose(
+    kept.moments.mean, kept.features.mean(axis=0), rtol=1e-5
+  )
+  assert kept.predictions.nums.sum() == kept.predictions.counts.sum() == 60
+
+
+def test_summaries_of_four_devices_and_other_batches_agree(network):
+  images = features.image_set(some_images())
+  one = summarise(network, images)
+  for keys in (dict(devices=jax.local_devices()), dict(batch_size=7)):
+    other = summarise(network, images, **keys)
+    for a, b in (
+      (one.moments.mean, other.moments.mean),
+      (one.moments.covariance, other.moments.covariance),
+      (one.predictions.probabilities, other.predictions.probabilities),
+    ):
+      np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * np.abs(a).max())
+
+
+def assert_same_summary(a, b):
+  same = [s._replace(images_per_second=0.0)._asdict() for s in (a, b)]
+  for summary in same:
+    summary['predictions'] = summary['predictions']._asdict()
+    summary['moments'] = summary['moments']._asdict()
+  assert_same_bits(*same)
+
+
+@pytest.mark.parametrize('keep_features', [False, True])
+def test_cached_is_fresh_bit_for_bit(network, tmp_path, keep_features):
+  images = features.image_set(some_images())
+  keys = dict(
+    directory=tmp_path,
+    digest=digest_images(images),
+    keep_features=keep_features,
+  )
+  fresh = cached_summary(network, images, **keys)
+  never = images._replace(read=None)  # nothing is read again
+  assert_same_summary(cached_summary(network, never, **keys), fresh)
+  assert_same_summary(
+    summarise(network, images, keep_features=keep_features), fresh
+  )
+
+
+def test_a_cached_summary_without_features_is_made_anew(network, tmp_path):
+  images = features.image_set(some_images())
+  keys = dict(directory=tmp_path, digest=digest_images(images))
+  assert cached_summary(network, images, **keys).features is None
+  full = cached_summary(network, images, keep_features=True, **keys)
+  assert full.features.shape == (60, 6)
+  assert cached_summary(network, images, **keys).features is None
+  assert len(list(tmp_path.glob('*.npz'))) == 1
+
+
+def test_the_key_is_made_of_all_that_touches_statistics(network, tmp_path):
+  one, two = (features.image_set(some_images(seed=s)) for s in (0, 1))
+  digests = digest_images(one), digest_images(two)
+  assert digests[0] != digests[1]
+  assert digest_images(one, block=7) == digest_images(one, block=7)
+  others = [
+    network._replace(digest='x'),
+    network._replace(resize='other'),
+    network._replace(name='other'),
+  ]
+  for each in (network, *others):
+    for digest in digests:
+      cached_summary(each, one, directory=tmp_path, digest=digest)
+  assert len(list(tmp_path.glob('*.npz'))) == 8
+
+
+# --- Scores -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize('name', sorted(SCORES))
+def test_every_score_gives_what_it_says_and_says_what_it_measured(inputs, name):
+  score = SCORES[name]
+  results = compute(inputs, [name])
+  suffix = '_toy' if score.of_network else ''
+  assert list(results) == [f'{given}{suffix}' for given in score.gives]
+  for entry in results.values():
+    assert np.isfinite(entry['value'])
+    assert (entry['num_real'], entry['num_fake']) == (60, 60)
+
+
+def test_inception_scores_have_plain_names(inputs):
+  known = inputs._replace(network=inputs.network._replace(name='inception'))
+  assert list(compute(known, ['fid', 'ms_ssim'])) == ['fid', 'ms_ssim']
+
+
+def test_all_that_is_ranked_is_given():
+  assert set(BETTER) <= {given for s in SCORES.values() for given in s.gives}
+
+
+def test_what_a_score_needs_and_lacks_is_named(inputs):
+  bare = inputs._replace(
+    network=inputs.network._replace(classes=()),
+    fake=inputs.fake._replace(predictions=None, features=None, images=None),
+    test=None,
+    logits=None,
+  )
+  for name, message in (
+    ('inception_score', 'inception_score needs a network with classes, and to'),
+    ('kid', 'kid needs features'),
+    ('ms_ssim', 'ms_ssim needs images'),
+    ('parzen', 'parzen needs splits'),
+  ):
+    with pytest.raises(InputError, match=message):
+      compute(bare, [name])
+  nameless = inputs._replace(network=inputs.network._replace(classes=()))
+  with pytest.raises(InputError, match='modes counts the classes of the data'):
+    compute(nameless, ['modes'])
+  with pytest.raises(InputError, match=r"eval.scores: unknown name 'fad'; val"):
+    needs_of(['fid', 'fad'])
+
+
+def test_too_few_images_are_named(network):
+  images = features.image_set(some_images(3))
+  few = summarise(network, images, keep_features=True)
+  inputs = Inputs(network, few, few, Settings())
+  with pytest.raises(InputError, match='5 neighbours need 6 images'):
+    compute(inputs, ['density_coverage'])
+  one = features.image_set(some_images(1))
+  with pytest.raises(InputError, match='1 vectors have no covariance'):
+    summarise(network, one)
+
+
+def test_warnings_name_the_bias_and_a_poor_classifier(inputs):
+  scores = compute(inputs, ['fid'])
+  assert warnings(inputs, scores) == []
+  wide = inputs.real.moments._replace(mean=np.zeros(100))
+  poor = inputs.network._replace(notes={'classifier_test_accuracy': 0.5})
+  lines = warnings(
+    inputs._replace(real=inputs.real._replace(moments=wide), network=poor),
+    scores,
+  )
+  assert len(lines) == 3
+  bias = scores['fid_toy']['expected_bias']
+  assert '60 real images are too few for 100 features' in lines[0]
+  assert f'about {bias:.3g}' in lines[0]
+  assert 'right on 50% of the test images' in lines[2]
+
+
+def test_the_report_shows_every_score_with_its_protocol(inputs):
+  scores = compute(inputs, list(SCORES))
+  record = protocol.record(
+    inputs.network,
+    num_real=60,
+    num_fake=60,
+    split='train',
+    data='toys 1.0',
+    image_shape=(8, 8, 1),
+    real_digest='f' * 64,
+    step=7,
+    weights='ema',
+  )
+  lines = report.report(Result(scores, record, ['mind the gap'], 123.4))
+  text = '\n'.join(lines)
+  for name in scores:
+    assert f'  {name} ' in text
+  for shown in ('weights ema', 'network toy', 'resize none', 'split train'):
+    assert shown in text
+  assert 'image_shape 8 x 8 x 1' in text
+  assert f'network_digest {inputs.network.digest[:12]},' in text
+  assert '+- standard error' in text
+  assert lines[-1] == 'warning: mind the gap'
+  measured = lines[lines.index('measured with') :]
+  assert max(map(len, measured)) <= 80
+
+
+def test_two_arrays_are_scored_without_a_run(network, inputs):
+  real, fake = some_images(seed=1), some_images(seed=2)
+  names = ['fid', 'kid', 'inception_score', 'precision_recall', 'ms_ssim']
+  settings = inputs.settings._replace(splits=2)
+  scores = score_images(real, fake, network, names, settings=settings)
+  assert scores == compute(inputs._replace(settings=settings), names)
+  with pytest.raises(InputError, match='nearest_neighbours needs splits'):
+    score_images(real, fake, network, ['nearest_neighbours'])
+  with pytest.raises(InputError, match=r'shape \(8, 8, 1\), generated ones'):
+    score_images(real, some_images(shape=(4, 4, 1)), network)
+
+
+# --- An evaluator -----------------------------------------------------------
+
+
+def eval_keys(**changes):
+  config = load_config('mlp_digits')
+  config.eval.update(network='random', num_samples=20, **changes)
+  return config.eval
+
+
+@pytest.mark.parametrize(
+  ('changes', 'message'),
+  [
+    (dict(num_samples=0), r'eval.num_samples: 0 is not at least 1'),
+    (dict(num_real=-1), r'eval.num_real: -1 is negative'),
+    (dict(every=-5), r'eval.every: -5 is negative'),
+    (dict(network='vgg'), r"eval.network: unknown name 'vgg'; valid: class"),
+    (dict(split='val'), r"eval.split: unknown name 'val'; valid: test, train"),
+    (dict(batch_norm='off'), r"eval.batch_norm: unknown name 'off'"),
+    (dict(scores=('fid,nothing',)), r"eval.scores: unknown name 'nothing'"),
+    (dict(scores=()), r'eval.scores: no score is named'),
+    (dict(every_scores=('x',)), r"eval.every_scores: unknown name 'x'"),
+    (dict(kid_subset_size=1), r'eval.kid_subset_size: 1 is not at least 2'),
+  ],
+)
+def test_keys_are_checked_before_any_work(digits, changes, message):
+  keys = eval_keys()
+  keys.update(changes)
+  with pytest.raises(InputError, match=message):
+    keys_lib.check(keys, digits.info)
+
+
+def test_the_classifier_needs_labels(digits):
+  keys = eval_keys()
+  keys.network = 'classifier'
+  with pytest.raises(InputError, match='trained on labels, and digits has no'):
+    keys_lib.check(keys, digits.info._replace(class_names=()))
+
+
+def test_names_of_scores_from_a_flag():
+  assert keys_lib.score_names(('fid, kid', 'modes')) == ('fid', 'kid', 'modes')
+
+
+class Noise:
+  """Stands in for a sampler: uniform noise."""
+
+  def stream(self, num, *, seed, truncation):
+    return some_images(num, seed=seed).__getitem__
+
+  def labels(self, num):
+    return None
+
+
+def test_an_evaluator_scores_with_a_network_of_ones_own(digits, tmp_path):
+  def pixels(images):
+    return images[:, ::3, ::3, 0].reshape(len(images), -1) / 255.0
+
+  own = features.from_callable(pixels, 'pixels', digest='1')
+  evaluator = Evaluator(
+    eval_keys(num_real=200, split='test'),
+    digits,
+    network=own,
+    progress=False,
+    cache=tmp_path,
+  )
+  result = evaluator.score(Noise(), ['fid'], 50, step=3)
+  assert list(result.scores) == ['fid_pixels']
+  record = result.protocol
+  assert (record['num_real'], record['num_fake']) == (200, 50)
+  assert (record['split'], record['step']) == ('test', 3)
+  assert record['network_digest'] == '1'
+  assert set(protocol.MEASURE) <= set(record)
+
+
+def test_a_wrong_channel_count_is_named(digits, tmp_path):
+  keys = eval_keys()
+  evaluator = Evaluator(keys, digits, progress=False, cache=tmp_path)
+  assert evaluator.network.channels == (1,)
+  three = FeatureNetwork('three', None, {}, 'x', channels=(3,))
+  other = Evaluator(keys, digits, network=three, progress=False, cache=tmp_path)
+  with pytest.raises(InputError, match='three takes images of 3 channels'):
+    other.score(Noise(), ['fid'], 20)
+
+
+def test_no_weights_say_where_to_put_them(digits, tmp_path):
+  keys = eval_keys()
+  keys.network = 'inception'
+  evaluator = Evaluator(keys, digits, progress=False, cache=tmp_path)
+  with pytest.raises(InputError, match=r'eval.weights'):
+    evaluator.score(Noise(), ['fid'], 20)
+
+
+def test_real_images_in_memory_or_streamed_are_the_same(digits, monkeypatch):
+  held = RealImages(digits, split='test', num=50, seed=3)
+  streamed = RealImages(digits, split='test', num=50, seed=3)
+  everything = np.arange(50)
+  first = held.reference.read(everything)
+  monkeypatch.setattr('gan_jax.evaluation.real_images._HELD', 0)
+  np.testing.assert_array_equal(streamed.reference.read(everything), first)
+  assert held.digest == streamed.digest
+  assert not streamed._whole
+  assert len(np.unique(first.reshape(50, -1), axis=0)) > 45
+  other = RealImages(digits, split='test', num=50, seed=4)
+  assert other.digest != held.digest
+  assert len(held.sample_of_reference(20)) == 20
+  assert len(held.subset('train', 10)['labels']) == 10
+  assert held.smaller_split(10**6) == digits.info.num_test
