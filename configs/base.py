@@ -140,6 +140,7 @@ def get_config() -> ConfigDict:
         precision_k=3,  # neighbours of precision and recall
         coverage_k=5,  # neighbours of density and coverage
         ssim_pairs=1_000,  # pairs of images for MS-SSIM
+        projections=512,  # of the sliced Wasserstein distance
         # --- during training
         every=0,  # steps between evaluations; 0: none
         every_scores=('fid',),

@@ -59,7 +59,9 @@ def inputs(network):
     )
     for seed in (1, 2)
   )
-  settings = Settings(kid_subsets=3, kid_subset_size=20, ssim_pairs=8)
+  settings = Settings(
+    kid_subsets=3, kid_subset_size=20, ssim_pairs=8, projections=16
+  )
   test, train = some_images(30, seed=3), some_images(30, seed=4)
   logits = np.arange(3.0), np.arange(4.0), 0.0
   return Inputs(network, real, fake, settings, train, test, logits)

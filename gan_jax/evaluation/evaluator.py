@@ -183,7 +183,7 @@ class Evaluator:
       inputs = inputs._replace(real=real._replace(images=images))
     if 'splits' in needs:
       inputs = self._with_splits(inputs, sampler, disc)
-    scores = compute(inputs, names)
+    scores = compute(inputs, names, progress=self._progress)
     record = protocol.record(
       self.network,
       num_real=real.num,

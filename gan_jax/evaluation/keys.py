@@ -11,6 +11,7 @@ NETWORKS = ('classifier', 'inception', 'random')
 SPLITS = ('train', 'test')
 _AT_LEAST_ONE = ('num_samples', 'batch_size', 'splits', 'kid_subsets')
 _AT_LEAST_ONE += ('precision_k', 'coverage_k', 'every_num_samples')
+_AT_LEAST_ONE += ('ssim_pairs', 'projections')
 
 
 def check(keys: Any, info: DatasetInfo) -> None:

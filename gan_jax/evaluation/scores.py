@@ -42,6 +42,7 @@ class Settings(NamedTuple):
     precision_k: neighbours of precision and recall.
     coverage_k: neighbours of density and coverage.
     ssim_pairs: pairs of images.
+    projections: directions of the sliced Wasserstein distance.
     seed: of pairs, projections and subsets other than KID's.
   """
 
@@ -51,6 +52,7 @@ class Settings(NamedTuple):
   precision_k: int = 3
   coverage_k: int = 5
   ssim_pairs: int = 1_000
+  projections: int = 512
   seed: int = 0
 
 
@@ -167,11 +169,15 @@ def _ms_ssim(inputs: Inputs) -> dict[str, Entry]:
 
 
 def _sliced_wasserstein(inputs: Inputs) -> dict[str, Entry]:
+  projections = inputs.settings.projections
   result = sliced_wasserstein_images(
-    inputs.real.images, inputs.fake.images, seed=inputs.settings.seed
+    inputs.real.images,
+    inputs.fake.images,
+    num_projections=projections,
+    seed=inputs.settings.seed,
   )
-  mean = result.pop('mean')
-  return {'sliced_wasserstein': {'value': mean, 'levels': result}}
+  entry = {'value': result.pop('mean'), 'levels': result}
+  return {'sliced_wasserstein': entry | {'projections': projections}}
 
 
 def _parzen(inputs: Inputs) -> dict[str, Entry]:
@@ -298,12 +304,15 @@ def result_name(name: str, score: Score, network: str) -> str:
   return name if plain else f'{name}_{network}'
 
 
-def compute(inputs: Inputs, names: Iterable[str]) -> dict[str, Entry]:
+def compute(
+  inputs: Inputs, names: Iterable[str], *, progress: bool = False
+) -> dict[str, Entry]:
   """Computes scores.
 
   Args:
     inputs: with all that they need.
     names: keys of `SCORES`.
+    progress: show a bar that names the score at work.
 
   Returns:
     Entries by name: `value`, its `standard_error` or `standard_deviation`
@@ -312,10 +321,15 @@ def compute(inputs: Inputs, names: Iterable[str]) -> dict[str, Entry]:
   Raises:
     InputError: an unknown name, something missing, or too few images.
   """
-  results = {}
-  for name in names:
-    score = lookup(SCORES, name, 'eval.scores')
-    _check(name, score, inputs)
+  from tqdm import tqdm
+
+  results, names = {}, tuple(names)
+  for name in names:  # before any work
+    _check(name, lookup(SCORES, name, 'eval.scores'), inputs)
+  bar = tqdm(names, desc='scores', disable=not progress)
+  for name in bar:
+    bar.set_postfix_str(name)
+    score = SCORES[name]
     counts = {'num_real': inputs.real.num, 'num_fake': inputs.fake.num}
     for key, entry in score.compute(inputs).items():
       results[result_name(key, score, inputs.network.name)] = entry | counts
