@@ -9,16 +9,10 @@ from gan_jax import features
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import protocol, report
 from gan_jax.evaluation.arrays import score_images
+from gan_jax.evaluation.entries import Inputs, Settings
 from gan_jax.evaluation.evaluator import Evaluator, Result, warnings
 from gan_jax.evaluation.real_images import RealImages
-from gan_jax.evaluation.scores import (
-  BETTER,
-  SCORES,
-  Inputs,
-  Settings,
-  compute,
-  needs_of,
-)
+from gan_jax.evaluation.scores import BETTER, SCORES, compute, needs_of
 from gan_jax.evaluation.summary import (
   cached_summary,
   digest_images,

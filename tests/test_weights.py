@@ -205,3 +205,14 @@ def test_download_fails(server, tmp_path, monkeypatch):
     assert f'cannot download {url}' in message
     assert 'eval.weights=PATH' in message
     assert not [*tmp_path.iterdir()]
+
+
+def test_weights_of_another_network_name_key_and_file(tmp_path, monkeypatch):
+  path = tmp_path / 'other.pth'
+  path.write_bytes(b'something')
+  digest = hashlib.sha256(b'something').hexdigest()
+  monkeypatch.setattr(weights, 'read_state_dict', lambda path: {})
+  with pytest.raises(
+    InputError, match=r'^eval.weights: Conv2d_1a_3x3.* nothing; .* in .*other'
+  ):
+    weights.load_inception(str(path), sha256=digest, cache_dir=tmp_path)

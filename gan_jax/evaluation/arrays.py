@@ -4,13 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gan_jax.evaluation.scores import (
-  Entry,
-  Inputs,
-  Settings,
-  compute,
-  needs_of,
-)
+from gan_jax.evaluation.entries import Entry, Inputs, Settings
+from gan_jax.evaluation.scores import compute, needs_of
 from gan_jax.evaluation.summary import summarise
 from gan_jax.features import FeatureNetwork, image_set
 from gan_jax.types import InputError

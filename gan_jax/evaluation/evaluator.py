@@ -11,14 +11,9 @@ import numpy as np
 from gan_jax.data import Dataset
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import protocol
+from gan_jax.evaluation.entries import Entry, Inputs, Settings
 from gan_jax.evaluation.real_images import RealImages
-from gan_jax.evaluation.scores import (
-  Entry,
-  Inputs,
-  Settings,
-  compute,
-  needs_of,
-)
+from gan_jax.evaluation.scores import compute, needs_of
 from gan_jax.evaluation.summary import Summary, cached_summary, summarise
 from gan_jax.features import FeatureNetwork, ImageSet
 from gan_jax.features.cache import cache_dir

@@ -3,8 +3,8 @@
 from typing import Any
 
 from gan_jax.evaluation import protocol
+from gan_jax.evaluation.entries import Entry
 from gan_jax.evaluation.evaluator import Result
-from gan_jax.evaluation.scores import Entry
 
 _ERRORS = ('standard_error', 'standard_deviation')
 _PLAIN = ('value', 'num_real', 'num_fake', 'points', 'levels')

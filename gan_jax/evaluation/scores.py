@@ -5,210 +5,12 @@ than the FID Inception carries the network's name: `fid_classifier`.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-import numpy as np
-
-from gan_jax.evaluation.summary import Summary
-from gan_jax.features import FeatureNetwork
-from gan_jax.metrics import frechet
-from gan_jax.metrics.density_coverage import (
-  density_coverage,
-  expected_coverage,
-)
-from gan_jax.metrics.disc_accuracy import accuracy
-from gan_jax.metrics.inception_score import inception_score
-from gan_jax.metrics.kernel_distance import kernel_distance
-from gan_jax.metrics.mode_coverage import mode_coverage
-from gan_jax.metrics.mode_score import mode_score
-from gan_jax.metrics.ms_ssim import ms_ssim_diversity
-from gan_jax.metrics.nearest_neighbours import nearest_distances
+from gan_jax.evaluation import entries
+from gan_jax.evaluation.entries import Entry, Inputs
 from gan_jax.metrics.neighbours import neighbourhoods
-from gan_jax.metrics.parzen import parzen_score
-from gan_jax.metrics.precision_recall import precision_recall
-from gan_jax.metrics.sliced_wasserstein import sliced_wasserstein_images
 from gan_jax.types import InputError, lookup
-
-Entry = dict[str, Any]  # value, its error if known, and how it was measured
-
-
-class Settings(NamedTuple):
-  """Numbers of the protocols; the defaults are the published ones.
-
-  Attributes:
-    splits: of the Inception score.
-    kid_subsets: how many.
-    kid_subset_size: images of each set in one; less where there are fewer.
-    precision_k: neighbours of precision and recall.
-    coverage_k: neighbours of density and coverage.
-    ssim_pairs: pairs of images.
-    projections: directions of the sliced Wasserstein distance.
-    seed: of pairs, projections and subsets other than KID's.
-  """
-
-  splits: int = 10
-  kid_subsets: int = 100
-  kid_subset_size: int = 1_000
-  precision_k: int = 3
-  coverage_k: int = 5
-  ssim_pairs: int = 1_000
-  projections: int = 512
-  seed: int = 0
-
-
-class Inputs(NamedTuple):
-  """What scores are computed from.
-
-  Attributes:
-    network: that the summaries were made with.
-    real: of the real set.
-    fake: of the generated set.
-    settings: numbers of the protocols.
-    train: images of the training split, as many as of `test`, or None.
-    test: held-out images, or None.
-    logits: of D on (held-out images, fakes) with its boundary, or None.
-  """
-
-  network: FeatureNetwork
-  real: Summary
-  fake: Summary
-  settings: Settings
-  train: np.ndarray | None = None
-  test: np.ndarray | None = None
-  logits: tuple[np.ndarray, np.ndarray, float | None] | None = None
-
-
-def _fid(inputs: Inputs) -> dict[str, Entry]:
-  real, fake = inputs.real.moments, inputs.fake.moments
-  return {
-    'fid': {
-      'value': frechet.frechet_distance(real, fake),
-      'expected_bias': frechet.expected_bias(real, real.num, fake.num),
-    }
-  }
-
-
-def _fid_infinity(inputs: Inputs) -> dict[str, Entry]:
-  result = frechet.frechet_infinity(
-    inputs.real.moments, inputs.fake.features, seed=inputs.settings.seed
-  )
-  return {'fid_infinity': {'value': result.value, 'points': list(result.nums)}}
-
-
-def _kid(inputs: Inputs) -> dict[str, Entry]:
-  keys = inputs.settings
-  most = min(inputs.real.num, inputs.fake.num)
-  result = kernel_distance(
-    inputs.real.features,
-    inputs.fake.features,
-    num_subsets=keys.kid_subsets,
-    subset_size=min(keys.kid_subset_size, most),
-  )
-  return {'kid': result._asdict()}
-
-
-def _inception_score(inputs: Inputs) -> dict[str, Entry]:
-  result = inception_score(inputs.fake.predictions)
-  splits = len(inputs.fake.predictions.nums)
-  return {'inception_score': result._asdict() | {'splits': splits}}
-
-
-def _mode_score(inputs: Inputs) -> dict[str, Entry]:
-  reference = inputs.real.predictions.marginal
-  return {
-    'mode_score': {'value': mode_score(inputs.fake.predictions, reference)}
-  }
-
-
-def _modes(inputs: Inputs) -> dict[str, Entry]:
-  result = mode_coverage(inputs.fake.predictions.counts)
-  return {
-    'modes': {'value': result.captured, 'of': result.num_modes},
-    'modes_kl': {
-      'value': result.kl_to_uniform,
-      'noise_floor': result.noise_floor,
-    },
-  }
-
-
-def _neighbourhoods(inputs: Inputs, k: int):
-  return neighbourhoods(inputs.real.features, inputs.fake.features, [k])[k]
-
-
-def _precision_recall(inputs: Inputs) -> dict[str, Entry]:
-  k = inputs.settings.precision_k
-  result = precision_recall(_neighbourhoods(inputs, k))
-  return {
-    name: {'value': value, 'k': k} for name, value in result._asdict().items()
-  }
-
-
-def _density_coverage(inputs: Inputs) -> dict[str, Entry]:
-  k = inputs.settings.coverage_k
-  density, coverage = density_coverage(_neighbourhoods(inputs, k))
-  expected = expected_coverage(inputs.real.num, inputs.fake.num, k)
-  return {
-    'density': {'value': density, 'k': k, 'expected': 1.0},
-    'coverage': {'value': coverage, 'k': k, 'expected': expected},
-  }
-
-
-def _ms_ssim(inputs: Inputs) -> dict[str, Entry]:
-  keys = dict(num_pairs=inputs.settings.ssim_pairs, seed=inputs.settings.seed)
-  of_fake = ms_ssim_diversity(inputs.fake.images, **keys)
-  of_real = ms_ssim_diversity(inputs.real.images, **keys)
-  return {
-    'ms_ssim': {
-      'value': of_fake.mean,
-      'standard_error': of_fake.standard_error,
-      'of_real': of_real.mean,
-      'pairs': of_fake.num_pairs,
-      'scales': of_fake.scales,
-    }
-  }
-
-
-def _sliced_wasserstein(inputs: Inputs) -> dict[str, Entry]:
-  projections = inputs.settings.projections
-  result = sliced_wasserstein_images(
-    inputs.real.images,
-    inputs.fake.images,
-    num_projections=projections,
-    seed=inputs.settings.seed,
-  )
-  entry = {'value': result.pop('mean'), 'levels': result}
-  return {'sliced_wasserstein': entry | {'projections': projections}}
-
-
-def _parzen(inputs: Inputs) -> dict[str, Entry]:
-  # The published protocol: 1,000 images of the end of the training split.
-  validation = inputs.train[-1_000:]
-  result = parzen_score(inputs.fake.images, validation, inputs.test)
-  fields = result._asdict()
-  return {'parzen': {'value': fields.pop('mean'), 'unit': 'nats', **fields}}
-
-
-def _nearest_neighbours(inputs: Inputs) -> dict[str, Entry]:
-  fake, train, test = inputs.fake.images, inputs.train, inputs.test
-  unit = {'unit': 'Euclidean, pixels in [0, 1]', 'among': len(test)}
-  pairs = {
-    'nearest_train': (fake, train),
-    'nearest_test': (fake, test),
-    'nearest_train_of_test': (test, train),
-  }
-  return {
-    name: {'value': float(nearest_distances(*pair).mean()), **unit}
-    for name, pair in pairs.items()
-  }
-
-
-def _disc_accuracy(inputs: Inputs) -> dict[str, Entry]:
-  real, fake, _ = inputs.logits
-  counts = {'disc_accuracy_real': len(real), 'disc_accuracy_fake': len(fake)}
-  return {
-    name: {'value': share, 'images': counts[name]}
-    for name, share in accuracy(*inputs.logits).items()
-  }
 
 
 class Score(NamedTuple):
@@ -217,8 +19,9 @@ class Score(NamedTuple):
   Attributes:
     compute: Inputs -> entries by name.
     gives: those names.
-    needs: of features, logits (of K classes), classes (that are those of the
-      data), images, splits (train and test images), disc.
+    needs: of features, balls (of neighbours among them), logits (of K
+      classes), classes (that are those of the data), images, splits (train
+      and test images), disc.
     of_network: whether names carry the feature network's.
   """
 
@@ -247,23 +50,31 @@ _NEAREST = 'nearest_train nearest_test nearest_train_of_test'
 _ACCURACY = 'disc_accuracy_real disc_accuracy_fake'
 
 SCORES: dict[str, Score] = {
-  'fid': _score(_fid, 'fid'),
-  'fid_infinity': _score(_fid_infinity, 'fid_infinity', 'features'),
-  'kid': _score(_kid, 'kid', 'features'),
-  'inception_score': _score(_inception_score, 'inception_score', 'logits'),
-  'mode_score': _score(_mode_score, 'mode_score', 'logits'),
-  'modes': _score(_modes, 'modes modes_kl', 'logits classes'),
-  'precision_recall': _score(_precision_recall, 'precision recall', 'features'),
-  'density_coverage': _score(_density_coverage, 'density coverage', 'features'),
-  'ms_ssim': _of_pixels(_ms_ssim, 'ms_ssim', 'images'),
+  'fid': _score(entries.of_fid, 'fid'),
+  'fid_infinity': _score(entries.of_fid_infinity, 'fid_infinity', 'features'),
+  'kid': _score(entries.of_kid, 'kid', 'features'),
+  'inception_score': _score(
+    entries.of_inception_score, 'inception_score', 'logits'
+  ),
+  'mode_score': _score(entries.of_mode_score, 'mode_score', 'logits'),
+  'modes': _score(entries.of_modes, 'modes modes_kl', 'logits classes'),
+  'precision_recall': _score(
+    entries.of_precision_recall, 'precision recall', 'features balls'
+  ),
+  'density_coverage': _score(
+    entries.of_density_coverage, 'density coverage', 'features balls'
+  ),
+  'ms_ssim': _of_pixels(entries.of_ms_ssim, 'ms_ssim', 'images'),
   'sliced_wasserstein': _of_pixels(
-    _sliced_wasserstein, 'sliced_wasserstein', 'images'
+    entries.of_sliced_wasserstein, 'sliced_wasserstein', 'images'
   ),
-  'parzen': _of_pixels(_parzen, 'parzen', 'images splits'),
+  'parzen': _of_pixels(entries.of_parzen, 'parzen', 'images splits'),
   'nearest_neighbours': _of_pixels(
-    _nearest_neighbours, _NEAREST, 'images splits'
+    entries.of_nearest_neighbours, _NEAREST, 'images splits'
   ),
-  'disc_accuracy': _of_pixels(_disc_accuracy, _ACCURACY, 'images splits disc'),
+  'disc_accuracy': _of_pixels(
+    entries.of_disc_accuracy, _ACCURACY, 'images splits disc'
+  ),
 }
 
 # Which way a result is better; those not named here are read beside a
@@ -326,6 +137,8 @@ def compute(
   results, names = {}, tuple(names)
   for name in names:  # before any work
     _check(name, lookup(SCORES, name, 'eval.scores'), inputs)
+  if 'balls' in needs_of(names):
+    inputs = _with_balls(inputs, names)
   bar = tqdm(names, desc='scores', disable=not progress)
   for name in bar:
     bar.set_postfix_str(name)
@@ -334,6 +147,20 @@ def compute(
     for key, entry in score.compute(inputs).items():
       results[result_name(key, score, inputs.network.name)] = entry | counts
   return results
+
+
+def _with_balls(inputs: Inputs, names: Iterable[str]) -> Inputs:
+  """Adds the neighbourhoods that the scores need: one pass for every k."""
+  ks = {
+    'precision_recall': inputs.settings.precision_k,
+    'density_coverage': inputs.settings.coverage_k,
+  }
+  found = neighbourhoods(
+    inputs.real.features,
+    inputs.fake.features,
+    [ks[name] for name in names if name in ks],
+  )
+  return inputs._replace(balls=found)
 
 
 def _check(name: str, score: Score, inputs: Inputs) -> None:

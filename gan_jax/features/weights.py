@@ -143,7 +143,11 @@ def load_inception(
   loaded = load_leaves(kept, inception.abstract_variables())
   if loaded is not None:
     return loaded[0], found
-  variables = inception.convert(read_state_dict(source))
+  state = read_state_dict(source)
+  try:
+    variables = inception.convert(state)
+  except InputError as error:
+    raise InputError(f'eval.{error}, in {source}') from error
   with contextlib.suppress(OSError):  # a full disk only costs time
     save_leaves(kept, variables)
   return variables, found
