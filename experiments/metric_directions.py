@@ -86,18 +86,18 @@ def score(
   network = classifier_network(train, test, dataset.info.class_names)
   accuracy = network.notes['classifier_test_accuracy']
   print(f'{name}: classifier right on {accuracy:.2%} of the test images')
-  keep = dict(keep_features=True, keep_images=True, batch_size=256)
+  keep = dict(keep_features=True, keep_images=pixels, batch_size=256)
   real = summarise(
     network, image_set(train['images'][:num_real]), progress='real', **keep
   )
   rows, shown = [], []
   for title, images in spoilt(train, test).items():
     fake = summarise(network, image_set(images), progress=title, **keep)
-    few = min(pixels, len(images))
+    few = len(fake.images)
     inputs = Inputs(
       network,
       real._replace(images=real.images[:few]),
-      fake._replace(images=images[:few]),
+      fake,
       Settings(kid_subset_size=min(1_000, len(images))),
       train=train['images'][:pixels],
       test=test['images'][:pixels],

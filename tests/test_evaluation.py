@@ -48,7 +48,7 @@ def inputs(network):
       network,
       features.image_set(some_images(seed=seed)),
       keep_features=True,
-      keep_images=True,
+      keep_images=60,
       splits=2,
     )
     for seed in (1, 2)
@@ -69,8 +69,10 @@ def test_a_summary_keeps_what_it_is_asked_to(network):
   plain = summarise(network, images)
   assert plain.features is None
   assert plain.images is None
-  kept = summarise(network, images, keep_features=True, keep_images=True)
-  np.testing.assert_array_equal(kept.images, some_images())
+  kept = summarise(
+    network, images, keep_features=True, keep_images=41, batch_size=16
+  )
+  np.testing.assert_array_equal(kept.images, some_images()[:41])
   assert kept.features.shape == (60, 6)
   np.testing.assert_allclose(
     kept.moments.mean, kept.features.mean(axis=0), rtol=1e-5
@@ -150,9 +152,23 @@ def test_every_score_gives_what_it_says_and_says_what_it_measured(inputs, name):
   results = compute(inputs, [name])
   suffix = '_toy' if score.of_network else ''
   assert list(results) == [f'{given}{suffix}' for given in score.gives]
+  # Train and test images stand in for the real set where both are needed.
+  num_real = 30 if 'splits' in score.needs else 60
+  num_real = 3 if 'disc' in score.needs else num_real
+  num_fake = 4 if 'disc' in score.needs else 60
   for entry in results.values():
     assert np.isfinite(entry['value'])
-    assert (entry['num_real'], entry['num_fake']) == (60, 60)
+    assert (entry['num_real'], entry['num_fake']) == (num_real, num_fake)
+
+
+def test_scores_of_pixels_say_how_many_images_they_saw(inputs):
+  few = inputs._replace(
+    real=inputs.real._replace(images=some_images(20)),
+    fake=inputs.fake._replace(images=some_images(10, seed=9)),
+  )
+  scores = compute(few, ['fid', 'ms_ssim'])
+  counts = [(e['num_real'], e['num_fake']) for e in scores.values()]
+  assert counts == [(60, 60), (20, 10)]
 
 
 def test_inception_scores_have_plain_names(inputs):

@@ -53,7 +53,7 @@ def score_images(
       network,
       image_set(images),
       keep_features='features' in needs,
-      keep_images='images' in needs,
+      keep_images=len(images) if 'images' in needs else 0,
       splits=splits if images is fake else 1,
       batch_size=batch_size,
     )

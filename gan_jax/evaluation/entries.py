@@ -212,9 +212,6 @@ def of_nearest_neighbours(inputs: Inputs) -> dict[str, Entry]:
 
 def of_disc_accuracy(inputs: Inputs) -> dict[str, Entry]:
   """Shares that D gets right."""
-  real, fake, _ = inputs.logits
-  counts = {'disc_accuracy_real': len(real), 'disc_accuracy_fake': len(fake)}
   return {
-    name: {'value': share, 'images': counts[name]}
-    for name, share in accuracy(*inputs.logits).items()
+    name: {'value': share} for name, share in accuracy(*inputs.logits).items()
   }

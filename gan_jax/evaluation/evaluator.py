@@ -167,14 +167,14 @@ class Evaluator:
       self.network,
       ImageSet(num, self._info.image_shape, read),
       keep_features='features' in needs,
-      keep_images='images' in needs,
+      keep_images=self._images_to_keep(num) if 'images' in needs else 0,
       splits=min(keys.splits, num),
       **self._extraction('generated images'),
     )
     settings = Settings(*(getattr(keys, name) for name in Settings._fields))
     inputs = Inputs(self.network, real, fake, settings)
     if 'images' in needs:
-      images = self._images.sample_of_reference(num)
+      images = self._images.sample_of_reference(len(fake.images))
       inputs = inputs._replace(real=real._replace(images=images))
     if 'splits' in needs:
       inputs = self._with_splits(inputs, sampler, disc)
@@ -194,6 +194,10 @@ class Evaluator:
     return Result(
       scores, record, warnings(inputs, scores), fake.images_per_second
     )
+
+  def _images_to_keep(self, num: int) -> int:
+    """Up to `num`, as many as fit into a GiB."""
+    return min(num, max(1, 2**30 // int(np.prod(self._info.image_shape))))
 
   def _with_splits(
     self, inputs: Inputs, sampler: Sampler, disc: Discriminator | None

@@ -21,10 +21,15 @@ def figure(entry: Entry) -> str:
   return f'{text} +- {entry[error]:.2g}' if error else text
 
 
-def _how(entry: Entry) -> str:
-  """What +- is, and the numbers of a score's own protocol."""
+def _how(entry: Entry, record: dict[str, Any]) -> str:
+  """What +- is, and where a score's own protocol is not the record's."""
   error = _error(entry)
   parts = [f'+- {error.replace("_", " ")}'] if error else []
+  parts += [
+    f'{name.replace("_", " ")} {entry[name]}'
+    for name in ('num_real', 'num_fake')
+    if entry[name] != record[name]
+  ]
   parts += [
     f'{name.replace("_", " ")} {_short(value)}'
     for name, value in entry.items()
@@ -52,7 +57,7 @@ def report(result: Result) -> list[str]:
     )
   ]
   for name, entry in result.scores.items():
-    how = _how(entry)
+    how = _how(entry, record)
     line = f'  {name:{widths[0]}}  {figure(entry):{widths[1]}}  {how}'
     lines.append(line.rstrip())
   lines.append('measured with')

@@ -143,10 +143,21 @@ def compute(
   for name in bar:
     bar.set_postfix_str(name)
     score = SCORES[name]
-    counts = {'num_real': inputs.real.num, 'num_fake': inputs.fake.num}
+    real, fake = _counts(score, inputs)
     for key, entry in score.compute(inputs).items():
-      results[result_name(key, score, inputs.network.name)] = entry | counts
+      entry |= {'num_real': real, 'num_fake': fake}
+      results[result_name(key, score, inputs.network.name)] = entry
   return results
+
+
+def _counts(score: Score, inputs: Inputs) -> tuple[int, int]:
+  """Real and generated images behind a score."""
+  if score.of_network:
+    return inputs.real.num, inputs.fake.num
+  if 'disc' in score.needs:
+    return len(inputs.logits[0]), len(inputs.logits[1])
+  real = inputs.test if 'splits' in score.needs else inputs.real.images
+  return len(real), len(inputs.fake.images)
 
 
 def _with_balls(inputs: Inputs, names: Iterable[str]) -> Inputs:

@@ -33,7 +33,7 @@ class Summary(NamedTuple):
     moments: of the features.
     predictions: sums over the network's classes, None if it has no logits.
     features: float32 `[N, D]`, None unless asked for.
-    images: uint8 `[N, H, W, C]`, None unless asked for.
+    images: uint8 `[n, H, W, C]`, those that were asked for, or None.
     images_per_second: through reading and network; 0 if from the cache.
   """
 
@@ -50,7 +50,7 @@ def summarise(
   images: ImageSet,
   *,
   keep_features: bool = False,
-  keep_images: bool = False,
+  keep_images: int = 0,
   splits: int = 1,
   devices: Sequence[jax.Device] | None = None,
   batch_size: int = 64,
@@ -64,7 +64,7 @@ def summarise(
     network: of features.
     images: the set.
     keep_features: for scores of neighbours and kernels.
-    keep_images: for scores of pixels.
+    keep_images: the first so many, for scores of pixels.
     splits: of the Inception score.
     devices: see `extract`.
     batch_size: see `extract`.
@@ -75,7 +75,7 @@ def summarise(
   """
   started = time.monotonic()
   moments, classes = MomentStream(), None
-  features, pixels = [], []
+  features, pixels = [], [np.zeros((0, *images.image_shape), np.uint8)]
   for batch, outputs in extract(
     network, images, devices=devices, batch_size=batch_size, progress=progress
   ):
@@ -86,8 +86,7 @@ def summarise(
       classes.update(outputs['logits'])
     if keep_features:
       features.append(outputs['features'].astype(np.float32))
-    if keep_images:
-      pixels.append(batch)
+    pixels.append(batch[: keep_images - sum(map(len, pixels))])
   result = moments.result()
   return Summary(
     images.num,
