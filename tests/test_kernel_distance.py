@@ -64,21 +64,25 @@ def test_unbiased_for_equal_distributions_and_large_for_others():
   assert far.value > 10 * np.std(values)
 
 
-def test_standard_error_is_the_spread_over_fresh_samples():
+@pytest.mark.parametrize('few', ['real', 'fake'])
+def test_standard_error_is_the_spread_over_fresh_samples(few):
+  """Few vectors of a wide set make the error, whichever set that is."""
   rng = np.random.default_rng(0)
+
+  def draw(name):
+    num, spread = (100, 1.0) if name == few else (800, 0.3)
+    return spread * rng.normal(size=(num, 4))
+
   results = [
     kernel_distance(
-      rng.normal(size=(400, 4)),
-      0.6 + rng.normal(size=(300, 4)),
-      num_subsets=20,
-      subset_size=150,
+      draw('real'), 0.6 + draw('fake'), num_subsets=20, subset_size=90
     )
     for _ in range(150)
   ]
   spread = np.std([r.value for r in results], ddof=1)
   claimed = np.mean([r.standard_error for r in results])
-  # 150 draws know their spread to 6 %; the claim is allowed to be cautious.
-  assert 0.85 * spread < claimed < 1.35 * spread
+  # 150 draws know their spread to 6 %.
+  np.testing.assert_allclose(claimed, spread, rtol=0.2)
 
 
 def test_deterministic():
