@@ -339,3 +339,11 @@ def test_a_checkpoint_that_was_being_written_does_not_count(tmp_path):
     assert_same(checkpoints.restore(make_state()), make_state(1))
     checkpoints.save(2, make_state(22))
   assert_same(restore(tmp_path), make_state(22))
+
+
+def test_later_checkpoints_are_forgotten(tmp_path):
+  save(tmp_path, 1, 5, 9)
+  with Checkpoints(tmp_path) as checkpoints:
+    checkpoints.forget_after(5)
+    assert checkpoints.latest_step == 5
+  assert sorted(p.name for p in tmp_path.glob('[0-9]*')) == ['1', '5']

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from gan_jax.data import load_dataset
-from gan_jax.features import classifier
-from gan_jax.features.classifier import Recipe, classifier_network, shifted
+from gan_jax.features import classifier, classifier_training
+from gan_jax.features.classifier import classifier_network
+from gan_jax.features.classifier_training import Recipe, shifted
 from gan_jax.types import InputError
 from tests.helpers import assert_same_bits
 
@@ -21,6 +22,11 @@ def whole(images):
 @pytest.fixture(scope='module')
 def splits(digits):
   return whole(digits.train), whole(digits.test)
+
+
+@pytest.fixture(scope='module')
+def network(splits, digits, tmp_path_factory):
+  return make(splits, digits, tmp_path_factory.mktemp('classifier'))
 
 
 def make(splits, digits, directory, recipe=QUICK):
@@ -53,6 +59,19 @@ def test_trained_once_and_kept(splits, digits, tmp_path, monkeypatch):
   )
 
 
+def test_features_are_standardised_on_training_images(network, splits):
+  train, test = splits
+  for images, slack in ((train['images'], 1e-3), (test['images'], 0.5)):
+    outputs = network.apply(network.variables, images)
+    features = np.asarray(outputs['features'])
+    assert features.shape == (len(images), 3 * 8 + 16)
+    spread = features.std(axis=0)
+    moves = spread > 0.1  # some units are dead
+    assert moves.sum() > 30
+    np.testing.assert_allclose(features.mean(axis=0), 0.0, atol=slack)
+    np.testing.assert_allclose(spread[moves], 1.0, atol=slack)
+
+
 def test_other_data_or_recipe_is_another_classifier(
   splits, digits, tmp_path, monkeypatch
 ):
@@ -60,7 +79,7 @@ def test_other_data_or_recipe_is_another_classifier(
 
   def note(images, labels, num_classes, *, recipe, progress):
     seen.append(recipe)
-    module = classifier._module(recipe, num_classes)
+    module = classifier.make_module(recipe, num_classes)
     return module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
 
   monkeypatch.setattr(classifier, 'train', note)
@@ -100,7 +119,7 @@ def test_shifts_move_whole_images():
 
 def test_large_images_are_shrunk():
   sizes = ((8, 8), (64, 90), (127, 300), (128, 128), (256, 200))
-  factors = [classifier.shrink_factor((*size, 3)) for size in sizes]
+  factors = [classifier_training.shrink_factor((*size, 3)) for size in sizes]
   assert factors == [1, 1, 1, 2, 3]
   network = classifier.random_network((128, 128, 3))
   assert network.resize == 'means over 2 x 2 pixels'

@@ -35,7 +35,7 @@ def network():
   plain = random_network((8, 8, 1), feature_dim=6)
 
   def apply(variables, images):
-    out = plain.apply(variables, images)['features']
+    out = plain.apply(variables, images)['features'][:, :6]
     return {'features': out, 'logits': jnp.concatenate([out, 2 * out], axis=1)}
 
   return plain._replace(apply=apply, name='toy', classes=tuple('abcdefghijkl'))
@@ -169,6 +169,17 @@ def test_scores_of_pixels_say_how_many_images_they_saw(inputs):
   scores = compute(few, ['fid', 'ms_ssim'])
   counts = [(e['num_real'], e['num_fake']) for e in scores.values()]
   assert counts == [(60, 60), (20, 10)]
+
+
+def test_the_bias_is_that_of_both_sample_sizes(inputs):
+  few = inputs.fake._replace(
+    moments=inputs.fake.moments._replace(num=10), num=10
+  )
+  biases = [
+    compute(each, ['fid'])['fid_toy']['expected_bias']
+    for each in (inputs, inputs._replace(fake=few))
+  ]
+  np.testing.assert_allclose(biases[1] / biases[0], 3.5, rtol=1e-9)
 
 
 def test_inception_scores_have_plain_names(inputs):
@@ -367,6 +378,9 @@ def test_real_images_in_memory_or_streamed_are_the_same(digits, monkeypatch):
   monkeypatch.setattr('gan_jax.evaluation.real_images._HELD', 0)
   np.testing.assert_array_equal(streamed.reference.read(everything), first)
   assert held.digest == streamed.digest
+  order = np.random.default_rng(3).permutation(digits.info.num_test)
+  wanted = digits.test.read(np.sort(order[:50]))['images']
+  np.testing.assert_array_equal(first, wanted)
   assert not streamed._whole
   assert len(np.unique(first.reshape(50, -1), axis=0)) > 45
   other = RealImages(digits, split='test', num=50, seed=4)

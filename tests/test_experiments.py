@@ -21,7 +21,7 @@ from experiments import (
   reference,
 )
 from gan_jax.data import load_dataset
-from gan_jax.features import classifier
+from gan_jax.features.classifier_training import Recipe
 from gan_jax.types import InputError
 from tests.helpers import ROOT, cli_environment
 
@@ -211,7 +211,7 @@ def assert_directions(values):
 
 def test_scores_move_the_right_way(tmp_path, monkeypatch):
   """On 8x8 digits, with a classifier trained for seconds."""
-  recipe = classifier.Recipe(width=8, feature_dim=16, epochs=1, min_steps=300)
+  recipe = Recipe(width=8, feature_dim=16, epochs=1, min_steps=300)
   quick = functools.partial(
     metric_directions.classifier_network,
     recipe=recipe,

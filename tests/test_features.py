@@ -33,7 +33,7 @@ def network():
 def test_features_do_not_depend_on_the_batch_size(network):
   images = some_images()
   whole = run(network, images, batch_size=32)
-  assert whole.shape == (23, 64)
+  assert whole.shape == (23, 64 + 3 * 16)
   assert whole.std() > 1e-3
   for size in (1, 5, 23):
     np.testing.assert_allclose(

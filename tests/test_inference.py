@@ -146,22 +146,25 @@ def test_evaluate_says_what_it_measured(run, capsys):
   assert 'step 12, 50 generated images against 1438 of digits 1.0.0' in out
   assert 'fid_random' in out
   assert 'weights ema' in out
-  assert 'fid: 50 generated images are too few for 64 features' in out
+  assert 'fid: 50 generated images are too few for 112 features' in out
   # Scores are a function of the run and the seed.
   assert inference.evaluate(config, workdir).scores == scores
 
 
-def test_weights_and_batch_norm_are_chosen_and_said(run):
-  config, workdir = run
-  keys = dict(ema=False, batch_norm='standing', scores=('fid',))
-  with config.unlocked():
-    old = config.eval.copy_and_resolve_references()
-    config.eval.update(keys)
+def test_weights_batch_norm_and_truncation_are_chosen_and_said(run):
+  config, workdir = run[0].copy_and_resolve_references(), run[1]
+  config.eval.update(scores=('fid',), num_samples=50)
+  average = inference.evaluate(config, workdir)
+  config.eval.update(ema=False, batch_norm='standing')
   raw = inference.evaluate(config, workdir)
-  config.eval = old
   assert raw.protocol['weights'] == 'raw'
   assert raw.protocol['batch_norm'] == 'standing'
   assert list(raw.scores) == ['fid_random']
+  assert raw.scores != average.scores
+  config.eval.truncation = 0.1
+  short = inference.evaluate(config, workdir)
+  assert short.protocol['truncation'] == 0.1
+  assert short.scores != raw.scores
 
 
 def test_the_boundary_is_that_of_the_divergence(tmp_path):

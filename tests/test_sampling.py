@@ -235,6 +235,14 @@ def test_conditional_sample():
     )
 
 
+def test_a_stream_keeps_latents_and_labels_together():
+  sampler = make_sampler(num_classes=CLASSES)
+  picked = np.array([5, 0, 4])
+  np.testing.assert_array_equal(
+    sampler.stream(7, seed=2)(picked), sampler.sample(7, seed=2)[picked]
+  )
+
+
 def test_unconditional_labels():
   assert make_sampler().labels(4) is None
 

@@ -1,6 +1,7 @@
 """Scores during training: rows, the best checkpoint, and no harm done."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tests.helpers import assert_same_bits, tiny_digits
 
 def scored_digits(**overrides):
   keys = dict(
+    disc_steps=2,
     eval__every=4,
     eval__network='random',
     eval__every_scores=('fid', 'precision_recall'),
@@ -37,7 +39,7 @@ def run(tmp_path_factory):
 def test_rows_say_what_was_measured_and_when(run):
   rows = evaluations(run[1])
   assert [row['step'] for row in rows] == [4, 8, 12]
-  assert [row['images_seen'] for row in rows] == [32, 64, 96]
+  assert [row['images_seen'] for row in rows] == [64, 128, 192]
   for row in rows:
     assert list(row['scores']) == [
       'fid_random',
@@ -73,7 +75,7 @@ def test_the_best_checkpoint_is_kept_besides_the_last(run):
 
 
 def test_training_is_the_same_with_and_without(run, tmp_path):
-  training.train(tiny_digits(), tmp_path)
+  training.train(tiny_digits(disc_steps=2), tmp_path)
   assert_same_bits(
     inference.restore(tmp_path).state, inference.restore(run[1]).state
   )
@@ -102,6 +104,31 @@ def test_later_rows_and_checkpoints_are_made_again(run, tmp_path):
     inference.restore(tmp_path, 'best').state,
     inference.restore(run[1], 'best').state,
   )
+
+
+def test_best_is_what_best_holds(run, tmp_path):
+  """Not the newest checkpoint: here best/ has one of step 4."""
+  config = scored_digits(num_steps=4)
+  training.train(config, tmp_path / 'short')
+  training.train(scored_digits(eval__every=0), tmp_path / 'long')
+  shutil.copytree(tmp_path / 'short' / 'best', tmp_path / 'long' / 'best')
+  config.eval.update(checkpoint='best', scores=('fid',), num_samples=40)
+  result = inference.evaluate(config, tmp_path / 'long')
+  assert result.protocol['step'] == 4
+  # Going on forgets a best checkpoint of later steps.
+  training.train(scored_digits(num_steps=8), tmp_path / 'ahead')
+  later = tmp_path / 'ahead' / 'best'
+  shutil.rmtree(later)
+  shutil.copytree(run[1] / 'best', later)
+  for path in later.glob('[0-9]*'):
+    path.rename(later / '99')
+  training.train(scored_digits(), tmp_path / 'ahead')
+  assert not (later / '99').exists()
+
+
+def test_evaluations_meet_no_other_interval(tmp_path):
+  training.train(scored_digits(eval__every=6), tmp_path)
+  assert [row['step'] for row in evaluations(tmp_path)] == [6, 12]
 
 
 def test_an_evaluation_that_fails_costs_a_line(tmp_path, monkeypatch, capsys):

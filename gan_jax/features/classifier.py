@@ -4,19 +4,19 @@ Where no published network fits (grey digits, icons, spectra), its features
 and classes measure generated images; scores carry its name, `fid_classifier`,
 because they are on a scale of their own. It is trained once for each content
 of a training split, in a few minutes on two CPU cores, and kept.
+
+A classifier is trained to see the class through noise and blur, and its last
+layer hardly knows of them. So the features are those of three depths: the
+means of the activations of both strided convolutions, and the last layer,
+every one standardised on training images.
 """
 
-import functools
 import pathlib
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import chex
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from gan_jax.features.cache import (
   cache_dir,
@@ -25,88 +25,24 @@ from gan_jax.features.cache import (
   load_leaves,
   save_leaves,
 )
+from gan_jax.features.classifier_training import (
+  RECIPE,
+  Classifier,
+  Recipe,
+  make_module,
+  shrink_factor,
+  train,
+)
 from gan_jax.features.network import (
   FeatureNetwork,
   digest_variables,
   extract,
   image_set,
 )
-from gan_jax.networks.layers import Conv
 from gan_jax.pixels import from_uint8
 from gan_jax.types import InputError
 
-_DISPATCH = 50  # steps in one call of the compiled program
-
-
-class Recipe(NamedTuple):
-  """How a classifier is trained; all of it is part of its cache key.
-
-  Attributes:
-    version: raised when this file changes what a recipe means.
-    width: channels of the first layer.
-    feature_dim: of the layer before the logits, the features.
-    epochs: passes over the training split.
-    min_steps: at least so many, for small data.
-    batch_size: images.
-    learning_rate: of Adam, the peak of a one-cycle schedule.
-    shift: pixels that images are moved by at random, each way, for each 32
-      of their height.
-    dropout: share of features set to 0 in training.
-    seed: of weights, order and shifts.
-  """
-
-  version: int = 1
-  width: int = 32
-  feature_dim: int = 128
-  epochs: int = 6
-  min_steps: int = 1_000
-  batch_size: int = 128
-  learning_rate: float = 2e-3
-  shift: float = 1.0
-  dropout: float = 0.3
-  seed: int = 0
-
-
-RECIPE = Recipe()
-
-
-class Classifier(nn.Module):
-  """Images `[B, H, W, C]` in [-1, 1] -> features `[B, F]`, logits `[B, K]`.
-
-  Images of 128 pixels and more are shrunk to 64 to 127 first. Four 3x3
-  convolutions, the second and fourth of stride 2, and two dense layers; ReLU.
-  Features are taken after the ReLU.
-  """
-
-  num_classes: int
-  width: int
-  feature_dim: int
-  dropout: float = 0.0
-
-  @nn.compact
-  def __call__(
-    self, images: jax.Array, *, train: bool = False
-  ) -> tuple[jax.Array, jax.Array]:
-    factor = shrink_factor(images.shape[1:])
-    x = nn.avg_pool(images, (factor, factor), (factor, factor))
-    for width in (self.width, 2 * self.width):
-      x = nn.relu(Conv(width, 3)(x))
-      x = nn.relu(Conv(width, 3, stride=2)(x))
-    x = x.reshape(len(x), -1)
-    features = nn.relu(nn.Dense(self.feature_dim)(x))
-    x = nn.Dropout(self.dropout, deterministic=not train)(features)
-    return features, nn.Dense(self.num_classes)(x)
-
-
-def shrink_factor(image_shape: Sequence[int]) -> int:
-  """By how much means over squares shrink images (H, W, C); 1: not at all."""
-  return max(1, min(image_shape[:2]) // 64)
-
-
-def _module(recipe: Recipe, num_classes: int) -> Classifier:
-  return Classifier(
-    num_classes, recipe.width, recipe.feature_dim, recipe.dropout
-  )
+_FOR_SCALE = 10_000  # training images that features are standardised on
 
 
 def as_network(
@@ -116,10 +52,21 @@ def as_network(
   image_shape: tuple[int, int, int],
   **fields,
 ) -> FeatureNetwork:
-  """A classifier with its weights as a feature network."""
+  """A classifier as a feature network.
+
+  Args:
+    name: of the network.
+    module: the classifier.
+    variables: its `params`, and `scale`: mean and deviation of its features.
+    image_shape: (H, W, C).
+    **fields: further ones of `FeatureNetwork`.
+  """
 
   def apply(variables, images):
-    features, logits = module.apply(variables, from_uint8(images))
+    params = {'params': variables['params']}
+    features, logits = module.apply(params, from_uint8(images))
+    scale = variables['scale']
+    features = (features - scale['mean']) / scale['deviation']
     return {'features': features, 'logits': logits}
 
   factor = shrink_factor(image_shape)
@@ -149,6 +96,7 @@ def random_network(
   module = Classifier(10, 16, feature_dim)
   shape = (1, *image_shape)
   variables = jax.jit(module.init)(jax.random.key(seed), jnp.zeros(shape))
+  variables = dict(variables, scale=_no_scale(module))
   network = as_network('random', module, variables, image_shape)
 
   def features_alone(variables, images):
@@ -157,91 +105,33 @@ def random_network(
   return network._replace(apply=features_alone)
 
 
-def shifted(key: jax.Array, images: jax.Array, most: int) -> jax.Array:
-  """Moves each image by up to `most` pixels each way; edges are repeated."""
-  if not most:
-    return images
-  margins = ((most, most), (most, most), (0, 0))
-  starts = jax.random.randint(key, (len(images), 2), 0, 2 * most + 1)
-
-  def move(image, start):
-    padded = jnp.pad(image, margins, mode='edge')
-    return jax.lax.dynamic_slice(padded, (*start, 0), image.shape)
-
-  return jax.vmap(move)(images, starts)
+def _no_scale(module: Classifier) -> dict[str, np.ndarray]:
+  """A mean of 0 and a deviation of 1 for every feature."""
+  size = 3 * module.width + module.feature_dim
+  one = np.ones(size, np.float32)
+  return {'mean': 0 * one, 'deviation': one}
 
 
-def train(
-  images: np.ndarray,
-  labels: np.ndarray,
-  num_classes: int,
-  *,
-  recipe: Recipe = RECIPE,
-  progress: bool = True,
-) -> chex.ArrayTree:
-  """Trains a classifier; the same bits for the same arguments and machine.
+def _scale_of(
+  module: Classifier, variables: chex.ArrayTree, images: np.ndarray
+) -> dict[str, np.ndarray]:
+  """Mean and standard deviation of each feature over images.
 
-  Args:
-    images: uint8 `[N, H, W, C]`.
-    labels: int `[N]`, 0 to num_classes - 1.
-    num_classes: at least 2.
-    recipe: see `Recipe`.
-    progress: show a bar.
-
-  Returns:
-    Variables of `Classifier`.
-
-  Raises:
-    InputError: the images are of one class.
+  A feature that hardly moves is not blown up: deviations are at least a
+  thousandth of the largest.
   """
-  from tqdm import tqdm
-
-  if len(np.unique(labels)) < 2:
-    raise InputError(
-      'eval.network: a classifier needs images of 2 classes at least, and all '
-      f'{len(labels)} here have one label; take eval.network=random'
-    )
-  module = _module(recipe, num_classes)
-  batch = min(recipe.batch_size, len(images))
-  total = max(recipe.min_steps, recipe.epochs * len(images) // batch)
-  rates = optax.cosine_onecycle_schedule(total, recipe.learning_rate, 0.2)
-  optimizer = optax.adam(rates)
-  most = round(recipe.shift * images.shape[1] / 32)
-  init_key, root = jax.random.split(jax.random.key(recipe.seed))
-  variables = jax.jit(module.init)(init_key, jnp.zeros((1, *images.shape[1:])))
-  images, labels = jnp.asarray(images), jnp.asarray(labels)
-
-  def step(carry, indices):
-    variables, state, count = carry
-    shift_key, drop_key = jax.random.split(jax.random.fold_in(root, count))
-    x = shifted(shift_key, from_uint8(images[indices]), most)
-
-    def loss(variables):
-      rngs = {'dropout': drop_key}
-      _, logits = module.apply(variables, x, train=True, rngs=rngs)
-      losses = optax.softmax_cross_entropy_with_integer_labels
-      return losses(logits, labels[indices]).mean()
-
-    value, gradient = jax.value_and_grad(loss)(variables)
-    updates, state = optimizer.update(gradient, state)
-    return (optax.apply_updates(variables, updates), state, count + 1), value
-
-  dispatch = jax.jit(functools.partial(jax.lax.scan, step), donate_argnums=0)
-  carry = variables, optimizer.init(variables), jnp.zeros((), jnp.int32)
-  order = np.random.default_rng(recipe.seed)
-  passes = -(-total * batch // len(images))
-  indices = np.concatenate(
-    [order.permutation(len(images)) for _ in range(passes)]
-  )[: total * batch].reshape(total, batch)
-  with tqdm(
-    total=total, desc='training the classifier', disable=not progress
-  ) as bar:
-    for start in range(0, total, _DISPATCH):
-      steps = indices[start : start + _DISPATCH]
-      carry, losses = dispatch(carry, steps)
-      bar.set_postfix_str(f'loss {float(losses[-1]):.3f}', refresh=False)
-      bar.update(len(steps))
-  return carry[0]
+  raw = as_network(
+    'raw', module, dict(variables, scale=_no_scale(module)), images.shape[1:]
+  )
+  outputs = extract(raw, image_set(images), batch_size=256)
+  features = np.concatenate([out['features'] for _, out in outputs])
+  deviation = features.std(axis=0, dtype=np.float64)
+  least = max(1e-3 * deviation.max(), 1e-6)
+  mean = features.mean(axis=0, dtype=np.float64)
+  return {
+    'mean': np.float32(mean),
+    'deviation': np.float32(np.maximum(deviation, least)),
+  }
 
 
 def accuracy(
@@ -284,15 +174,19 @@ def classifier_network(
   content = digest_arrays([images, labels])
   key = digest_of([recipe._asdict(), content, len(class_names)])
   path = (directory or cache_dir() / 'classifiers') / f'{key[:32]}.npz'
-  module = _module(recipe, len(class_names))
+  module = make_module(recipe, len(class_names))
   abstract = jax.eval_shape(
     module.init, jax.random.key(0), jnp.zeros((1, *images.shape[1:]))
   )
+  abstract = dict(abstract, scale=_no_scale(module))
   kept = load_leaves(path, abstract)
   if kept is None:
     variables = train(
       images, labels, len(class_names), recipe=recipe, progress=progress
     )
+    some = np.random.default_rng(0).permutation(len(images))[:_FOR_SCALE]
+    scale = _scale_of(module, variables, images[np.sort(some)])
+    variables = dict(variables, scale=scale)
     score = _accuracy_of(module, variables, images.shape[1:], test_set)
     save_leaves(path, variables, accuracy=score)
   else:
