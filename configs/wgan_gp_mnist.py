@@ -4,7 +4,9 @@ Paper: Gulrajani et al. 2017, arXiv 1704.00028: penalty weight 10, five critic
 updates, Adam 1e-4 (0, .9), no batch norm in the critic. Deviations: 32 base
 channels, a moving average of G (decay .999), and a short run.
 Command: python run.py --config=configs/wgan_gp_mnist.py
-Measured: no full run yet; two steps of a tiny version run in the tests.
+Measured: 8,000 steps in 57 min on two CPU cores that much other work shared
+(1,718 images/s in the median); legible digits, all classes evenly. Scores:
+README.md.
 """
 
 from ml_collections import ConfigDict
@@ -26,7 +28,7 @@ def get_config() -> ConfigDict:
   config.disc_steps = 5
   config.ema_decay = 0.999
   config.batch_size = 64
-  config.num_steps = 3_000
+  config.num_steps = 8_000
   config.log_every = 20
   config.steps_per_dispatch = 20
   base.set_optimizers(config, learning_rate=1e-4, b1=0.0, b2=0.9)

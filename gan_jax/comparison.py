@@ -129,7 +129,7 @@ def table(groups: Sequence[Group]) -> str:
   """A Markdown table: a row a score, a column a group, the best in bold.
 
   The spread is the standard deviation over seeds (n - 1); the best is bold
-  where it leads by more than both spreads.
+  where it leads by more than both spreads; single runs have none.
   """
   names = list(
     dict.fromkeys(n for g in groups for r in g.runs for n in r.values)
@@ -164,10 +164,11 @@ def _cell(values: np.ndarray) -> str:
 
 def _leader(values: list[np.ndarray], direction: str | None) -> int | None:
   """Index of the group that leads by more than both spreads, if one does."""
-  if direction is None or len(values) < 2 or not all(map(len, values)):
+  # One run has no spread to compare a lead with.
+  if direction is None or len(values) < 2 or min(map(len, values)) < 2:
     return None
   means = np.array([v.mean() for v in values])
-  spreads = [v.std(ddof=1) if len(v) > 1 else 0.0 for v in values]
+  spreads = [v.std(ddof=1) for v in values]
   order = np.argsort(means if direction == 'lower' else -means)
   first, second = order[:2]
   gap = abs(means[first] - means[second])

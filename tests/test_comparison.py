@@ -79,11 +79,17 @@ def test_a_lead_within_the_spread_is_none(tmp_path):
 
 def test_higher_is_better_where_it_is(tmp_path):
   runs = [
-    make_run(tmp_path / 'x', 3.0, loss='x', recall=0.2),
-    make_run(tmp_path / 'y', 3.0, loss='y', recall=0.4),
+    make_run(
+      tmp_path / f'{loss}{seed}', 3.0, loss=loss, seed=seed, recall=recall
+    )
+    for loss, recall in (('x', 0.2), ('y', 0.4))
+    for seed in range(2)
   ]
-  groups = comparison.group([comparison.read(run) for run in runs])
-  assert '| 0.2 | **0.4** |' in comparison.table(groups)
+  scored = [comparison.read(run) for run in runs]
+  table = comparison.table(comparison.group(scored))
+  assert '| 0.2 +- 0 | **0.4 +- 0** |' in table
+  # One run of each: nobody knows.
+  assert '| 0.2 | 0.4 |' in comparison.table(comparison.group(scored[::2]))
 
 
 def test_what_was_measured_may_differ_and_names_the_group(tmp_path):
