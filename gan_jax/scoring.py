@@ -1,5 +1,6 @@
 """Scores during training: `eval.every`."""
 
+import math
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ from gan_jax import build as build_lib
 from gan_jax import checkpoint, data, reporting
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation.evaluator import Evaluator, Result
+from gan_jax.evaluation.protocol import same_measure
 from gan_jax.evaluation.report import figure
 from gan_jax.evaluation.scores import BETTER, SCORES, result_name
 from gan_jax.progress import Progress
@@ -84,6 +86,8 @@ class Scoring:
       progress: where to say so.
     """
     try:
+      if self._evaluator is None:
+        progress.note('first scores: preparing the network and real images')
       result = self._score(step, state)
       row = self._write(step, result)
       for name, entry in result.scores.items():
@@ -137,20 +141,23 @@ class Scoring:
 
   @property
   def best_row(self) -> dict[str, Any] | None:
-    """The row with the best `eval.best`; the first one of equals."""
-    key = self._keys.best
-    rows = [(self._value(row), row) for row in self._rows]
-    rows = [(value, row) for value, row in rows if value is not None]
-    if not rows:
-      return None
-    choose = min if BETTER[key] == 'lower' else max
-    return choose(rows, key=lambda pair: pair[0])[1]
+    """The row with the best `eval.best`; the first one of equals.
 
-  def _value(self, row: dict[str, Any]) -> float | None:
-    best = self._keys.best
+    Rows that were measured otherwise than the newest do not count.
+    """
+    if not self._rows:
+      return None
+    best, newest = self._keys.best, self._rows[-1]['protocol']
     score = next(s for s in SCORES.values() if best in s.gives)
-    name = result_name(best, score, row['protocol']['network'])
-    return row['scores'].get(name, {}).get('value')
+    name = result_name(best, score, newest['network'])
+    values = [
+      (row['scores'][name]['value'], row)
+      for row in self._rows
+      if name in row['scores'] and same_measure(row['protocol'], newest)
+    ]
+    values = [pair for pair in values if math.isfinite(pair[0])]
+    choose = min if BETTER[best] == 'lower' else max
+    return choose(values, key=lambda pair: pair[0])[1] if values else None
 
   def _plot(self) -> None:
     names = dict.fromkeys(n for row in self._rows for n in row['scores'])

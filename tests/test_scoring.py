@@ -1,7 +1,9 @@
 """Scores during training: rows, the best checkpoint, and no harm done."""
 
+import copy
 import json
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -124,6 +126,22 @@ def test_best_is_what_best_holds(run, tmp_path):
     path.rename(later / '99')
   training.train(scored_digits(), tmp_path / 'ahead')
   assert not (later / '99').exists()
+
+
+def test_only_rows_of_one_measure_compete(run):
+  config, workdir = run
+  paths = types.SimpleNamespace(config=config, workdir=workdir)
+  scores = scoring.Scoring(paths, 12)
+  rows = copy.deepcopy(scores._rows)
+  rows[0]['scores']['fid_random']['value'] = -1.0
+  rows[0]['protocol']['num_fake'] = 7
+  rows[1]['scores']['fid_random']['value'] = float('nan')
+  scores._rows = rows
+  assert scores.best_row is rows[2]
+  rows[0]['protocol']['num_fake'] = 40
+  assert scores.best_row is rows[0]
+  scores._rows = []
+  assert scores.best_row is None
 
 
 def test_evaluations_meet_no_other_interval(tmp_path):

@@ -13,6 +13,11 @@ MEASURE = ('num_real', 'num_fake', 'split', 'data', 'image_shape', 'resize')
 MEASURE += ('network', 'network_digest', 'real_digest')
 
 
+def same_measure(a: dict[str, Any], b: dict[str, Any]) -> bool:
+  """Whether two records agree in all that makes scores comparable."""
+  return all(a.get(field) == b.get(field) for field in MEASURE)
+
+
 def record(
   network: FeatureNetwork,
   *,
