@@ -9,13 +9,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax import workdir as workdir_lib
+from gan_jax.evaluation.entries import Entry
 from gan_jax.evaluation.protocol import MEASURE
 from gan_jax.evaluation.scores import BETTER, SCORES, result_name
 from gan_jax.overrides import may_change
 from gan_jax.types import InputError
 
 # Parts of a protocol that say which generator was measured, not how.
-_VARIANTS = ('step', 'weights', 'batch_norm', 'truncation')
+_VARIANTS = ('checkpoint', 'weights', 'batch_norm', 'truncation')
+# Parts of a score's entry that are results; the others are how it was taken.
+_RESULTS = (
+  'value',
+  'standard_error',
+  'standard_deviation',
+  'levels',
+  'of_real',
+)
+_RESULTS += ('of_real', 'sigma', 'at_edge', 'expected_bias', 'noise_floor')
 
 
 class Scored(NamedTuple):
@@ -24,7 +34,12 @@ class Scored(NamedTuple):
   path: pathlib.Path
   config: dict[str, Any]  # flat
   protocol: dict[str, Any]
-  values: dict[str, float]
+  entries: dict[str, Entry]
+
+  @property
+  def values(self) -> dict[str, float]:
+    """Scores by name."""
+    return {name: entry['value'] for name, entry in self.entries.items()}
 
 
 class Group(NamedTuple):
@@ -57,28 +72,56 @@ def read(workdir: str | pathlib.Path) -> Scored:
       f'--mode=evaluate --workdir={workdir}'
     )
   metrics = workdir_lib.read_json(path / 'metrics.json')
-  try:
-    values = {n: float(e['value']) for n, e in metrics['scores'].items()}
-    return Scored(path, config, metrics['protocol'], values)
-  except (AttributeError, KeyError, TypeError, ValueError) as error:
+  record, entries = metrics.get('protocol'), metrics.get('scores')
+  whole = (
+    isinstance(record, dict)
+    and set(MEASURE) <= set(record)
+    and isinstance(entries, dict)
+    and entries
+    and all(
+      isinstance(e, dict) and isinstance(e.get('value'), int | float)
+      for e in entries.values()
+    )
+  )
+  if not whole:
     raise InputError(
-      f'compare: {path / "metrics.json"} is not of this version: '
-      f'{type(error).__name__} {error}; run --mode=evaluate again'
-    ) from error
+      f'compare: {path / "metrics.json"} holds no scores of this version; run '
+      '--mode=evaluate again'
+    )
+  return Scored(path, config, record, entries)
 
 
 def check_comparable(runs: Sequence[Scored]) -> None:
-  """Raises InputError unless all were measured in the same way."""
-  first = runs[0]
-  for run in runs[1:]:
+  """Raises InputError unless all were measured in the same way.
+
+  That is: one protocol in all of `MEASURE`, and one in what each score says
+  of itself (neighbours, subsets, splits, counts of images).
+  """
+  first, seen = runs[0], {}
+  for run in runs:
+    if run.path in seen:
+      raise InputError(f'compare: {run.path} is named twice')
+    seen[run.path] = run
     for field in MEASURE:
-      before, now = first.protocol.get(field), run.protocol.get(field)
-      if before != now:
-        raise InputError(
-          f'compare: {run.path.name} and {first.path.name} were measured '
-          f'differently: {field} {now} against {before}; evaluate both with '
-          'the same eval keys'
-        )
+      before, now = first.protocol[field], run.protocol[field]
+      _check_same(run, first, field, before, now)
+    for name in first.entries.keys() & run.entries.keys():
+      parts = [
+        {k: v for k, v in each.entries[name].items() if k not in _RESULTS}
+        for each in (first, run)
+      ]
+      for key in sorted(parts[0].keys() | parts[1].keys()):
+        values = [part.get(key) for part in parts]
+        _check_same(run, first, f'{key} of {name}', *values)
+
+
+def _check_same(run: Scored, first: Scored, what: str, before, now) -> None:
+  if before != now:
+    raise InputError(
+      f'compare: {run.path.name} and {first.path.name} were measured '
+      f'differently: {what} {now} against {before}; evaluate both with the '
+      'same eval keys'
+    )
 
 
 def group(runs: Sequence[Scored]) -> list[Group]:
@@ -94,7 +137,10 @@ def group(runs: Sequence[Scored]) -> list[Group]:
       for key, value in run.config.items()
       if key != 'seed' and not may_change(key)
     }
-    return keys | {name: run.protocol.get(name) for name in _VARIANTS}
+    variant = {name: run.protocol.get(name) for name in _VARIANTS}
+    if variant['checkpoint'] != 'best':  # the best step differs by seed
+      variant['step'] = run.protocol.get('step')
+    return keys | variant
 
   members = collections.defaultdict(list)
   for run in runs:

@@ -56,6 +56,11 @@ def restore(workdir: str | pathlib.Path, which: str = 'latest') -> Trained:
       f'workdir: {path / "config.json"} is not a whole config of this version: '
       f'{error}'
     ) from error
+  if which == 'best' and not (path / folder).is_dir():
+    raise InputError(
+      f'checkpoint: {path} has no best one, which eval.every keeps while '
+      'training; take latest'
+    )
   state = checkpoint_lib.restore_latest(
     path / folder, build_lib.abstract_state(model)
   )
@@ -182,7 +187,7 @@ def evaluate(config: Any, workdir: str | pathlib.Path) -> Result:
   keys = config.eval
   build_lib.check_seed(keys.seed, 'eval.seed')
   trained = restore(workdir, keys.checkpoint)
-  keys_lib.check(keys, trained.info)
+  names = keys_lib.check(keys, trained.info)
   path = workdir_lib.prepare(workdir)
   data_keys = build_lib.dataset_keys(trained.config)
   if config.data.dir:
@@ -195,10 +200,11 @@ def evaluate(config: Any, workdir: str | pathlib.Path) -> Result:
   )
   result = evaluator.score(
     trained.sampler(ema=keys.ema, batch_norm=keys.batch_norm),
-    keys_lib.score_names(keys.scores),
+    names,
     keys.num_samples,
     disc=_discriminator(trained),
     step=step,
+    checkpoint=keys.checkpoint,
     images_seen=step * trained.config.batch_size * trained.config.disc_steps,
     weights=build_lib.weights_name(state, keys.ema),
     batch_norm=keys.batch_norm,

@@ -25,8 +25,7 @@ def check(config: Any, info: data.DatasetInfo) -> None:
   """
   if not config.eval.every:
     return
-  keys_lib.check(config.eval, info)
-  names = keys_lib.score_names(config.eval.every_scores)
+  names = keys_lib.check(config.eval, info, 'every_scores')
   for name in names:
     if SCORES[name].needs & {'splits', 'disc'}:
       cheap = [n for n, s in SCORES.items() if not s.needs & {'splits', 'disc'}]
@@ -60,7 +59,11 @@ class Scoring:
     self._run, self._keys = run, run.config.eval
     self._path = run.workdir / 'evaluations.jsonl'
     rows = reporting.read_rows(self._path)
-    self._rows = [row for row in rows if row['step'] <= start]
+    self._rows = [
+      row
+      for row in rows
+      if row['step'] <= start and {'scores', 'protocol'} <= set(row)
+    ]
     self._sampler = self._evaluator = self._best = None
     if self._keys.every:
       self._best = checkpoint.Checkpoints(run.workdir / 'best', keep=1)

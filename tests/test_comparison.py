@@ -1,6 +1,7 @@
 """Runs side by side: groups over seeds, fair measures, table and plot."""
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -120,6 +121,29 @@ def test_how_it_was_measured_may_not(tmp_path, field, value):
   assert not (tmp_path / 'out').exists()
 
 
+def test_nor_may_the_numbers_of_one_score(tmp_path):
+  runs = [make_run(tmp_path / name, 3.0) for name in ('x', 'y')]
+  for run, k in zip(runs, (3, 5), strict=True):
+    path = pathlib.Path(run) / 'metrics.json'
+    metrics = json.loads(path.read_text())
+    metrics['scores']['recall_random']['k'] = k
+    path.write_text(json.dumps(metrics))
+  with pytest.raises(InputError, match='k of recall_random 5 against 3'):
+    comparison.compare(runs, tmp_path / 'out')
+  with pytest.raises(InputError, match='x is named twice'):
+    comparison.compare([runs[0], runs[0] + '/'], tmp_path / 'out')
+
+
+def test_best_checkpoints_of_several_steps_are_one_group(tmp_path):
+  runs = [
+    make_run(
+      tmp_path / f's{seed}', 3.0, seed=seed, checkpoint='best', step=seed
+    )
+    for seed in range(2)
+  ]
+  assert len(comparison.compare(runs, tmp_path / 'out')) == 1
+
+
 def test_one_group_is_named_after_its_first_run(tmp_path):
   runs = [make_run(tmp_path / f'run{s}', 3.0 + s, seed=s) for s in range(2)]
   (group,) = comparison.compare(runs, tmp_path / 'out')
@@ -137,7 +161,7 @@ def test_bad_input_is_one_line(tmp_path):
   with pytest.raises(InputError, match=r'has no metrics.json; score it first'):
     comparison.compare([run, str(tmp_path / 'y')], tmp_path / 'out')
   (tmp_path / 'y' / 'metrics.json').write_text('{"scores": {"fid": 3}}')
-  with pytest.raises(InputError, match='is not of this version: TypeError'):
+  with pytest.raises(InputError, match='holds no scores of this version'):
     comparison.compare([run, str(tmp_path / 'y')], tmp_path / 'out')
 
 

@@ -20,6 +20,18 @@ from gan_jax.evaluation.summary import (
 )
 from gan_jax.features.classifier import random_network
 from gan_jax.features.network import FeatureNetwork
+from gan_jax.metrics import frechet
+from gan_jax.metrics import predictions as predictions_lib
+from gan_jax.metrics.density_coverage import density_coverage
+from gan_jax.metrics.inception_score import inception_score
+from gan_jax.metrics.kernel_distance import kernel_distance
+from gan_jax.metrics.mode_score import mode_score
+from gan_jax.metrics.ms_ssim import ms_ssim_diversity
+from gan_jax.metrics.nearest_neighbours import nearest_distances
+from gan_jax.metrics.neighbours import neighbourhoods
+from gan_jax.metrics.parzen import parzen_score
+from gan_jax.metrics.precision_recall import precision_recall
+from gan_jax.metrics.sliced_wasserstein import sliced_wasserstein_images
 from gan_jax.types import InputError
 from tests.helpers import assert_same_bits, load_config
 
@@ -161,6 +173,64 @@ def test_every_score_gives_what_it_says_and_says_what_it_measured(inputs, name):
     assert (entry['num_real'], entry['num_fake']) == (num_real, num_fake)
 
 
+def test_every_entry_is_its_metric_of_the_right_sets(network):
+  """Sets of unequal size and spread: nothing may be swapped."""
+  wide, narrow = some_images(50, seed=1), some_images(40, seed=2)
+  narrow = (0.9 * narrow).astype(np.uint8)
+  real, fake = (
+    summarise(
+      network,
+      features.image_set(images),
+      keep_features=True,
+      keep_images=99,
+      splits=splits,
+    )
+    for images, splits in ((wide, 1), (narrow, 4))
+  )
+  settings = Settings(kid_subsets=2, kid_subset_size=20, ssim_pairs=9)
+  train, test = some_images(30, seed=3), some_images(20, seed=4) // 2
+  logits = np.array([1.0, -1, 1, 1]), np.array([-1.0, 1, 1]), 0.0
+  inputs = Inputs(network, real, fake, settings, train, test, logits)
+  found = {k: e['value'] for k, e in compute(inputs, list(SCORES)).items()}
+  parts = predictions_lib.predictions(
+    np.asarray(network.apply(network.variables, narrow)['logits']), splits=4
+  )
+  balls = neighbourhoods(real.features, fake.features, [3, 5])
+  keys = dict(num_projections=512, seed=0)
+  expected = {
+    'fid': frechet.frechet_distance_of_features(real.features, fake.features),
+    'kid': kernel_distance(
+      real.features, fake.features, num_subsets=2, subset_size=20
+    ).value,
+    'inception_score': inception_score(parts).value,
+    'mode_score': mode_score(parts, real.predictions.marginal),
+    'modes': np.count_nonzero(parts.counts),
+    'precision': precision_recall(balls[3]).precision,
+    'recall': precision_recall(balls[3]).recall,
+    'density': density_coverage(balls[5]).density,
+    'coverage': density_coverage(balls[5]).coverage,
+  }
+  expected = {f'{name}_toy': value for name, value in expected.items()}
+  expected |= {
+    'ms_ssim': ms_ssim_diversity(narrow, num_pairs=9, seed=0).mean,
+    'sliced_wasserstein': sliced_wasserstein_images(wide, narrow, **keys)[
+      'mean'
+    ],
+    'parzen': parzen_score(narrow, train, test).mean,
+    'nearest_train': nearest_distances(narrow, train).mean(),
+    'nearest_test': nearest_distances(narrow, test).mean(),
+    'nearest_train_of_test': nearest_distances(test, train).mean(),
+    'disc_accuracy_real': 3 / 4,
+    'disc_accuracy_fake': 1 / 3,
+  }
+  assert 0.05 < expected['precision_toy'] != expected['recall_toy']
+  for name, value in expected.items():
+    np.testing.assert_allclose(found[name], value, rtol=1e-5, err_msg=name)
+  shares = parts.counts / 40
+  kl = np.sum(shares * np.log(np.where(shares > 0, 12 * shares, 1)))
+  np.testing.assert_allclose(found['modes_kl_toy'], kl, rtol=1e-6)
+
+
 def test_scores_of_pixels_say_how_many_images_they_saw(inputs):
   few = inputs._replace(
     real=inputs.real._replace(images=some_images(20)),
@@ -298,8 +368,9 @@ def eval_keys(**changes):
     (dict(split='val'), r"eval.split: unknown name 'val'; valid: test, train"),
     (dict(batch_norm='off'), r"eval.batch_norm: unknown name 'off'"),
     (dict(scores=('fid,nothing',)), r"eval.scores: unknown name 'nothing'"),
-    (dict(scores=()), r'eval.scores: no score is named'),
-    (dict(every_scores=('x',)), r"eval.every_scores: unknown name 'x'"),
+    (dict(scores=('modes',)), r'eval.scores: modes needs classes of the data'),
+    (dict(seed=-1), r'eval.seed: -1 is not between'),
+    (dict(truncation=-1.0), r'eval.truncation: -1.0 is not from 0 on'),
     (dict(kid_subset_size=1), r'eval.kid_subset_size: 1 is not at least 2'),
   ],
 )
@@ -308,6 +379,23 @@ def test_keys_are_checked_before_any_work(digits, changes, message):
   keys.update(changes)
   with pytest.raises(InputError, match=message):
     keys_lib.check(keys, digits.info)
+
+
+def test_no_names_mean_all_that_the_network_can_give(digits):
+  keys = eval_keys()
+  given = keys_lib.check(keys, digits.info)
+  assert set(SCORES) - set(given) == {
+    'fid_infinity',
+    'parzen',
+    'inception_score',
+    'mode_score',
+    'modes',
+  }
+  keys.network = 'inception'
+  assert 'inception_score' in keys_lib.check(keys, digits.info)
+  keys.every_scores = ()
+  with pytest.raises(InputError, match=r'eval.every_scores: no score is named'):
+    keys_lib.check(keys, digits.info, 'every_scores')
 
 
 def test_the_classifier_needs_labels(digits):

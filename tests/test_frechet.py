@@ -156,7 +156,7 @@ def test_infinity_fits_the_line():
 
 
 def test_infinity_needs_more_fakes_than_features():
-  with pytest.raises(InputError, match=r'fid_infinity: 10 fakes .* 16 feat'):
+  with pytest.raises(InputError, match=r'10 fakes .* the 16 feat'):
     frechet_infinity(moments(np.eye(16)), np.zeros((10, 16)))
 
 

@@ -178,7 +178,7 @@ def test_off_by_default(tmp_path):
   training.train(tiny_digits(num_steps=4), tmp_path)
   assert not (tmp_path / 'evaluations.jsonl').exists()
   assert not (tmp_path / 'best').exists()
-  with pytest.raises(InputError, match=r'no checkpoint in .*best'):
+  with pytest.raises(InputError, match=r'has no best one, which eval.every'):
     inference.restore(tmp_path, 'best')
   with pytest.raises(InputError, match="unknown name 'worst'; valid: best, la"):
     inference.restore(tmp_path, 'worst')

@@ -18,8 +18,9 @@ from gan_jax.evaluation.summary import Summary, cached_summary, summarise
 from gan_jax.features import FeatureNetwork, ImageSet
 from gan_jax.features.cache import cache_dir
 from gan_jax.features.classifier import classifier_network, random_network
-from gan_jax.features.network import check_channels
+from gan_jax.features.network import UNKNOWN, check_channels
 from gan_jax.sampling import Sampler
+from gan_jax.types import InputError
 
 
 class Result(NamedTuple):
@@ -128,6 +129,13 @@ class Evaluator:
     for kept in {keep_features, True}:  # features too many do no harm
       if kept in self._summaries:
         return self._summaries[kept]
+    if self.network.digest == UNKNOWN:
+      return summarise(
+        self.network,
+        self._images.reference,
+        keep_features=keep_features,
+        **self._extraction('real images'),
+      )
     self._summaries[keep_features] = cached_summary(
       self.network,
       self._images.reference,
@@ -161,6 +169,15 @@ class Evaluator:
     """
     keys, names = self.keys, tuple(names)
     needs = needs_of(names)
+    if 'balls' in needs:
+      most = max(keys.precision_k, keys.coverage_k)
+      num_real = self._images.reference.num
+      if min(num, num_real) < most + 1:
+        raise InputError(
+          f'eval.precision_k, eval.coverage_k: {most} neighbours need '
+          f'{most + 1} images, and there are {num_real} real and {num} '
+          'generated ones'
+        )
     real = self._real_summary('features' in needs)
     read = sampler.stream(num, seed=keys.seed, truncation=keys.truncation)
     fake = summarise(
@@ -189,6 +206,7 @@ class Evaluator:
       real_digest=self._images.digest,
       truncation=keys.truncation,
       seed=keys.seed,
+      batch_size=keys.batch_size,
       **fields,
     )
     return Result(
@@ -275,6 +293,12 @@ def warnings(inputs: Inputs, scores: dict[str, Entry]) -> list[str]:
         f'fid: {num} {kind} images are too few for {size} features: the '
         f'covariance is singular, and the bias is large, about {biases[0]:.3g}'
       )
+  num, names = inputs.fake.num, ' '.join(scores)
+  if 'fid_infinity' in names and num < 20 * size:
+    lines.append(
+      f'fid_infinity: {num} generated images are fewer than 20 times the '
+      f'{size} features; subsets so small leave the line that it is read off'
+    )
   accuracy = inputs.network.notes.get('classifier_test_accuracy', 1.0)
   if accuracy < 0.8:
     lines.append(

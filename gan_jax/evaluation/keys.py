@@ -1,25 +1,34 @@
 """What the `eval` section of a config may hold."""
 
+import math
 from typing import Any
 
 from gan_jax.data import DatasetInfo
-from gan_jax.evaluation.scores import needs_of
+from gan_jax.evaluation.scores import SCORES, needs_of
 from gan_jax.sampling import BATCH_NORMS
 from gan_jax.types import InputError, lookup
 
 NETWORKS = ('classifier', 'inception', 'random')
 SPLITS = ('train', 'test')
+_LACKING = {'random': 'logits', 'inception': 'classes'}  # what scores may need
+_ON_REQUEST = ('fid_infinity', 'parzen')  # not among those of no names
 _AT_LEAST_ONE = ('num_samples', 'batch_size', 'splits', 'kid_subsets')
 _AT_LEAST_ONE += ('precision_k', 'coverage_k', 'every_num_samples')
 _AT_LEAST_ONE += ('ssim_pairs', 'projections')
 
 
-def check(keys: Any, info: DatasetInfo) -> None:
+def check(
+  keys: Any, info: DatasetInfo, which: str = 'scores'
+) -> tuple[str, ...]:
   """Checks what can be known of an `eval` section before any work.
 
   Args:
     keys: the section, see configs/base.py.
     info: of the data.
+    which: the key whose scores are wanted, scores or every_scores.
+
+  Returns:
+    Names of the scores.
 
   Raises:
     InputError: the key at fault and what would be right.
@@ -27,6 +36,10 @@ def check(keys: Any, info: DatasetInfo) -> None:
   for key in _AT_LEAST_ONE:
     if getattr(keys, key) < 1:
       raise InputError(f'eval.{key}: {getattr(keys, key)} is not at least 1')
+  if not 0 <= keys.seed < 2**32:
+    raise InputError(f'eval.seed: {keys.seed} is not between 0 and 2 ** 32 - 1')
+  if not 0.0 <= keys.truncation < math.inf:
+    raise InputError(f'eval.truncation: {keys.truncation} is not from 0 on')
   for key in ('num_real', 'every'):
     if getattr(keys, key) < 0:
       raise InputError(f'eval.{key}: {getattr(keys, key)} is negative')
@@ -37,15 +50,35 @@ def check(keys: Any, info: DatasetInfo) -> None:
     raise InputError(
       f'eval.kid_subset_size: {keys.kid_subset_size} is not at least 2'
     )
-  for key in ('scores', 'every_scores'):
-    names = score_names(getattr(keys, key))
-    if not names:
-      raise InputError(f'eval.{key}: no score is named')
-    needs_of(names, f'eval.{key}')
+  names = score_names(getattr(keys, which))
+  if names:
+    _check_network(keys.network, f'eval.{which}', names)
+  elif which == 'scores':
+    lacking = _LACKING.get(keys.network)
+    names = tuple(
+      name
+      for name, score in SCORES.items()
+      if name not in _ON_REQUEST and lacking not in score.needs
+    )
+  else:
+    raise InputError(f'eval.{which}: no score is named')
   if keys.network == 'classifier' and not info.class_names:
     raise InputError(
       f'eval.network: the classifier is trained on labels, and {info.name} has '
       'none; take eval.network=inception (with eval.weights) or random'
+    )
+  return names
+
+
+def _check_network(network: str, key: str, names: tuple[str, ...]) -> None:
+  """Raises InputError for scores that a network cannot give."""
+  needs_of(names, key)
+  lacking = _LACKING.get(network)
+  wrong = [name for name in names if lacking in SCORES[name].needs]
+  if wrong:
+    raise InputError(
+      f'{key}: {wrong[0]} needs classes of the data, which the network '
+      f'{network} does not have; leave it out, or take eval.network=classifier'
     )
 
 

@@ -14,8 +14,9 @@ MEASURE += ('network', 'network_digest', 'real_digest')
 
 
 def same_measure(a: dict[str, Any], b: dict[str, Any]) -> bool:
-  """Whether two records agree in all that makes scores comparable."""
-  return all(a.get(field) == b.get(field) for field in MEASURE)
+  """Whether two records of one run differ in the step alone."""
+  fields = (*MEASURE, 'weights', 'batch_norm', 'truncation', 'seed')
+  return all(a.get(field) == b.get(field) for field in fields)
 
 
 def record(

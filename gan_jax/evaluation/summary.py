@@ -141,7 +141,8 @@ def cached_summary(
   )
   path = directory / f'{key[:32]}.npz'
   kept = load_arrays(path)
-  if kept is not None and ('features' in kept or not keep_features):
+  whole = kept is not None and {'mean', 'covariance', 'num'} <= set(kept)
+  if whole and ('features' in kept or not keep_features):
     return _from_arrays(kept, keep_features)
   summary = summarise(network, images, keep_features=keep_features, **keys)
   save_arrays(path, **_to_arrays(summary))

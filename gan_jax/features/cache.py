@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -48,7 +49,10 @@ def load_arrays(path: pathlib.Path) -> dict[str, np.ndarray] | None:
     # Opened here, so that it is closed also where NumPy gives up.
     with path.open('rb') as file, np.load(file, allow_pickle=False) as arrays:
       return dict(arrays)
-  except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+  # Damage makes NumPy and zipfile raise nearly anything.
+  except (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError):
+    return None
+  except (zipfile.BadZipFile, zlib.error):
     return None
 
 

@@ -172,6 +172,7 @@ def classifier_network(
     )
   images, labels = train_set['images'], train_set['labels']
   content = digest_arrays([images, labels])
+  tested_on = digest_arrays([test_set['images'], test_set['labels']])
   key = digest_of([recipe._asdict(), content, len(class_names)])
   path = (directory or cache_dir() / 'classifiers') / f'{key[:32]}.npz'
   module = make_module(recipe, len(class_names))
@@ -188,10 +189,12 @@ def classifier_network(
     scale = _scale_of(module, variables, images[np.sort(some)])
     variables = dict(variables, scale=scale)
     score = _accuracy_of(module, variables, images.shape[1:], test_set)
-    save_leaves(path, variables, accuracy=score)
+    save_leaves(path, variables, accuracy=score, tested_on=tested_on)
   else:
     variables, fields = kept
     score = float(fields['accuracy'])
+    if str(fields.get('tested_on')) != tested_on:  # other test images
+      score = _accuracy_of(module, variables, images.shape[1:], test_set)
   return as_network(
     'classifier',
     module,

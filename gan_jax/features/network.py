@@ -11,6 +11,8 @@ from gan_jax import parallel
 from gan_jax.features.cache import digest_arrays
 from gan_jax.types import InputError
 
+UNKNOWN = 'unknown'  # digest of a network that nothing identifies
+
 
 class FeatureNetwork(NamedTuple):
   """A fixed network, and all that a score has to say of it.
@@ -44,15 +46,23 @@ def from_callable(
   function: Callable[[jax.Array], jax.Array],
   name: str,
   *,
-  digest: str = 'unknown',
+  digest: str = UNKNOWN,
 ) -> FeatureNetwork:
   """A network from any JAX function: uint8 `[B, H, W, C]` -> `[B, D]`.
 
   Args:
     function: pure; it is compiled.
     name: scores are called fid_NAME and so on.
-    digest: what identifies it in the protocol record.
+    digest: what identifies it in the protocol record, such as the hash of its
+      weights. Without one, statistics of real images are not cached.
+
+  Raises:
+    InputError: it is called inception, whose scores have plain names.
   """
+  if name == 'inception':
+    raise InputError(
+      'features: the name inception is kept for the FID Inception; take another'
+    )
   return FeatureNetwork(
     name, lambda _, images: {'features': function(images)}, {}, digest
   )
@@ -155,6 +165,11 @@ def _finish(network, start, batch, outputs, bar):
   """Brings a batch's outputs to the host and checks them."""
   arrays = {name: np.asarray(x)[: len(batch)] for name, x in outputs.items()}
   for name, array in arrays.items():
+    if array.ndim != 2:
+      raise InputError(
+        f'{name}: network {network.name} gives {array.shape[1:]} for an image; '
+        'a vector is wanted'
+      )
     bad = ~np.isfinite(array).all(axis=1)
     if bad.any():
       raise InputError(

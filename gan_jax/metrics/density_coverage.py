@@ -36,8 +36,8 @@ def density_coverage(neighbourhoods: Neighbourhoods) -> DensityCoverage:
 def expected_coverage(num_real: int, num_fake: int, k: int) -> float:
   """Coverage that a perfect generator has on average.
 
-  1 - prod_{i<k} (N - i) / (M + N - i) with N = num_real - 1 others of a real
-  image and M fakes; the paper's equation 9 writes N for num_real.
+  1 - prod_{i<k} (n - i) / (m + n - i), with n = num_real - 1 others of a real
+  image and m fakes: that none of them is among its k nearest.
   """
-  i = np.arange(k)
-  return float(1.0 - np.prod((num_real - i) / (num_fake + num_real - i)))
+  others = num_real - 1 - np.arange(k)
+  return float(1.0 - np.prod(others / (num_fake + others)))

@@ -185,7 +185,9 @@ def frechet_infinity(
     reference: moments of the real set.
     features: of the fakes, `[N, D]`.
     num_points: subsets, the last being the whole.
-    smallest: vectors in the smallest subset; 0 takes N / 10, but more than D.
+    smallest: vectors in the smallest subset; 0 takes N / 10, but at least 2 D.
+      FID is a line in 1/N only for N well above D: with N below 20 D the
+      result is too low.
     seed: of the subsets.
 
   Raises:
@@ -197,10 +199,10 @@ def frechet_infinity(
     to 50,000 in 15 steps.
   """
   num, size = features.shape
-  smallest = smallest or max(num // 10, size + 1)
+  smallest = smallest or max(num // 10, 2 * size)
   if smallest >= num:
     raise InputError(
-      f'fid_infinity: {num} fakes are too few for subsets of more than {size} '
+      f'fid_infinity: {num} fakes are too few for subsets of twice the {size} '
       'features; raise eval.num_samples'
     )
   generator = np.random.default_rng(seed)

@@ -1,8 +1,9 @@
 """k-nearest neighbours of two sets of features, in tiles.
 
-Distances are float32 on the device, taken around the real mean as |x|^2 +
-|y|^2 - 2 x.y; only one tile of the `[N, M]` distances exists at a time, so
-that memory is O((N + M) (D + tile)).
+Distances are taken on the device around the real mean as |x|^2 + |y|^2 - 2
+x.y, in float32, and again in float64 if balls are so small that this cancels
+(copies, tight clusters). Only one tile of the `[N, M]` distances exists at a
+time, so that memory is O((N + M) (D + tile)).
 """
 
 import functools
@@ -41,7 +42,10 @@ class Neighbourhoods(NamedTuple):
 def _squared_distances(rows, points):
   products = jnp.matmul(rows, points.T, precision='highest')
   squares = jnp.sum(rows**2, axis=1)[:, None] + jnp.sum(points**2, axis=1)
-  return jnp.maximum(squares - 2.0 * products, 0.0)
+  distances = squares - 2.0 * products
+  # What is rounding is nought: copies shall be at distance 0.
+  nought = 32.0 * jnp.finfo(distances.dtype).eps * squares
+  return jnp.where(distances < nought, 0.0, distances)
 
 
 @functools.partial(jax.jit, static_argnames='k')
@@ -82,7 +86,7 @@ def squared_radii(points: jax.Array, k: int, tile: int = TILE) -> np.ndarray:
   """Squared distances to the 1st .. k-th nearest other vector, `[N, k]`.
 
   Args:
-    points: float32 `[N, D]`.
+    points: float `[N, D]`.
     k: at most N - 1.
     tile: rows at a time.
   """
@@ -122,16 +126,40 @@ def neighbourhoods(
         f'{len(features)} {name} ones'
       )
   centre = real.mean(axis=0, dtype=np.float64)
-  x, y = (jnp.asarray((f - centre).astype(np.float32)) for f in (real, fake))
+  found = _in_precision(np.float32, real, fake, centre, ks, tile)
+  if found is None:
+    with jax.enable_x64(True):
+      found = _in_precision(np.float64, real, fake, centre, ks, tile)
+  return found
+
+
+# Of |x|^2: a squared radius below is too near to float32's rounding.
+_SMALLEST = 1e-4
+
+
+def _in_precision(
+  dtype, real, fake, centre, ks, tile
+) -> dict[int, Neighbourhoods] | None:
+  """Neighbourhoods; None if float32 is not enough for these sets."""
+  x, y = (
+    jnp.asarray(np.subtract(features, centre, dtype=dtype, casting='same_kind'))
+    for features in (real, fake)
+  )
+  radii = [squared_radii(points, max(ks), tile) for points in (x, y)]
   columns = [k - 1 for k in ks]
-  of_real = squared_radii(x, most, tile)[:, columns]
-  of_fake = jnp.asarray(squared_radii(y, most, tile)[:, columns])
-  fake_in_real = np.zeros((len(fake), len(ks)), bool)
-  balls = np.zeros((len(fake), len(ks)), int)
+  of_real, of_fake = (r[:, columns] for r in radii)
+  if dtype == np.float32:
+    for points, smallest in ((x, of_real[:, 0]), (y, of_fake[:, 0])):
+      if np.any(smallest < _SMALLEST * np.asarray(jnp.sum(points**2, axis=1))):
+        return None
+  of_fake = jnp.asarray(of_fake)
+  num_real, num_fake = len(x), len(y)
+  fake_in_real = np.zeros((num_fake, len(ks)), bool)
+  balls = np.zeros((num_fake, len(ks)), int)
   real_in_fake, hit = [], []
-  for rows in _tiles(len(real), tile):
-    valid = rows < len(real)
-    rows = np.minimum(rows, len(real) - 1)
+  for rows in _tiles(num_real, tile):
+    valid = rows < num_real
+    rows = np.minimum(rows, num_real - 1)
     parts = _meet(x[rows], of_real[rows], valid, y, of_fake)
     closed, in_fake, inside, any_inside = map(np.asarray, parts)
     fake_in_real |= closed
