@@ -82,12 +82,12 @@ def test_every_mode_from_the_command_line(trained):
 @pytest.mark.parametrize(
   'loss',
   [
-    'minimax',
-    'least_squares',
     'wasserstein',
-    'hinge',
-    'non_saturating',
     'f_gan',
+    *(
+      pytest.param(name, marks=pytest.mark.slow)
+      for name in ('minimax', 'least_squares', 'hinge', 'non_saturating')
+    ),
   ],
 )
 def test_losses_are_swapped_by_one_flag(tmp_path, loss):
@@ -307,7 +307,9 @@ def test_checkpoint_of_another_architecture_is_named(trained, tmp_path):
 # --- Killed -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize('cache', ['device', 'stream'])
+@pytest.mark.parametrize(
+  'cache', ['device', pytest.param('stream', marks=pytest.mark.slow)]
+)
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, cache):
   """kill -9 in mid-training, the same command again, compared bit for bit."""
   keys = dict(

@@ -91,6 +91,7 @@ def test_resumed_equals_uninterrupted(run, tmp_path):
   assert_same_bits(*states)
 
 
+@pytest.mark.slow
 def test_later_rows_and_checkpoints_are_made_again(run, tmp_path):
   """A run killed after an evaluation, before the checkpoint of its step."""
   config = scored_digits(checkpoint_every=8, keep_checkpoints=5)
