@@ -31,7 +31,7 @@ Entry = dict[str, Any]  # value, its error if known, and how it was measured
 
 
 class Settings(NamedTuple):
-  """Numbers of the protocols; the defaults are the published ones.
+  """Numbers of the protocols, published ones but for pairs and projections.
 
   Attributes:
     splits: of the Inception score.
