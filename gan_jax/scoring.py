@@ -8,7 +8,11 @@ import jax
 from gan_jax import build as build_lib
 from gan_jax import checkpoint, data, reporting
 from gan_jax.evaluation import keys as keys_lib
-from gan_jax.evaluation.evaluator import Evaluator, Result
+from gan_jax.evaluation.evaluator import (
+  Evaluator,
+  Result,
+  inception_network,
+)
 from gan_jax.evaluation.protocol import same_measure
 from gan_jax.evaluation.report import figure
 from gan_jax.evaluation.scores import BETTER, SCORES, result_name
@@ -39,6 +43,11 @@ def check(config: Any, info: data.DatasetInfo) -> None:
     raise InputError(
       f'eval.best: {config.eval.best!r} is not among what eval.every_scores '
       f'gives and can be ranked: {", ".join(ranked) or "nothing"}'
+    )
+  if config.eval.network == 'inception':  # says now if the file is missing
+    keys = config.eval
+    inception_network(
+      keys.weights, sha256=keys.weights_sha256, download=keys.download
     )
 
 

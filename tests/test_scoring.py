@@ -194,6 +194,11 @@ def test_off_by_default(tmp_path):
     ),
     (dict(eval__best='kid'), r"eval.best: 'kid' is not among .*: fid, precis"),
     (dict(eval__every_num_samples=0), r'eval.every_num_samples: 0 is not at'),
+    (dict(eval__network='inception'), r'eval.weights: .* is missing; put'),
+    (
+      dict(eval__every_scores=('fid', 'modes')),
+      r'eval.every_scores: modes needs classes of the data',
+    ),
   ],
 )
 def test_keys_are_checked_before_training(digits, overrides, message):
