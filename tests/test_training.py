@@ -185,8 +185,8 @@ def run_dispatch(config, num_devices, dtype=np.float32, steps=3):
   return jax.device_get((state, metrics))
 
 
-# Solvers beyond these two differ in their updates, not in what is averaged.
-_SLOW = ('optimistic', 'consensus', 'unrolled wgan_gp')
+# Solvers beyond the fast ones differ in their updates, not in what is averaged.
+_SLOW = ('optimistic', 'consensus', 'extragradient', 'unrolled wgan_gp')
 
 
 @pytest.mark.parametrize(
@@ -236,6 +236,7 @@ def test_four_devices_equal_one(case):
     )
 
 
+@pytest.mark.slow  # the four devices below are the same in earnest
 def test_vmapped_devices_equal_one():
   """The same through vmap with a named axis: no device needed."""
   config = tiny_digits(network__gen_norm='batch', network__disc_norm='batch')
