@@ -236,7 +236,7 @@ def test_four_devices_equal_one(case):
     )
 
 
-@pytest.mark.slow  # the four devices below are the same in earnest
+@pytest.mark.slow  # the four devices above are the same in earnest
 def test_vmapped_devices_equal_one():
   """The same through vmap with a named axis: no device needed."""
   config = tiny_digits(network__gen_norm='batch', network__disc_norm='batch')
