@@ -15,6 +15,7 @@ from gan_jax import checkpoint, data, parallel, reporting, scoring
 from gan_jax import workdir as workdir_lib
 from gan_jax.data import feeds
 from gan_jax.progress import Progress
+from gan_jax.rng import unrolled
 from gan_jax.types import InputError, TrainState
 
 GRID_IMAGES = 64
@@ -49,6 +50,7 @@ def make_dispatch(
 
   def dispatch(state, constants, draws):
     resident, root_key = constants
+    root_key = unrolled(root_key)
 
     def inputs_of(step, draw):
       data_key, step_key = jax.random.split(jax.random.fold_in(root_key, step))
@@ -82,7 +84,8 @@ def open_run(config: Any, workdir: str | pathlib.Path) -> Run:
   workdir_lib.check_resumable(path, config.to_dict())
   dataset = data.load_dataset(**build_lib.dataset_keys(config))
   scoring.check(config, dataset.info)
-  model = build_lib.build(config, dataset.info, axis_name=parallel.AXIS)
+  axis = parallel.axis_name(devices)
+  model = build_lib.build(config, dataset.info, axis_name=axis)
   feed = data.make_feed(
     dataset.train,
     batch_size=config.batch_size,

@@ -140,6 +140,9 @@ class Moves:
     self, state: TrainState, batches: Any, keys: jax.Array
   ) -> tuple[TrainState, Metrics]:
     """Updates of D alone, one per batch and key; metrics are the last one's."""
+    if len(keys) == 1:  # no loop, so that the compiler sees across it
+      batch = jax.tree.map(lambda x: x[0], batches)
+      return self.move('disc', state, batch, keys[0])
     state, metrics = jax.lax.scan(
       lambda state, inputs: self.move('disc', state, *inputs),
       state,
