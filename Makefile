@@ -6,7 +6,7 @@ REQUIREMENTS := $(shell nvidia-smi >/dev/null 2>&1 \
 	&& echo requirements.txt || echo requirements-cpu.txt)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-all lint install install-test install-dev
+.PHONY: demo test test-all bench profile lint install install-test install-dev
 
 demo: install
 	$(BIN)/python run.py
@@ -42,3 +42,10 @@ install-dev: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		-r requirements-dev.txt
 	touch $@
+
+# Speed beside PyTorch, and where the time of a step goes.
+bench: install-dev
+	$(BIN)/python benchmarks/training_speed.py
+
+profile: install-dev
+	$(BIN)/python benchmarks/profile_step.py

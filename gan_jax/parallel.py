@@ -18,16 +18,16 @@ from gan_jax.types import InputError
 
 AXIS = 'batch'
 
-# By platform. XLA hands single convolutions to a library that hardly uses more
-# than one core; without them in this list they go to Eigen, while matrix
-# products and reductions, where that library is the faster one, stay.
+# Compiler options by platform. XLA hands single convolutions, products and
+# reductions to a library that hardly uses more than one core in convolutions
+# and is slow to start on small products: what the lists name stays with it,
+# the rest goes to Eigen.
+_LIBRARY = 'xla_cpu_experimental_ynn_fusion_type'
+_REDUCE = 'LIBRARY_FUSION_TYPE_REDUCE'
 COMPILER_OPTIONS = {
-  'cpu': {
-    'xla_cpu_experimental_ynn_fusion_type': (
-      'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE'
-    )
-  }
+  'cpu': {_LIBRARY: f'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,{_REDUCE}'}
 }
+GAME_COMPILER_OPTIONS = {'cpu': {_LIBRARY: _REDUCE}}
 
 
 def axis_name(devices: Sequence[jax.Device]) -> str | None:
@@ -105,8 +105,7 @@ def parallelize(function: Callable, devices: Sequence[jax.Device]) -> Callable:
   """Compiles `function(state, constants, inputs) -> (state, metrics)`.
 
   The state is donated and, like the constants, replicated; the inputs are
-  shared out, see `shard`. Each shape of inputs is compiled once, with the
-  platform's `COMPILER_OPTIONS`, which `pmap` itself does not take.
+  shared out, see `shard`. See `compile_with` for what `pmap` does not take.
   """
   mapped = jax.pmap(
     function,
@@ -116,31 +115,38 @@ def parallelize(function: Callable, devices: Sequence[jax.Device]) -> Callable:
     donate_argnums=0,
     devices=devices,
   )
+  return compile_with(mapped, COMPILER_OPTIONS.get(devices[0].platform, {}))
+
+
+def compile_game(function: Callable) -> Callable:
+  """Compiles a game of small networks, such as `solvers.play`'s, for speed."""
+  options = GAME_COMPILER_OPTIONS.get(jax.default_backend(), {})
+  return compile_with(jax.jit(function), options)
+
+
+def compile_with(mapped: Callable, options: dict[str, str]) -> Callable:
+  """Compiles a jitted or pmapped function once for each shape of arguments.
+
+  Args:
+    mapped: what `jax.jit` or `jax.pmap` gave.
+    options: of the compiler; left out if this version of XLA lacks one.
+  """
   programs = {}
 
-  def call(state, constants, inputs):
-    shapes = tuple(x.shape for x in jax.tree.leaves(inputs))
+  def call(*arguments):
+    shapes = tuple(jax.typeof(x) for x in jax.tree.leaves(arguments))
     if shapes not in programs:
-      programs[shapes] = _compile(
-        mapped.lower(state, constants, inputs), devices[0].platform
-      )
-    return programs[shapes](state, constants, inputs)
+      lowered = mapped.lower(*arguments)
+      try:
+        programs[shapes] = lowered.compile(compiler_options=options)
+      except jax.errors.JaxRuntimeError:
+        if not options:
+          raise
+        programs[shapes] = lowered.compile()
+    return programs[shapes](*arguments)
 
+  call.programs = programs
   return call
-
-
-def _compile(lowered: jax.stages.Lowered, platform: str) -> Callable:
-  """Compiles with the platform's options, or without if they are unknown.
-
-  Another version of XLA may not have them.
-  """
-  options = COMPILER_OPTIONS.get(platform, {})
-  try:
-    return lowered.compile(compiler_options=options)
-  except jax.errors.JaxRuntimeError:
-    if not options:
-      raise
-    return lowered.compile()
 
 
 def share_batches(

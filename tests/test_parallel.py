@@ -14,14 +14,7 @@ def add(state, constants, inputs):
   return state + constants + total, {'total': total}
 
 
-def test_each_shape_is_compiled_once(monkeypatch):
-  compiled = []
-  original = parallel._compile
-  monkeypatch.setattr(
-    parallel,
-    '_compile',
-    lambda *given: compiled.append(given) or original(*given),
-  )
+def test_each_shape_is_compiled_once():
   devices = parallel.select_devices(2)
   call = parallel.parallelize(add, devices)
   state = parallel.replicate(jnp.zeros(()), devices)
@@ -30,7 +23,7 @@ def test_each_shape_is_compiled_once(monkeypatch):
     state, metrics = call(state, constant, np.ones((2, length), np.float32))
   assert float(state) == 4 + 3 + 3 + 2 + 3
   assert float(metrics['total']) == 3
-  assert len(compiled) == 2
+  assert len(call.programs) == 2
 
 
 @pytest.mark.parametrize(
@@ -69,7 +62,8 @@ def test_convolutions_keep_to_the_multithreaded_path():
     return library, sum(' convolution(' in line for line in lines)
 
   library, _ = counts(lowered.compile())
-  ours, convolutions = counts(parallel._compile(lowered, 'cpu'))
+  options = parallel.COMPILER_OPTIONS['cpu']
+  ours, convolutions = counts(lowered.compile(compiler_options=options))
   assert ours == library - 1  # the product stays, the convolution leaves
   assert convolutions == 1
 
@@ -77,3 +71,12 @@ def test_convolutions_keep_to_the_multithreaded_path():
 def test_one_device_has_nothing_to_average_over():
   assert parallel.axis_name(parallel.select_devices(1)) is None
   assert parallel.axis_name(parallel.select_devices(2)) == parallel.AXIS
+
+
+def test_a_game_is_compiled_without_the_library_for_small_products():
+  call = parallel.compile_game(lambda a, b: (a @ b, a.sum(0)))
+  product, total = call(jnp.eye(128), jnp.full((128, 128), 2.0))
+  np.testing.assert_array_equal(product, np.full((128, 128), 2.0))
+  np.testing.assert_array_equal(total, np.ones(128))
+  (program,) = call.programs.values()
+  assert ' dot(' in program.as_text()
