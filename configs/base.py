@@ -39,6 +39,17 @@ def get_config() -> ConfigDict:
   return ConfigDict(
     dict(
       seed=0,
+      # --- several runs in one program: for error bars
+      num_seeds=1,  # runs of every combination of sweep: seed, seed + 1, ...
+      # Values that take the place of a key; (): the key's own. Combined, all
+      # with all: --config.sweep.gen_learning_rate=1e-4,2e-4
+      sweep=dict(
+        gen_learning_rate=(),  # of gen_optimizer.learning_rate
+        disc_learning_rate=(),  # of disc_optimizer.learning_rate
+        penalty_weight=(),
+        consensus_weight=(),
+        time_scale_ratio=(),
+      ),
       # --- the game
       # minimax, least_squares, wasserstein, hinge, f_gan, f_gan_non_saturating
       loss='non_saturating',
@@ -100,6 +111,7 @@ def get_config() -> ConfigDict:
       checkpoint_every=1_000,  # steps
       keep_checkpoints=2,  # the newest ones
       # --- the other modes
+      member=0,  # which of several runs to sample or score, from 0 on
       sample=dict(
         num=64,  # images
         seed=0,

@@ -6,6 +6,7 @@ anything else with the same attributes (a run's config.json, read back).
 
 import functools
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import chex
@@ -15,11 +16,12 @@ import optax
 
 from gan_jax import networks as networks_lib
 from gan_jax import optimizers as optimizers_lib
-from gan_jax import priors, sampling, solvers
+from gan_jax import priors, sampling, solvers, sweep
 from gan_jax.data import DatasetInfo
 from gan_jax.games import Game
 from gan_jax.games.image import image_gan
 from gan_jax.losses import AdversarialLoss, make_loss
+from gan_jax.overrides import replaced, section
 from gan_jax.penalties import PENALTIES
 from gan_jax.types import InputError, Players, TrainState, lookup
 
@@ -46,13 +48,12 @@ class Model(NamedTuple):
   probe: Any
 
 
-def section(config: Config) -> dict[str, Any]:
-  """A section of a config as keyword arguments."""
-  return dict(config.items() if hasattr(config, 'items') else vars(config))
-
-
 def build(
-  config: Config, info: DatasetInfo, *, axis_name: str | None = None
+  config: Config,
+  info: DatasetInfo,
+  *,
+  axis_name: str | None = None,
+  swept: Mapping[str, jax.Array] | None = None,
 ) -> Model:
   """Makes everything that a config names.
 
@@ -60,12 +61,15 @@ def build(
     config: see configs/base.py.
     info: the shape and classes of the data.
     axis_name: mapped device axis that will share the batches, or None.
+    swept: traced scalars in place of the config's, by dotted key; `check` has
+      seen their values, see gan_jax/ensemble.py.
 
   Raises:
     InputError: an unknown name, a value out of range, or a combination that
       makes no sense; the message names the key.
   """
   check(config)
+  config = replaced(config, swept or {})
   if config.conditional and not info.class_names:
     raise InputError(
       f'conditional: {info.name} has no labels; use a labelled dataset or '
@@ -131,6 +135,7 @@ def check(config: Config) -> None:
   lookup(networks_lib.NETWORKS, config.network.name, 'network.name')
   for player in ('gen_optimizer', 'disc_optimizer'):
     _optimizer(config, player)
+  sweep.check(config, check)
 
 
 def dataset_keys(config: Config) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax import workdir as workdir_lib
+from gan_jax.ensemble import Ensemble
 from gan_jax.evaluation.entries import Entry
 from gan_jax.evaluation.protocol import MEASURE
 from gan_jax.evaluation.scores import BETTER, SCORES, result_name
@@ -88,6 +89,9 @@ def read(workdir: str | pathlib.Path) -> Scored:
       f'compare: {path / "metrics.json"} holds no scores of this version; run '
       '--mode=evaluate again'
     )
+  if 'member' in record:  # one of several runs: its own seed and values
+    ensemble = Ensemble(workdir_lib.read_config(path))
+    config |= ensemble.member(record['member']).overrides
   return Scored(path, config, record, entries)
 
 

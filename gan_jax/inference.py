@@ -10,46 +10,69 @@ from gan_jax import checkpoint as checkpoint_lib
 from gan_jax import data, parallel, reporting
 from gan_jax import workdir as workdir_lib
 from gan_jax.data import DatasetInfo
+from gan_jax.ensemble import Ensemble
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import report as evaluation_report
 from gan_jax.evaluation.evaluator import Discriminator, Evaluator, Result
 from gan_jax.metrics.disc_accuracy import disc_logits
+from gan_jax.overrides import replaced
 from gan_jax.sampling import INTERPOLATIONS, Sampler
 from gan_jax.types import InputError, TrainState, lookup
 
 
 class Trained(NamedTuple):
-  """A run read back from its workdir."""
+  """A run read back from its workdir.
+
+  Attributes:
+    config: of this run alone, if it was trained with others.
+    info: of its data.
+    model: built from the two.
+    state: from the checkpoint.
+    member: its number among the runs of one program; None if there are none.
+  """
 
   config: Any
   info: DatasetInfo
   model: build_lib.Model
   state: TrainState
+  member: int | None = None
 
   def sampler(
     self, *, ema: bool = True, batch_norm: str = 'running'
   ) -> Sampler:
     """Draws images from the moving average if there is one and `ema`."""
-    return build_lib.make_sampler(*self, ema=ema, batch_norm=batch_norm)
+    return build_lib.make_sampler(
+      self.config,
+      self.info,
+      self.model,
+      self.state,
+      ema=ema,
+      batch_norm=batch_norm,
+    )
 
 
 _FOLDERS = {'latest': 'checkpoints', 'best': 'best'}
 
 
-def restore(workdir: str | pathlib.Path, which: str = 'latest') -> Trained:
+def restore(
+  workdir: str | pathlib.Path, which: str = 'latest', member: int = 0
+) -> Trained:
   """Reads a run's config and one of its checkpoints.
 
   Args:
     workdir: of the run.
     which: latest, or best by `eval.best` if it was scored while training.
+    member: number of the run among those trained at once; 0 for a single one.
 
   Raises:
-    InputError: there is no run, or no whole checkpoint.
+    InputError: there is no run, no such member, or no whole checkpoint.
   """
   folder = lookup(_FOLDERS, which, 'checkpoint')
   path = workdir_lib.absolute(workdir)
   config, info = workdir_lib.read_config(path), workdir_lib.read_info(path)
   try:
+    ensemble = Ensemble(config)
+    config = replaced(config, ensemble.member(member).overrides)
     model = build_lib.build(config, info)
   except (AttributeError, KeyError) as error:
     raise InputError(
@@ -61,14 +84,23 @@ def restore(workdir: str | pathlib.Path, which: str = 'latest') -> Trained:
       f'checkpoint: {path} has no best one, which eval.every keeps while '
       'training; take latest'
     )
-  state = checkpoint_lib.restore_latest(
-    path / folder, build_lib.abstract_state(model)
+  template = ensemble.abstract(build_lib.abstract_state(model))
+  state = checkpoint_lib.restore_latest(path / folder, template)
+  return Trained(
+    config,
+    info,
+    model,
+    ensemble.select(state, member),
+    member if ensemble.several else None,
   )
-  return Trained(config, info, model, state)
 
 
 def load(
-  workdir: str | pathlib.Path, *, ema: bool = True, checkpoint: str = 'latest'
+  workdir: str | pathlib.Path,
+  *,
+  ema: bool = True,
+  checkpoint: str = 'latest',
+  member: int = 0,
 ) -> Sampler:
   """Loads a run for sampling.
 
@@ -80,11 +112,12 @@ def load(
     ema: take the moving average of G if the run keeps one; False takes the
       raw weights.
     checkpoint: latest or best, see `restore`.
+    member: which of several runs that were trained at once.
 
   Raises:
-    InputError: there is no run, or no whole checkpoint.
+    InputError: there is no run, no such member, or no whole checkpoint.
   """
-  return restore(workdir, checkpoint).sampler(ema=ema)
+  return restore(workdir, checkpoint, member).sampler(ema=ema)
 
 
 def _label(number: int) -> int | None:
@@ -95,8 +128,8 @@ def sample(config: Any, workdir: str | pathlib.Path) -> pathlib.Path:
   """Writes samples.png and samples.npz (uint8 `[N, H, W, C]`, `images`).
 
   Args:
-    config: its `sample` section: num, seed, label, checkpoint, ema,
-      truncation.
+    config: `member`, and its `sample` section: num, seed, label, checkpoint,
+      ema, truncation.
     workdir: of the run.
 
   Returns:
@@ -104,7 +137,7 @@ def sample(config: Any, workdir: str | pathlib.Path) -> pathlib.Path:
   """
   keys = config.sample
   build_lib.check_seed(keys.seed, 'sample.seed')
-  trained = restore(workdir, keys.checkpoint)
+  trained = restore(workdir, keys.checkpoint, config.member)
   path = workdir_lib.prepare(workdir)
   sampler = trained.sampler(ema=keys.ema)
   label = _label(keys.label)
@@ -127,8 +160,9 @@ def sample(config: Any, workdir: str | pathlib.Path) -> pathlib.Path:
     if build_lib.weights_name(trained.state, keys.ema) == 'ema'
     else 'raw weights'
   )
+  run = '' if trained.member is None else f' of run {trained.member}'
   print(
-    f'{keys.num} images at step {int(trained.state.step)} ({weights}): '
+    f'{keys.num} images{run} at step {int(trained.state.step)} ({weights}): '
     f'{path / "samples.npz"}; the first {len(shown)}: {path / "samples.png"}'
   )
   return path / 'samples.png'
@@ -138,7 +172,8 @@ def interpolate(config: Any, workdir: str | pathlib.Path) -> list[pathlib.Path]:
   """Writes a latent walk as interpolation.png (a strip) and two GIFs.
 
   Args:
-    config: its `interpolate` section: num_points, steps, seed, label.
+    config: `member`, and its `interpolate` section: num_points, steps, seed,
+      label.
     workdir: of the run.
 
   Returns:
@@ -146,7 +181,7 @@ def interpolate(config: Any, workdir: str | pathlib.Path) -> list[pathlib.Path]:
   """
   keys = config.interpolate
   build_lib.check_seed(keys.seed, 'interpolate.seed')
-  sampler = load(workdir)
+  sampler = load(workdir, member=config.member)
   path = workdir_lib.prepare(workdir)
   written, rows = [], []
   for name in INTERPOLATIONS:
@@ -174,7 +209,7 @@ def evaluate(config: Any, workdir: str | pathlib.Path) -> Result:
   """Scores a run and writes metrics.json.
 
   Args:
-    config: its `eval` section, see configs/base.py.
+    config: `member`, and its `eval` section, see configs/base.py.
     workdir: of the run.
 
   Returns:
@@ -186,7 +221,7 @@ def evaluate(config: Any, workdir: str | pathlib.Path) -> Result:
   """
   keys = config.eval
   build_lib.check_seed(keys.seed, 'eval.seed')
-  trained = restore(workdir, keys.checkpoint)
+  trained = restore(workdir, keys.checkpoint, config.member)
   names = keys_lib.check(keys, trained.info)
   path = workdir_lib.prepare(workdir)
   data_keys = build_lib.dataset_keys(trained.config)
@@ -195,6 +230,7 @@ def evaluate(config: Any, workdir: str | pathlib.Path) -> Result:
   dataset = data.load_dataset(**data_keys)
   workdir_lib.check_data(path, dataset.info)
   state, step = trained.state, int(trained.state.step)
+  whose = {} if trained.member is None else {'member': trained.member}
   evaluator = Evaluator(
     keys, dataset, devices=parallel.select_devices(config.num_devices)
   )
@@ -208,6 +244,7 @@ def evaluate(config: Any, workdir: str | pathlib.Path) -> Result:
     images_seen=step * trained.config.batch_size * trained.config.disc_steps,
     weights=build_lib.weights_name(state, keys.ema),
     batch_norm=keys.batch_norm,
+    **whose,
   )
   workdir_lib.write_json(
     path / 'metrics.json',

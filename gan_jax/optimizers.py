@@ -72,7 +72,7 @@ def weight_clipping(limit: float) -> optax.GradientTransformation:
 def make_optimizer(
   name: str,
   *,
-  learning_rate: float,
+  learning_rate: float | jax.Array,
   schedule: str = 'constant',
   decay_steps: int = 1,
   decay_rate: float = 0.0,
@@ -84,7 +84,7 @@ def make_optimizer(
 
   Args:
     name: one of `OPTIMIZERS`.
-    learning_rate: the initial rate, > 0.
+    learning_rate: the initial rate, > 0; that of an array is not checked.
     schedule: one of `SCHEDULES`.
     decay_steps: length of the schedule in training steps (generator updates).
     decay_rate: factor reached at `decay_steps`.
@@ -98,7 +98,8 @@ def make_optimizer(
   """
   factory = lookup(OPTIMIZERS, name, f'{key}.name')
   make_schedule = lookup(SCHEDULES, schedule, f'{key}.schedule')
-  if not 0 < learning_rate < math.inf:
+  traced = isinstance(learning_rate, jax.Array)  # and checked beforehand
+  if not traced and not 0 < learning_rate < math.inf:
     raise InputError(
       f'{key}.learning_rate: {learning_rate} is not a finite number above 0'
     )

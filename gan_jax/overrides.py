@@ -3,6 +3,7 @@
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 # Keys that a run may change when it goes on: they do not touch what the
@@ -19,6 +20,7 @@ MAY_CHANGE = (
   'data.dir',
   'data.cache',
   'data.cache_mb',
+  'member',
   'sample.',
   'interpolate.',
   'eval.',
@@ -31,6 +33,20 @@ def may_change(key: str) -> bool:
     key == name or (name.endswith('.') and key.startswith(name))
     for name in MAY_CHANGE
   )
+
+
+def section(config: Any) -> dict[str, Any]:
+  """A section of a config as keyword arguments."""
+  return dict(config.items() if hasattr(config, 'items') else vars(config))
+
+
+def replaced(config: Any, values: Mapping[str, Any]) -> SimpleNamespace:
+  """A copy of a config with other values, of any type, at dotted keys."""
+  fields = section(config)
+  for key, value in values.items():
+    head, _, rest = key.partition('.')
+    fields[head] = replaced(fields[head], {rest: value}) if rest else value
+  return SimpleNamespace(**fields)
 
 
 def default_workdir(config_file: str, overrides: Mapping[str, Any]) -> str:

@@ -6,9 +6,11 @@ Batches are shared: leaf `[S, K, B, ...]` on the host becomes `[N, S, K, B/N,
 devices, so it averages over `AXIS` what depends on its share of the batch.
 """
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import chex
 import jax
@@ -51,6 +53,22 @@ def enable_compilation_cache() -> None:
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
+def split_cpu(num_runs: int) -> None:
+  """Makes the CPU appear as several devices, which share runs equally.
+
+  As many as there are cores, or the most that divide the runs: small games run
+  faster side by side than each over all cores. Without effect on other
+  devices, where XLA_FLAGS or JAX's configuration sets their number, and once
+  devices are in use.
+  """
+  cores = len(os.sched_getaffinity(0))
+  num = max(n for n in range(1, cores + 1) if num_runs % n == 0)
+  by_flag = 'host_platform_device_count' in os.environ.get('XLA_FLAGS', '')
+  if num > 1 and not by_flag and jax.config.jax_num_cpu_devices < 1:
+    with contextlib.suppress(RuntimeError):  # devices are in use already
+      jax.config.update('jax_num_cpu_devices', num)
+
+
 def select_devices(num_devices: int = 0) -> list[jax.Device]:
   """The first `num_devices` local devices; 0 for all.
 
@@ -64,6 +82,15 @@ def select_devices(num_devices: int = 0) -> list[jax.Device]:
       f'the number of {devices[0].platform} devices here'
     )
   return devices[: num_devices or None]
+
+
+def memory_of_each(devices: Sequence[jax.Device]) -> int:
+  """Bytes that each of the devices can use; CPU devices share the machine's."""
+  stats = devices[0].memory_stats() or {}
+  if 'bytes_limit' in stats:
+    return stats['bytes_limit']
+  pages = os.sysconf('SC_PHYS_PAGES')
+  return os.sysconf('SC_PAGE_SIZE') * pages // len(devices)
 
 
 def check_batch_size(batch_size: int, num_devices: int) -> None:
@@ -116,6 +143,62 @@ def parallelize(function: Callable, devices: Sequence[jax.Device]) -> Callable:
     devices=devices,
   )
   return compile_with(mapped, COMPILER_OPTIONS.get(devices[0].platform, {}))
+
+
+def parallelize_members(
+  function: Callable,
+  in_axes: tuple[Any, Any, Any],
+  out_axes: tuple[Any, Any],
+  devices: Sequence[jax.Device],
+) -> Callable:
+  """As `parallelize`, for members of an ensemble; nothing is sent.
+
+  Each device runs the function on an equal share of the members.
+
+  Args:
+    function: as for `parallelize`, of any number of members.
+    in_axes: the members' axis in its arguments, as for `jax.vmap`.
+    out_axes: the same of what it returns.
+    devices: their number divides that of the members.
+  """
+  mesh = jax.sharding.Mesh(np.array(devices), (AXIS,))
+  in_specs, out_specs = (
+    jax.tree.map(_member_spec, axes, is_leaf=lambda axis: axis is None)
+    for axes in (in_axes, out_axes)
+  )
+  mapped = jax.shard_map(
+    function, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False
+  )
+  jitted = jax.jit(
+    mapped,
+    donate_argnums=0,
+    in_shardings=_shardings(mesh, in_specs),
+    out_shardings=_shardings(mesh, out_specs),
+  )
+  return compile_with(jitted, COMPILER_OPTIONS.get(devices[0].platform, {}))
+
+
+def share_members(
+  tree: chex.ArrayTree, axes: Any, devices: Sequence[jax.Device]
+) -> chex.ArrayTree:
+  """Puts a share of the members on each device; `axes` as for `jax.vmap`."""
+  mesh = jax.sharding.Mesh(np.array(devices), (AXIS,))
+  specs = jax.tree.map(_member_spec, axes, is_leaf=lambda axis: axis is None)
+  return jax.device_put(tree, _shardings(mesh, specs))
+
+
+def _member_spec(axis: int | None) -> jax.sharding.PartitionSpec:
+  if axis is None:
+    return jax.sharding.PartitionSpec()
+  return jax.sharding.PartitionSpec(*[None] * axis, AXIS)
+
+
+def _shardings(mesh: jax.sharding.Mesh, specs: Any) -> Any:
+  return jax.tree.map(
+    lambda spec: jax.sharding.NamedSharding(mesh, spec),
+    specs,
+    is_leaf=lambda x: isinstance(x, jax.sharding.PartitionSpec),
+  )
 
 
 def compile_game(function: Callable) -> Callable:

@@ -5,8 +5,10 @@ import time
 from typing import Any
 
 import jax
+import numpy as np
 
 from gan_jax import reporting
+from gan_jax.ensemble import Ensemble
 
 
 class Progress:
@@ -17,12 +19,18 @@ class Progress:
   """
 
   def __init__(
-    self, config: Any, log: reporting.MetricsLog, step: int, started: float
+    self,
+    config: Any,
+    ensemble: Ensemble,
+    log: reporting.MetricsLog,
+    step: int,
+    started: float,
   ):
     """Shows the bar.
 
     Args:
       config: of the run.
+      ensemble: whose metrics these are, a row each.
       log: where rows go.
       step: where the run starts.
       started: `time.monotonic()` when the program began.
@@ -30,6 +38,7 @@ class Progress:
     from tqdm import tqdm
 
     self._config, self.log, self._started = config, log, started
+    self._ensemble = ensemble
     self._pending = None
     self._row = None  # step and time of the last row, to take rates between
     self._bar = tqdm(
@@ -72,19 +81,24 @@ class Progress:
     self._pending = None
     config = self._config
     if step % config.log_every == 0 or step == config.num_steps:
-      row = {name: float(value) for name, value in metrics.items()}
-      row |= self._rate(step)
-      self.log.write(step, row)
-      speed = row.get('images_per_second', math.nan)
+      rows, rate = self._ensemble.rows(metrics), self._rate(step)
+      for member, row in rows:
+        self.log.write(step, row | rate, member)
+      speed = rate.get('images_per_second', math.nan)
+      disc, gen = (
+        np.mean([row[name] for _, row in rows])
+        for name in ('disc_loss', 'gen_loss')
+      )
       self._bar.set_postfix_str(
-        f'D {row["disc_loss"]:.3f} G {row["gen_loss"]:.3f} '
-        f'{speed:,.0f} images/s',
-        refresh=False,
+        f'D {disc:.3f} G {gen:.3f} {speed:,.0f} images/s', refresh=False
       )
     self._bar.update(step - self._bar.n)
 
   def _rate(self, step: int) -> dict[str, float]:
-    """Real images seen a second since the last row, all overheads included."""
+    """Real images a second since the last row, all overheads included.
+
+    Of one member: so many that each of them has seen.
+    """
     last_step, last_time = self._row
     self._row = (step, time.monotonic())
     if step == last_step:  # the very first dispatch, mostly compilation

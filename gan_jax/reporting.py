@@ -1,14 +1,21 @@
 """What people look at: metric rows, image grids, loss curves, animations."""
 
+import collections
 import contextlib
 import json
 import math
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from gan_jax.sweep import Member
 from gan_jax.workdir import atomic
+
+# What sets runs apart -> their numbers, as the rows of metrics.jsonl have them.
+Groups = Mapping[str, Sequence[int | None]]
+ALONE: Groups = {'': [None]}
 
 
 class MetricsLog:
@@ -39,11 +46,15 @@ class MetricsLog:
     self._file.close()
     self._writer.close()
 
-  def write(self, step: int, metrics: dict[str, float]) -> None:
-    """Adds a row."""
-    self._file.write(json.dumps({'step': step, **metrics}) + '\n')
+  def write(
+    self, step: int, metrics: dict[str, float], member: Member | None = None
+  ) -> None:
+    """Adds a row; that of a member says whose it is, in TensorBoard too."""
+    columns = member.columns if member else {}
+    self._file.write(json.dumps({'step': step, **columns, **metrics}) + '\n')
+    suffix = f'/{member.label}' if member else ''
     for name, value in metrics.items():
-      self._writer.add_scalar(name, value, step)
+      self._writer.add_scalar(f'{name}{suffix}', value, step)
 
   def flush(self) -> None:
     """Puts all rows so far on disk."""
@@ -163,32 +174,133 @@ _PANELS = (
 )
 
 
-def plot_losses(workdir: pathlib.Path) -> None:
-  """Draws losses.png from metrics.jsonl: each curve raw (pale) and smoothed."""
+def rows_by_member(
+  rows: list[dict[str, Any]],
+) -> dict[int | None, list[dict[str, Any]]]:
+  """Rows of metrics.jsonl by their `member`; those of a single run by None."""
+  members = collections.defaultdict(list)
+  for row in rows:
+    members[row.get('member')].append(row)
+  return members
+
+
+def plot_losses(workdir: pathlib.Path, groups: Groups = ALONE) -> None:
+  """Draws losses.png from metrics.jsonl: each curve raw (pale) and smoothed.
+
+  Several runs that differ in their seed alone are one curve: the mean of the
+  smoothed runs, in a band of their standard deviation.
+
+  Args:
+    workdir: of the run.
+    groups: of members, see `Ensemble.groups`.
+  """
   from matplotlib.figure import Figure
 
   rows = read_metrics(workdir)
   if not rows:
     return
-  steps = np.array([row['step'] for row in rows])
-  window = max(1, len(rows) // 20)
+  steps = sorted({row['step'] for row in rows})
+  window = max(1, len(steps) // 20)
+  members = {
+    number: {row['step']: row for row in own}
+    for number, own in rows_by_member(rows).items()
+  }
   figure = Figure(figsize=(11, 7), layout='constrained')
   axes = figure.subplots(2, 2).flat
+  styles = (
+    ('tab:blue', '-'),
+    ('tab:orange', '-' if len(groups) == 1 else '--'),
+  )
   for axis, (title, names) in zip(axes, _PANELS, strict=True):
-    for name, colour in zip(names, ('tab:blue', 'tab:orange'), strict=True):
-      values = np.array([row.get(name, math.nan) for row in rows])
-      marker = '.' if len(rows) == 1 else ''  # a line of one point is invisible
-      axis.plot(
-        steps, values, color=colour, alpha=0.25, linewidth=1, marker=marker
-      )
-      axis.plot(steps, smooth(values, window), color=colour, label=name)
+    for name, (colour, style) in zip(names, styles, strict=True):
+      for i, numbers in enumerate(groups.values()):
+        values = [
+          [
+            members.get(n, {}).get(step, {}).get(name, math.nan)
+            for step in steps
+          ]
+          for n in numbers
+        ]
+        own = colour if len(groups) == 1 else f'C{i % 10}'
+        _draw_runs(axis, steps, np.array(values), window, own, style)
+      shown = colour if len(groups) == 1 else 'black'
+      axis.plot([], [], color=shown, linestyle=style, label=name)
     axis.set_title(title)
     axis.set_xlabel('step (generator updates)')
     axis.grid(alpha=0.3)
     axis.legend()
-  figure.suptitle(f'{workdir.name}: raw, and mean of the last {window} rows')
+  if len(groups) > 1:
+    handles = [
+      axis.plot([], [], color=f'C{i % 10}', label=label)[0]
+      for i, label in enumerate(groups)
+    ]
+    figure.legend(handles=handles, loc='outside lower center', ncols=3)
+  title = f'raw, and mean of the last {window} rows'
+  seeds = len(next(iter(groups.values())))
+  if seeds > 1:
+    title = (
+      f'mean of the last {window} rows, over {seeds} seeds; band: +- their '
+      'standard deviation'
+    )
+  figure.suptitle(f'{workdir.name}: {title}')
   with atomic(workdir / 'losses.png') as temporary:
     figure.savefig(temporary, dpi=110)
+
+
+def _draw_runs(axis, steps, values, window, colour, style) -> None:
+  """Values `[R, T]`: one run raw and smoothed, or several with their spread."""
+  marker = '.' if len(steps) == 1 else ''  # a line of one point is invisible
+  smoothed = np.array([smooth(run, window) for run in values])
+  mean = smoothed.mean(axis=0)
+  if len(values) == 1:
+    axis.plot(
+      steps, values[0], color=colour, alpha=0.25, linewidth=1, marker=marker
+    )
+    marker = ''
+  else:
+    spread = smoothed.std(axis=0, ddof=1)
+    axis.fill_between(
+      steps, mean - spread, mean + spread, color=colour, alpha=0.25, linewidth=0
+    )
+  axis.plot(steps, mean, color=colour, linestyle=style, marker=marker)
+
+
+_FINAL = ('disc_loss', 'gen_loss', 'disc_real', 'disc_fake')
+
+
+def final_table(rows: list[dict[str, Any]], groups: Groups) -> str:
+  """A Markdown table of how several runs ended, a row a group.
+
+  Args:
+    rows: of metrics.jsonl.
+    groups: of members, see `Ensemble.groups`.
+
+  Returns:
+    Each run's mean over its last tenth of rows; of these, the mean over seeds
+    +- its standard error.
+  """
+  members = rows_by_member(rows)
+  last = math.ceil(len(members[0]) / 10)
+  lines = [
+    f'final metrics: mean of the last {last} logged rows of each run, +- '
+    'standard error over seeds\n',
+    f'| runs | seeds | {" | ".join(_FINAL)} |',
+    f'|---|---{"|---" * len(_FINAL)}|',
+  ]
+  for label, numbers in groups.items():
+    cells = []
+    for name in _FINAL:
+      finals = [
+        np.mean([row[name] for row in members[number][-last:]])
+        for number in numbers
+      ]
+      cells.append(f'{np.mean(finals):.4g}')
+      if len(finals) > 1:
+        error = np.std(finals, ddof=1) / math.sqrt(len(finals))
+        cells[-1] += f' +- {error:.2g}'
+    name = label or 'all'
+    lines.append(f'| {name} | {len(numbers)} | {" | ".join(cells)} |')
+  return '\n'.join(lines)
 
 
 def plot_scores(

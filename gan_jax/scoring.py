@@ -7,6 +7,7 @@ import jax
 
 from gan_jax import build as build_lib
 from gan_jax import checkpoint, data, reporting
+from gan_jax.ensemble import Ensemble
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation.evaluator import (
   Evaluator,
@@ -24,11 +25,17 @@ def check(config: Any, info: data.DatasetInfo) -> None:
   """Checks the keys of evaluations during training, before any work.
 
   Raises:
-    InputError: a score that cannot be had while training, or a `best` that is
-      none of the scores.
+    InputError: a score that cannot be had while training, a `best` that is
+      none of the scores, or several runs at once.
   """
   if not config.eval.every:
     return
+  if Ensemble(config).several:
+    raise InputError(
+      'eval.every: one best checkpoint cannot serve several runs at once '
+      '(num_seeds, sweep); set eval.every=0, and score each of them afterwards '
+      'with --mode=evaluate --config.member=NUMBER'
+    )
   names = keys_lib.check(config.eval, info, 'every_scores')
   for name in names:
     if SCORES[name].needs & {'splits', 'disc'}:

@@ -11,14 +11,25 @@ import jax
 import numpy as np
 
 from gan_jax import build as build_lib
-from gan_jax import checkpoint, data, parallel, reporting, scoring
+from gan_jax import (
+  checkpoint,
+  data,
+  memory,
+  parallel,
+  reporting,
+  scoring,
+  sweep,
+)
 from gan_jax import workdir as workdir_lib
 from gan_jax.data import feeds
+from gan_jax.ensemble import Ensemble
 from gan_jax.progress import Progress
 from gan_jax.rng import unrolled
 from gan_jax.types import InputError, TrainState
 
 GRID_IMAGES = 64
+# Of several runs at once, a row each; of more, every n-th.
+GRID_COLUMNS, GRID_ROWS = 16, 32
 
 
 class Run(NamedTuple):
@@ -31,6 +42,7 @@ class Run(NamedTuple):
   dataset: data.Dataset
   feed: data.Feed
   devices: list[jax.Device]
+  ensemble: Ensemble
 
 
 def make_dispatch(
@@ -79,12 +91,14 @@ def open_run(config: Any, workdir: str | pathlib.Path) -> Run:
   """
   build_lib.check(config)
   devices = parallel.select_devices(config.num_devices)
-  parallel.check_batch_size(config.batch_size, len(devices))
+  ensemble = Ensemble(config)
+  if not ensemble.spread(devices):
+    parallel.check_batch_size(config.batch_size, len(devices))
   path = workdir_lib.prepare(workdir)
   workdir_lib.check_resumable(path, config.to_dict())
   dataset = data.load_dataset(**build_lib.dataset_keys(config))
   scoring.check(config, dataset.info)
-  axis = parallel.axis_name(devices)
+  axis = ensemble.axis_name(devices)
   model = build_lib.build(config, dataset.info, axis_name=axis)
   feed = data.make_feed(
     dataset.train,
@@ -95,8 +109,41 @@ def open_run(config: Any, workdir: str | pathlib.Path) -> Run:
     cache=config.data.cache,
     cache_mb=config.data.cache_mb,
   )
+  if ensemble.several:
+    check_several(config, dataset.info, feed, devices, ensemble)
   workdir_lib.describe_run(path, config.to_dict(), dataset.info)
-  return Run(config, path, dataset.info, model, dataset, feed, devices)
+  return Run(
+    config, path, dataset.info, model, dataset, feed, devices, ensemble
+  )
+
+
+def check_several(
+  config: Any,
+  info: data.DatasetInfo,
+  feed: data.Feed,
+  devices: list[jax.Device],
+  ensemble: Ensemble,
+) -> None:
+  """Checks several runs at once, before anything is compiled.
+
+  Raises:
+    InputError: more of them than memory, or images that are streamed.
+  """
+  ensemble.check_feed(feed)
+  model = build_lib.build(config, info)  # without the axis of the devices
+  # Either all of the batch and some of the members, or the reverse.
+  spread = len(devices) if ensemble.spread(devices) else 1
+  share = config.batch_size * spread // len(devices)
+  draw = jax.tree.map(lambda x: x[:share], next(feed.draws(0)))
+  batch = jax.eval_shape(feed.decode, feed.resident, draw, jax.random.key(0))
+  each = memory.bytes_of_run(
+    model.game,
+    build_lib.abstract_state(model),
+    batch,
+    config.unroll_steps if config.solver == 'unrolled' else 0,
+  )
+  limit = parallel.memory_of_each(devices) * spread
+  memory.check_fits(ensemble.num_members, each, limit, devices[0].platform)
 
 
 def dispatch_length(config: Any) -> int:
@@ -145,32 +192,39 @@ def train(
     InputError: what the user gave cannot be trained on.
   """
   started = time.monotonic() if started is None else started
+  parallel.split_cpu(sweep.num_members(config))
   run = open_run(config, workdir)
   for line in build_lib.advice(config, run.model.networks.disc.style.norm):
     print(f'note: {line}', file=sys.stderr)
-  init_key, root_key = jax.random.split(jax.random.key(config.seed))
-  sharding = parallel.replicated(run.devices)
+  init_key, root_key = run.ensemble.keys()
   paint = grid_painter(run)
   with checkpoint.Checkpoints(
     run.workdir / 'checkpoints', keep=config.keep_checkpoints
   ) as checkpoints:
     if checkpoints.latest_step is None:
-      state = parallel.replicate(jax.jit(run.model.init)(init_key), run.devices)
+      init = jax.jit(run.ensemble.init(run.model.init))
+      state = init(init_key)
     else:
-      template = build_lib.abstract_state(run.model)
+      template = run.ensemble.abstract(build_lib.abstract_state(run.model))
+      sharding = parallel.replicated(run.devices)
       state = checkpoints.restore(template, sharding)
+    state = run.ensemble.put(state, run.devices)
     start = int(state.step)
+    runs_at_once = ''
+    if run.ensemble.several:
+      runs_at_once = f', {run.ensemble.num_members} runs at once'
     print(
       f'{"resuming" if start else "training"} {run.workdir} at step {start} of '
       f'{config.num_steps}: {config.network.name} on {run.info.name}, '
       f'{run.info.num_train} images {run.info.image_shape}, '
       f'{len(run.devices)} {run.devices[0].platform} device(s)'
+      f'{runs_at_once}'
     )
     with (
       reporting.MetricsLog(run.workdir, resume_step=start) as log,
       scoring.Scoring(run, start) as score,
     ):
-      progress = Progress(config, log, start, started)
+      progress = Progress(config, run.ensemble, log, start, started)
       state = _loop(run, state, root_key, paint, checkpoints, progress, score)
   _finish(run, state, paint(state))
   return run.workdir
@@ -188,11 +242,17 @@ def _loop(
   """Runs dispatches from the state's step to `num_steps`."""
   config = run.config
   step, length = int(state.step), dispatch_length(config)
-  dispatch = parallel.parallelize(
-    make_dispatch(run.model, run.feed.decode), run.devices
-  )
-  constants = parallel.replicate((run.feed.resident, root_key), run.devices)
-  draws = run.feed.draws(step * config.disc_steps)
+
+  def dispatch_with(swept):
+    model = run.model
+    if swept:
+      axis = run.ensemble.axis_name(run.devices)
+      model = build_lib.build(config, run.info, axis_name=axis, swept=swept)
+    return make_dispatch(model, run.feed.decode)
+
+  dispatch = run.ensemble.compile(dispatch_with, run.devices)
+  constants = run.ensemble.constants(run.feed.resident, root_key, run.devices)
+  draws = run.ensemble.draws(run.feed, step * config.disc_steps)
   with progress:
     while step < config.num_steps:
       # From an odd start, the first dispatch ends where the others do.
@@ -203,9 +263,7 @@ def _loop(
         progress.flush()
         checkpoints.save(step, state)
         raise
-      state, metrics = dispatch(
-        state, constants, parallel.shard(inputs, len(run.devices))
-      )
+      state, metrics = dispatch(state, constants, inputs)
       step += count
       progress.advance(step, metrics)
       sample = step % config.sample_every == 0
@@ -229,9 +287,9 @@ def grid_painter(run: Run) -> Callable[[TrainState], np.ndarray]:
   """Returns state -> grid `[H', W', 3]` of always the same latents.
 
   The moving average is shown if there is one. Conditional runs show one class
-  a column.
+  a column. Of several runs each has a row.
   """
-  device = run.devices[0]
+  device, ensemble = run.devices[0], run.ensemble
   sampler = None
 
   def paint(state: TrainState) -> np.ndarray:
@@ -241,10 +299,19 @@ def grid_painter(run: Run) -> Callable[[TrainState], np.ndarray]:
         run.config, run.info, run.model, state, ema=True
       )
     variables = build_lib.generator_variables(state, ema=True)
+    variables = jax.device_put(variables, device)
+
+    def sample(number, num):
+      one = sampler.with_variables(ensemble.select(variables, number))
+      return one.sample(num, seed=run.config.seed)
+
+    if ensemble.several:
+      columns = sampler.num_classes or GRID_COLUMNS
+      every = math.ceil(ensemble.num_members / GRID_ROWS)
+      rows = [sample(i, columns) for i in range(0, ensemble.num_members, every)]
+      return reporting.grid(np.concatenate(rows), columns)
     whole_rows = GRID_IMAGES - GRID_IMAGES % max(1, sampler.num_classes)
-    images = sampler.with_variables(jax.device_put(variables, device)).sample(
-      whole_rows or GRID_IMAGES, seed=run.config.seed
-    )
+    images = sample(0, whole_rows or GRID_IMAGES)
     return reporting.labelled_grid(images, sampler.num_classes)
 
   return paint
@@ -252,12 +319,16 @@ def grid_painter(run: Run) -> Callable[[TrainState], np.ndarray]:
 
 def _finish(run: Run, state: TrainState, image: np.ndarray) -> None:
   """Leaves the final pictures, and says where things are."""
-  reporting.plot_losses(run.workdir)
+  groups = run.ensemble.groups
+  reporting.plot_losses(run.workdir, groups)
   final = run.workdir / 'samples' / 'final.png'
   reporting.save_image(final, image)
   rows = reporting.read_metrics(run.workdir)
   rates = [r['images_per_second'] for r in rows if 'images_per_second' in r]
   speed = f', median {np.median(rates):,.0f} images/s' if rates else ''
+  if run.ensemble.several:
+    speed += f' in each of {run.ensemble.num_members} runs'
+    print(reporting.final_table(rows, groups))
   print(
     f'done: {int(state.step)} steps{speed}\n'
     f'  samples      {final}\n'

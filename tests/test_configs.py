@@ -12,6 +12,7 @@ from gan_jax.losses import LOSSES
 from gan_jax.networks import NETWORKS
 from gan_jax.penalties import PENALTIES
 from gan_jax.solvers import SOLVERS
+from gan_jax.sweep import SWEPT
 from gan_jax.types import InputError
 from tests.helpers import (
   CONFIGS,
@@ -152,6 +153,7 @@ def test_every_key_is_read_by_something():
         used.add(node.arg)
   # Handed to optax by keyword, from the config section as a whole.
   used |= {'b1', 'b2', 'eps', 'momentum', 'decay', 'weight_decay'}
+  used |= set(SWEPT)
 
   def leaves(section):
     for key, value in section.items():
