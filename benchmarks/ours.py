@@ -1,0 +1,194 @@
+"""Our side of the speed benchmark: what users run, and nothing else.
+
+Networks, games, solvers and dispatches are those of gan_jax; the data are
+random images that stay on the device, or fresh points.
+"""
+
+import functools
+import importlib
+from typing import Any
+
+import jax
+import numpy as np
+
+from benchmarks.works import RING_LATENTS, RING_WIDTHS, WORKS, Run, Work
+from gan_jax import build, data, parallel, solvers, training
+from gan_jax.games import Game, mixture
+from gan_jax.losses import make_loss
+from gan_jax.optimizers import make_optimizer
+from gan_jax.solvers.moves import Moves
+from gan_jax.types import Players
+
+NUM_IMAGES = 1_000
+
+
+class _Images:
+  """Random uint8 images with the interface of a dataset's split."""
+
+  def __init__(self, image_shape):
+    draw = np.random.default_rng(0).integers
+    self._images = draw(0, 256, (NUM_IMAGES, *image_shape), dtype=np.uint8)
+    self.image_shape = image_shape
+
+  def __len__(self):
+    return len(self._images)
+
+  def read(self, indices, *, num_threads=1):
+    """See `gan_jax.data.dataset.Images`."""
+    del num_threads
+    return {'images': self._images[indices]}
+
+
+def config_of(work: Work, precision: str = 'float32') -> Any:
+  """The work's config, without mirroring, which PyTorch's side lacks."""
+  name, changes = work.config
+  config = importlib.import_module(f'configs.{name}').get_config()
+  config.update(changes)
+  config.data.flip = False
+  if precision != 'float32':
+    config.precision = precision
+  return config
+
+
+def info_of(work: Work) -> data.DatasetInfo:
+  """Of its random images."""
+  return data.DatasetInfo('random', work.image_shape, (), NUM_IMAGES, 0)
+
+
+def image_steps(
+  work: Work,
+  *,
+  chunk: int = 0,
+  critic_only: bool = False,
+  precision: str = 'float32',
+) -> Run:
+  """Training steps of a config, data resident on the device.
+
+  Args:
+    work: with a config.
+    chunk: steps of one dispatch; 0 for the work's own.
+    critic_only: updates of D alone, without G's.
+    precision: of the config.
+  """
+  config, chunk = config_of(work, precision), chunk or work.chunk
+  devices = parallel.select_devices(1)
+  images = _Images(work.image_shape)
+  info = info_of(work)
+  axis = parallel.axis_name(devices)
+  model = build.build(config, info, axis_name=axis)
+  if critic_only:
+    model = model._replace(
+      train_step=_critic_step(model), probe=lambda *given: {}
+    )
+  feed = data.make_feed(images, batch_size=config.batch_size, seed=0)
+  dispatch = parallel.parallelize(
+    training.make_dispatch(model, feed.decode), devices
+  )
+  state = parallel.replicate(jax.jit(model.init)(jax.random.key(0)), devices)
+  constants = parallel.replicate((feed.resident, jax.random.key(1)), devices)
+  draws = feed.draws(0)
+
+  def run(steps):
+    nonlocal state
+    metrics = {}
+    for _ in range(steps // chunk):
+      inputs = training.take_draws(draws, chunk, config.disc_steps)
+      state, metrics = dispatch(state, constants, parallel.shard(inputs, 1))
+    jax.block_until_ready((state.step, metrics))
+
+  run.programs = dispatch.programs
+  return run
+
+
+def _critic_step(model):
+  """D's update alone, as a training step."""
+  moves = Moves(model.game, model.optimizers)
+
+  def train_step(state, batches, key):
+    batch = jax.tree.map(lambda x: x[0], batches)
+    state, metrics = moves.move('disc', state, batch, key)
+    return state._replace(step=state.step + 1), metrics
+
+  return train_step
+
+
+def ring_game(points: mixture.Mixture) -> Game:
+  """Two MLPs on a mixture."""
+  game, _ = mixture.mixture_gan(
+    points,
+    make_loss('non_saturating'),
+    latent_dim=RING_LATENTS,
+    gen_widths=RING_WIDTHS,
+    disc_widths=RING_WIDTHS,
+  )
+  return game
+
+
+def ring_steps(work: Work) -> Run:
+  """The GAN on eight Gaussians, fresh data each step, all seeds at once."""
+  parallel.split_cpu(work.seeds)
+  points = mixture.ring()
+  game = ring_game(points)
+  adam = make_optimizer('adam', learning_rate=2e-4, b1=0.5, b2=0.999)
+  optimizers = Players(gen=adam, disc=adam)
+  step = solvers.make_train_step(game, optimizers)
+
+  def steps_of(state, key):
+    return solvers.play(
+      step,
+      state,
+      key,
+      work.chunk,
+      draw_batches=functools.partial(
+        mixture.draw_batches, data=points, batch_size=work.batch
+      ),
+      record=lambda state, metrics: metrics['disc_loss'],
+      record_every=work.chunk,
+    )
+
+  def init(key):
+    return solvers.init_state(game, optimizers, key)
+
+  if work.seeds == 1:
+    keys = jax.random.key(0)
+    compiled = parallel.compile_game(steps_of)
+    state = jax.jit(init)(keys)
+  else:
+    devices = parallel.select_devices()
+    keys = jax.random.split(jax.random.key(0), work.seeds)
+    program = parallel.parallelize_members(
+      lambda state, keys, unused: jax.vmap(steps_of)(state, keys),
+      (0, 0, None),
+      (0, 0),
+      devices,
+    )
+    state, keys = parallel.share_members(
+      (jax.jit(jax.vmap(init))(keys), keys), (0, 0), devices
+    )
+
+    def compiled(state, keys):
+      return program(state, keys, ())
+
+  def run(steps):
+    nonlocal state
+    for _ in range(steps // work.chunk):
+      state, losses = compiled(state, keys)
+    jax.block_until_ready(losses)
+
+  return run
+
+
+VARIANTS = ('float32', 'bfloat16')
+
+
+def variants(name: str) -> tuple[str, ...]:
+  """The precisions in which a work can be run."""
+  return VARIANTS if WORKS[name].config else VARIANTS[:1]
+
+
+def make(name: str, variant: str) -> Run:
+  """Our side of a work."""
+  work = WORKS[name]
+  if work.config is None:
+    return ring_steps(work)
+  return image_steps(work, critic_only=name == 'wgan_gp', precision=variant)

@@ -1,0 +1,145 @@
+"""PyTorch's side of the speed benchmark, in the ways that it can be run."""
+
+import contextlib
+from collections.abc import Callable
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from benchmarks import torch_gans
+from benchmarks.works import RING_LATENTS, RING_WIDTHS, WORKS, Run
+
+DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
+# Ways to run the PyTorch side; the fastest in a precision counts.
+VARIANTS = {
+  'channels_last': dict(channels_last=True),
+  'contiguous': dict(),
+  'compiled': dict(channels_last=True, compiled=True),
+  'bfloat16': dict(channels_last=True, bfloat16=True),
+}
+
+
+def variants(name: str) -> list[str]:
+  """The variants that a work has on PyTorch's side."""
+  names = ['channels_last', 'contiguous', 'compiled', 'bfloat16']
+  if WORKS[name].image_shape is None or name == 'mlp':
+    names.remove('channels_last')  # nothing but matrix products
+  if name == 'wgan_gp':
+    names.remove('compiled')  # torch.compile has no double backward
+  return names
+
+
+def make(name: str, variant: str) -> Run:
+  """PyTorch's side of a work, one seed after another."""
+  step = _step(name, **VARIANTS[variant])
+
+  def run(steps):
+    for _ in range(steps):
+      step()
+    if DEVICE == 'cuda':
+      torch.cuda.synchronize()
+
+  return run
+
+
+def networks(name: str) -> list[torch.nn.Module]:
+  """G and D of a work."""
+  work = WORKS[name]
+  if name == 'mlp':
+    players = (
+      torch_gans.mlp([100, 256, 512, 1024, 784], torch.nn.Tanh()),
+      torch_gans.mlp([784, 1024, 512, 256, 1]),
+    )
+  elif name == 'wgan_gp':
+    players = (
+      torch_gans.ResNetGenerator(128, 128),
+      torch_gans.ResNetCritic(128),
+    )
+  elif work.image_shape is None:
+    players = (
+      torch_gans.mlp([RING_LATENTS, *RING_WIDTHS, 2]),
+      torch_gans.mlp([2, *RING_WIDTHS, 1]),
+    )
+  else:
+    players = torch_gans.dcgan(work.image_shape[0])
+  return [player.to(DEVICE) for player in players]
+
+
+def _step(
+  name: str,
+  *,
+  channels_last: bool = False,
+  compiled: bool = False,
+  bfloat16: bool = False,
+) -> Callable[[], None]:
+  """One step of a work in PyTorch.
+
+  Args:
+    name: of the work.
+    channels_last: memory format of networks and images.
+    compiled: networks through torch.compile.
+    bfloat16: forward passes under autocast.
+  """
+  work = WORKS[name]
+  torch.backends.cudnn.benchmark = True
+  latents = {'wgan_gp': (128,), 'mlp': (100,)}.get(name, (100, 1, 1))
+  if work.image_shape is None:
+    latents = (RING_LATENTS,)
+    draw_real = torch_gans.ring(work.batch, DEVICE)
+  elif name == 'mlp':
+    draw_real = torch_gans.fixed(work.batch, (784,), DEVICE, False)
+  else:
+    size = work.image_shape[0]
+    draw_real = torch_gans.fixed(
+      work.batch, (3, size, size), DEVICE, channels_last
+    )
+  players = networks(name)
+  if channels_last:
+    form = torch.channels_last
+    players = [player.to(memory_format=form) for player in players]
+  if compiled:
+    torch._dynamo.config.recompile_limit = 64
+    players = [torch.compile(player) for player in players]
+
+  def draw_latents():
+    return torch.randn(work.batch, *latents, device=DEVICE)
+
+  def autocast():
+    if bfloat16:
+      return torch.autocast(DEVICE, torch.bfloat16)
+    return contextlib.nullcontext()
+
+  arguments = (*players, draw_real, draw_latents)
+  if name == 'wgan_gp':
+    return torch_gans.critic_step(*arguments, autocast=autocast)
+  return torch_gans.adversarial_step(
+    *arguments, share_fakes=name.startswith('dcgan'), autocast=autocast
+  )
+
+
+class _FlopCounter(TorchDispatchMode):
+  """Counts products and convolutions, double backward passes included."""
+
+  def __init__(self):
+    super().__init__()
+    self.total = 0
+
+  def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+    kwargs = kwargs or {}
+    result = function(*args, **kwargs)
+    count = flop_registry.get(function.overloadpacket)
+    if count is not None:
+      self.total += count(*args, **kwargs, out_val=result)
+    return result
+
+
+def flops(name: str) -> int:
+  """Floating-point operations of one step: products and convolutions alone.
+
+  A multiplication and an addition are two.
+  """
+  step = _step(name)
+  with _FlopCounter() as counter:
+    step()
+  return counter.total

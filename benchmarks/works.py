@@ -1,0 +1,64 @@
+"""The works that the speed benchmark times: one kind of step at one size.
+
+`ours.py` and `theirs.py` make, for each, a function that takes so many steps
+and waits for them.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+Run = Callable[[int], None]
+
+
+class Work(NamedTuple):
+  """One row of the table.
+
+  Attributes:
+    title: what is done.
+    batch: examples a step, of one seed.
+    chunk: steps of one dispatch of ours.
+    bound: the ratio to PyTorch that we mean to reach on two CPU cores.
+    image_shape: (H, W, C) of the data; None for points.
+    config: file in configs/ and the keys that it overrides, or None.
+    seeds: trained in one program.
+    unit: what is counted a second.
+  """
+
+  title: str
+  batch: int
+  chunk: int
+  bound: float
+  image_shape: tuple[int, int, int] | None = None
+  config: tuple[str, dict[str, Any]] | None = None
+  seeds: int = 1
+  unit: str = 'images'
+
+  def seeds_of(self, side: str) -> int:
+    """Seeds that advance in a step: all of ours, one of PyTorch's."""
+    return self.seeds if side.startswith('ours') else 1
+
+
+WORKS: dict[str, Work] = {
+  'mlp': Work(
+    'MLP GAN, 28x28', 128, 50, 3.0, (28, 28, 1), ('mlp_mnist', {}), unit='steps'
+  ),
+  'dcgan32': Work(
+    'DCGAN, 32x32', 64, 10, 1.3, (32, 32, 3), ('dcgan_cifar', {})
+  ),
+  'dcgan64': Work(
+    'DCGAN, 64x64', 32, 5, 1.3, (64, 64, 3), ('dcgan_64', {'batch_size': 32})
+  ),
+  'wgan_gp': Work(
+    'WGAN-GP ResNet, 32x32, critic',
+    64,
+    2,
+    1.6,
+    (32, 32, 3),
+    ('wgan_gp_cifar', {'disc_steps': 1}),
+  ),
+  'ring': Work('8 Gaussians, 2x128 MLPs', 256, 500, 3.0, unit='steps'),
+  'ring10': Work(
+    '8 Gaussians, 10 seeds at once', 256, 100, 6.0, seeds=10, unit='steps'
+  ),
+}
+RING_WIDTHS, RING_LATENTS = (128, 128), 2
