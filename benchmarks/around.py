@@ -101,14 +101,14 @@ def _bare_dispatches(run) -> Callable[[int], float]:
 def pipeline(repeats: int) -> str:
   """A run as users run it, over the bare dispatches of the same program."""
   from configs import mlp_mnist
-  from gan_jax import parallel, reporting, training
+  from gan_jax import parallel, reporting, runs, training
 
   config = mlp_mnist.get_config()
   config.data.name = _prepared(['mnist', 'digits'])
   config.num_steps = _PIPELINE_STEPS
   parallel.enable_compilation_cache()
   with tempfile.TemporaryDirectory() as folder:
-    bare = _bare_dispatches(training.open_run(config, folder))
+    bare = _bare_dispatches(runs.open_run(config, folder))
   bare(_PIPELINE_STEPS // 10)
   ratios = []
   for _ in range(repeats):

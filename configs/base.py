@@ -69,6 +69,12 @@ def get_config() -> ConfigDict:
       consensus_weight=1.0,  # of consensus: gamma, on ||v||^2 / 2
       time_scale_ratio=4.0,  # of two_time_scale: on D's learning rate
       batch_size=64,  # images, over all devices
+      # Images that a device passes at once, its gradients added up over its
+      # share of the batch: for batches that do not fit. 0: the whole share.
+      micro_batch=0,
+      # float32; bfloat16 for activations and products; tensorfloat32 for
+      # products alone. Parameters, statistics and losses stay float32.
+      precision='float32',
       num_steps=1_000,  # generator updates
       disc_steps=1,  # D updates before each G update
       fresh_latents=True,  # False: G's update reuses D's last fakes

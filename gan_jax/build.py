@@ -23,6 +23,7 @@ from gan_jax.games.image import image_gan
 from gan_jax.losses import AdversarialLoss, make_loss
 from gan_jax.overrides import replaced, section
 from gan_jax.penalties import PENALTIES
+from gan_jax.precision import PRECISIONS
 from gan_jax.types import InputError, Players, TrainState, lookup
 
 Config = Any
@@ -81,6 +82,7 @@ def build(
     tuple(info.image_shape),
     num_classes=len(info.class_names) if config.conditional else 0,
     axis_name=axis_name,
+    dtype=PRECISIONS[config.precision].dtype,
     **keys,
   )
   check_combination(config, networks.disc.style.norm)
@@ -102,6 +104,7 @@ def build(
     disc_steps=config.disc_steps,
     fresh_latents=config.fresh_latents,
     axis_name=axis_name,
+    micro_batch=config.micro_batch,
   )
   return Model(
     networks,
@@ -130,6 +133,7 @@ def check(config: Config) -> None:
   check_ranges(config)
   loss_of(config)
   lookup(PENALTIES, config.penalty, 'penalty')
+  lookup(PRECISIONS, config.precision, 'precision')
   _solver(config)
   lookup(priors.PRIORS, config.latent_prior, 'latent_prior')
   lookup(networks_lib.NETWORKS, config.network.name, 'network.name')

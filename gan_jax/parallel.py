@@ -16,6 +16,7 @@ import chex
 import jax
 import numpy as np
 
+from gan_jax import precision
 from gan_jax.types import InputError
 
 AXIS = 'batch'
@@ -91,6 +92,44 @@ def memory_of_each(devices: Sequence[jax.Device]) -> int:
     return stats['bytes_limit']
   pages = os.sysconf('SC_PHYS_PAGES')
   return os.sysconf('SC_PAGE_SIZE') * pages // len(devices)
+
+
+def check_precision(
+  name: str, devices: Sequence[jax.Device]
+) -> contextlib.AbstractContextManager:
+  """Checks that the devices have a precision of `precision.PRECISIONS`.
+
+  Returns:
+    A context in which to compile: on accelerators, products of float32
+    arrays are exactly what the precision says. CPUs know no other.
+
+  Raises:
+    InputError: they have not.
+  """
+  device = devices[0]
+  capability = getattr(device, 'compute_capability', None)
+  found = precision.check(
+    name, device.platform, None if capability is None else float(capability)
+  )
+  if device.platform == 'cpu':
+    return contextlib.nullcontext()
+  return jax.default_matmul_precision(found.products)
+
+
+def check_micro_batch(micro_batch: int, share: int) -> None:
+  """Raises InputError unless micro-batches divide a device's share."""
+  if micro_batch < 0:
+    raise InputError(f'micro_batch: {micro_batch} is not at least 0')
+  if micro_batch and share % micro_batch:
+    near = [n for n in range(1, share + 1) if share % n == 0]
+    near.sort(key=lambda n: abs(n - micro_batch))
+    raise InputError(
+      f'micro_batch: {micro_batch} does not divide the {share} images that a '
+      f'device has of each batch; take {near[0]} or {near[1]}, or 0 for all'
+      if len(near) > 1
+      else f'micro_batch: {micro_batch} is more than the 1 image that a device '
+      'has of each batch; take 0'
+    )
 
 
 def check_batch_size(batch_size: int, num_devices: int) -> None:

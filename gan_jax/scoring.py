@@ -69,7 +69,7 @@ class Scoring:
     """Takes up the rows of evaluations.jsonl where the run goes on.
 
     Args:
-      run: a `training.Run`.
+      run: a `runs.Run`.
       start: step that training starts from; later rows are dropped.
     """
     self._run, self._keys = run, run.config.eval

@@ -5,24 +5,14 @@ import pathlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from gan_jax import build as build_lib
-from gan_jax import (
-  checkpoint,
-  data,
-  memory,
-  parallel,
-  reporting,
-  scoring,
-  sweep,
-)
-from gan_jax import workdir as workdir_lib
+from gan_jax import checkpoint, parallel, reporting, runs, scoring, sweep
 from gan_jax.data import feeds
-from gan_jax.ensemble import Ensemble
 from gan_jax.progress import Progress
 from gan_jax.rng import unrolled
 from gan_jax.types import InputError, TrainState
@@ -30,19 +20,6 @@ from gan_jax.types import InputError, TrainState
 GRID_IMAGES = 64
 # Of several runs at once, a row each; of more, every n-th.
 GRID_COLUMNS, GRID_ROWS = 16, 32
-
-
-class Run(NamedTuple):
-  """What the loop works with, made from the config by `open_run`."""
-
-  config: Any
-  workdir: pathlib.Path
-  info: data.DatasetInfo
-  model: build_lib.Model
-  dataset: data.Dataset
-  feed: data.Feed
-  devices: list[jax.Device]
-  ensemble: Ensemble
 
 
 def make_dispatch(
@@ -81,69 +58,6 @@ def make_dispatch(
     return state, metrics | after
 
   return dispatch
-
-
-def open_run(config: Any, workdir: str | pathlib.Path) -> Run:
-  """Turns a config into a run, checking all that can be checked beforehand.
-
-  Raises:
-    InputError: see the parts.
-  """
-  build_lib.check(config)
-  devices = parallel.select_devices(config.num_devices)
-  ensemble = Ensemble(config)
-  if not ensemble.spread(devices):
-    parallel.check_batch_size(config.batch_size, len(devices))
-  path = workdir_lib.prepare(workdir)
-  workdir_lib.check_resumable(path, config.to_dict())
-  dataset = data.load_dataset(**build_lib.dataset_keys(config))
-  scoring.check(config, dataset.info)
-  axis = ensemble.axis_name(devices)
-  model = build_lib.build(config, dataset.info, axis_name=axis)
-  feed = data.make_feed(
-    dataset.train,
-    batch_size=config.batch_size,
-    seed=config.seed,
-    flip=config.data.flip,
-    labels=config.conditional,
-    cache=config.data.cache,
-    cache_mb=config.data.cache_mb,
-  )
-  if ensemble.several:
-    check_several(config, dataset.info, feed, devices, ensemble)
-  workdir_lib.describe_run(path, config.to_dict(), dataset.info)
-  return Run(
-    config, path, dataset.info, model, dataset, feed, devices, ensemble
-  )
-
-
-def check_several(
-  config: Any,
-  info: data.DatasetInfo,
-  feed: data.Feed,
-  devices: list[jax.Device],
-  ensemble: Ensemble,
-) -> None:
-  """Checks several runs at once, before anything is compiled.
-
-  Raises:
-    InputError: more of them than memory, or images that are streamed.
-  """
-  ensemble.check_feed(feed)
-  model = build_lib.build(config, info)  # without the axis of the devices
-  # Either all of the batch and some of the members, or the reverse.
-  spread = len(devices) if ensemble.spread(devices) else 1
-  share = config.batch_size * spread // len(devices)
-  draw = jax.tree.map(lambda x: x[:share], next(feed.draws(0)))
-  batch = jax.eval_shape(feed.decode, feed.resident, draw, jax.random.key(0))
-  each = memory.bytes_of_run(
-    model.game,
-    build_lib.abstract_state(model),
-    batch,
-    config.unroll_steps if config.solver == 'unrolled' else 0,
-  )
-  limit = parallel.memory_of_each(devices) * spread
-  memory.check_fits(ensemble.num_members, each, limit, devices[0].platform)
 
 
 def dispatch_length(config: Any) -> int:
@@ -193,14 +107,16 @@ def train(
   """
   started = time.monotonic() if started is None else started
   parallel.split_cpu(sweep.num_members(config))
-  run = open_run(config, workdir)
+  run = runs.open_run(config, workdir)
   for line in build_lib.advice(config, run.model.networks.disc.style.norm):
     print(f'note: {line}', file=sys.stderr)
   init_key, root_key = run.ensemble.keys()
   paint = grid_painter(run)
-  with checkpoint.Checkpoints(
-    run.workdir / 'checkpoints', keep=config.keep_checkpoints
-  ) as checkpoints:
+  folder = run.workdir / 'checkpoints'
+  with (
+    run.compiling,
+    checkpoint.Checkpoints(folder, keep=config.keep_checkpoints) as checkpoints,
+  ):
     if checkpoints.latest_step is None:
       init = jax.jit(run.ensemble.init(run.model.init))
       state = init(init_key)
@@ -231,7 +147,7 @@ def train(
 
 
 def _loop(
-  run: Run,
+  run: runs.Run,
   state: TrainState,
   root_key: jax.Array,
   paint: Callable[[TrainState], np.ndarray],
@@ -283,7 +199,7 @@ def _loop(
   return state
 
 
-def grid_painter(run: Run) -> Callable[[TrainState], np.ndarray]:
+def grid_painter(run: runs.Run) -> Callable[[TrainState], np.ndarray]:
   """Returns state -> grid `[H', W', 3]` of always the same latents.
 
   The moving average is shown if there is one. Conditional runs show one class
@@ -317,7 +233,7 @@ def grid_painter(run: Run) -> Callable[[TrainState], np.ndarray]:
   return paint
 
 
-def _finish(run: Run, state: TrainState, image: np.ndarray) -> None:
+def _finish(run: runs.Run, state: TrainState, image: np.ndarray) -> None:
   """Leaves the final pictures, and says where things are."""
   groups = run.ensemble.groups
   reporting.plot_losses(run.workdir, groups)
@@ -340,7 +256,7 @@ def _finish(run: Run, state: TrainState, image: np.ndarray) -> None:
   )
 
 
-def _where_scores_are(run: Run) -> str:
+def _where_scores_are(run: runs.Run) -> str:
   """Lines about what `eval.every` left, if it was on."""
   plot = run.workdir / 'scores.png'
   if not (run.config.eval.every and plot.exists()):

@@ -94,6 +94,26 @@ def assert_same_bits(a: Any, b: Any) -> None:
     assert x.tobytes() == y.tobytes(), jax.tree_util.keystr(path)
 
 
+def assert_close(actual, expected, tolerance):
+  """Same structure, dtypes and shapes; values to a share of their size."""
+  assert jax.tree.structure(actual) == jax.tree.structure(expected)
+  for (path, x), y in zip(
+    jax.tree_util.tree_leaves_with_path(actual),
+    jax.tree.leaves(expected),
+    strict=True,
+  ):
+    assert (x.shape, x.dtype) == (y.shape, y.dtype), path
+    # A bias before batch norm has no gradient but rounding: this is its floor.
+    scale = max(float(np.max(np.abs(y), initial=0)), 1e-2)
+    np.testing.assert_allclose(
+      np.float64(x),
+      np.float64(y),
+      rtol=0,
+      atol=tolerance * scale,
+      err_msg=jax.tree_util.keystr(path),
+    )
+
+
 def differs(a: Any, b: Any) -> bool:
   """Whether any leaf differs."""
   return any(

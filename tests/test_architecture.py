@@ -32,6 +32,7 @@ LAYERS = {
   'checkpoint': 4,
   'sampling': 4,
   'memory': 4,
+  'precision': 2,
   'sweep': 2,
   'ensemble': 5,
   'metrics': 5,
@@ -44,8 +45,9 @@ LAYERS = {
   'comparison': 8,
   'scoring': 8,
   'inference': 8,
-  'training': 8,
-  '__init__': 9,
+  'runs': 9,
+  'training': 10,
+  '__init__': 11,
 }
 
 

@@ -21,6 +21,7 @@ from gan_jax.sweep import SWEPT
 from gan_jax.types import InputError, TrainState
 from tests.helpers import (
   ROOT,
+  assert_close,
   assert_same_bits,
   differs,
   fake_batch,
@@ -60,26 +61,6 @@ SEVERAL = dict(
 def rows(workdir):
   lines = (workdir / 'metrics.jsonl').read_text().splitlines()
   return [json.loads(line) for line in lines]
-
-
-def assert_close(actual, expected, tolerance):
-  """Same structure, dtypes and shapes; values to a share of their size."""
-  assert jax.tree.structure(actual) == jax.tree.structure(expected)
-  for (path, x), y in zip(
-    jax.tree_util.tree_leaves_with_path(actual),
-    jax.tree.leaves(expected),
-    strict=True,
-  ):
-    assert (x.shape, x.dtype) == (y.shape, y.dtype), path
-    # A bias before batch norm has no gradient but rounding: this is its floor.
-    scale = max(float(np.max(np.abs(y), initial=0)), 1e-2)
-    np.testing.assert_allclose(
-      np.float64(x),
-      np.float64(y),
-      rtol=0,
-      atol=tolerance * scale,
-      err_msg=jax.tree_util.keystr(path),
-    )
 
 
 @pytest.fixture(scope='module')

@@ -14,7 +14,7 @@ an entry in `NETWORKS`, a row in tests/test_networks.py.
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 
@@ -108,6 +108,7 @@ def make_networks(
   *,
   num_classes: int = 0,
   axis_name: str | None = None,
+  dtype: Any = None,
   **keys,
 ) -> Players[nn.Module]:
   """Builds a pair by name.
@@ -117,6 +118,7 @@ def make_networks(
     image_shape: (H, W, C) of the images.
     num_classes: > 0 makes both players conditional on labels.
     axis_name: mapped device axis over which batch statistics are averaged.
+    dtype: of the computation, see `Style`.
     **keys: the architecture's keys; those that are None keep its default.
 
   Raises:
@@ -132,7 +134,7 @@ def make_networks(
         f'network.{key}: {name} has no such key; it takes {", ".join(valid)}'
       )
     _check_number(key, value)
-  shared = dict(num_classes=num_classes, axis_name=axis_name)
+  shared = dict(num_classes=num_classes, axis_name=axis_name, dtype=dtype)
   style = Players(
     gen=_style(architecture, 'gen', given, **shared),
     disc=_style(architecture, 'disc', given, **shared),

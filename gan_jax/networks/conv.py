@@ -26,12 +26,13 @@ class Discriminator(nn.Module):
     style = self.style
     h = style.join_images(images, labels)
     for width in self.widths:
-      h = style.apply(layers.Conv(width, 3), h, train=train)
+      h = style.apply(layers.Conv(width, 3, dtype=style.dtype), h, train=train)
       h = style.activate(style.normalise(h, train=train))
       h = layers.max_pool(h)
       self.sow('intermediates', 'features', h)
     h = h.reshape(len(h), -1)
-    return style.apply(nn.Dense(1), h, train=train)[:, 0]
+    h = style.apply(nn.Dense(1, dtype=style.dtype), h, train=train)
+    return style.output(h)[:, 0]
 
 
 def conv(

@@ -41,7 +41,11 @@ class Generator(nn.Module):
 
     def up(h, features, *geometry):
       layer = layers.ConvTranspose(
-        features, *geometry, use_bias=False, kernel_init=_kernel_init
+        features,
+        *geometry,
+        use_bias=False,
+        kernel_init=_kernel_init,
+        dtype=style.dtype,
       )
       return layer(h)
 
@@ -54,7 +58,7 @@ class Generator(nn.Module):
       width //= 2
       h = up(h, width, 4, 2)
     h = style.activate(style.normalise(h, train=train))
-    return nn.tanh(up(h, self.image_shape[-1], 4, 2))
+    return nn.tanh(style.output(up(h, self.image_shape[-1], 4, 2)))
 
 
 class Discriminator(nn.Module):
@@ -78,6 +82,7 @@ class Discriminator(nn.Module):
         padding=padding,
         use_bias=False,
         kernel_init=_kernel_init,
+        dtype=style.dtype,
       )
       return style.apply(layer, h, train=train)
 
@@ -88,7 +93,8 @@ class Discriminator(nn.Module):
         h = style.normalise(h, train=train)
       h = style.activate(h)
       self.sow('intermediates', 'features', h)
-    return down(h, 1, h.shape[1], 1, 'VALID')[:, 0, 0, 0]
+    logits = down(h, 1, h.shape[1], 1, 'VALID')
+    return style.output(logits)[:, 0, 0, 0]
 
 
 def dcgan(

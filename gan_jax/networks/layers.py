@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -41,6 +42,8 @@ class Style:
     axis_name: mapped device axis over which batch statistics are averaged, so
       that N devices normalise as one; None on a single device.
     scale_init: initialiser of batch norm's scales.
+    dtype: of activations and of weights as they enter a product; None for
+      that of the parameters, which stay as they are either way.
   """
 
   activation: str = 'leaky_relu'
@@ -50,6 +53,7 @@ class Style:
   embed_dim: int = 50
   axis_name: str | None = None
   scale_init: Callable[..., jax.Array] = nn.initializers.ones
+  dtype: Any = None
 
   def activate(self, x: jax.Array) -> jax.Array:
     """The non-linearity, elementwise."""
@@ -62,8 +66,14 @@ class Style:
       return layer(x, train=train)
     if self.norm == 'layer':
       axes = tuple(range(1, x.ndim))
-      return nn.LayerNorm(reduction_axes=axes, feature_axes=-1)(x)
+      return nn.LayerNorm(
+        reduction_axes=axes, feature_axes=-1, dtype=self.dtype
+      )(x)
     return x
+
+  def output(self, x: jax.Array) -> jax.Array:
+    """What leaves a network, in float32 whatever it computes in."""
+    return x if self.dtype is None else x.astype(jnp.float32)
 
   def apply(self, layer: nn.Module, x: jax.Array, *, train: bool) -> jax.Array:
     """Calls a linear layer, spectrally normalised if that is the norm.
@@ -207,15 +217,18 @@ class ConvTranspose(nn.Module):
   padding: str = 'SAME'
   use_bias: bool = True
   kernel_init: Callable[..., jax.Array] = nn.initializers.lecun_normal()
+  dtype: Any = None
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = (self.kernel, self.kernel, x.shape[-1], self.features)
     kernel = self.param('kernel', self.kernel_init, shape)
     strides = (self.stride, self.stride)
+    x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
     y = convolution.conv_transpose(x, kernel, strides, self.padding)
     if self.use_bias:
-      y += self.param('bias', nn.initializers.zeros, (self.features,))
+      bias = self.param('bias', nn.initializers.zeros, (self.features,))
+      y += bias.astype(y.dtype)
     return y
 
 

@@ -32,10 +32,10 @@ class Generator(nn.Module):
     style = self.style
     h = style.join_latents(latents, labels)
     for width in self.widths:
-      h = nn.Dense(width)(h)
+      h = nn.Dense(width, dtype=style.dtype)(h)
       h = style.activate(style.normalise(h, train=train))
-    h = nn.Dense(math.prod(self.image_shape))(h)
-    return self.squash(h).reshape(-1, *self.image_shape)
+    h = nn.Dense(math.prod(self.image_shape), dtype=style.dtype)(h)
+    return self.squash(style.output(h)).reshape(-1, *self.image_shape)
 
 
 class Discriminator(nn.Module):
@@ -52,10 +52,11 @@ class Discriminator(nn.Module):
     h = style.join_images(images, labels)
     h = h.reshape(len(h), -1)
     for width in self.widths:
-      h = style.apply(nn.Dense(width), h, train=train)
+      h = style.apply(nn.Dense(width, dtype=style.dtype), h, train=train)
       h = style.activate(style.normalise(h, train=train))
       self.sow('intermediates', 'features', h)
-    return style.apply(nn.Dense(1), h, train=train)[:, 0]
+    h = style.apply(nn.Dense(1, dtype=style.dtype), h, train=train)
+    return style.output(h)[:, 0]
 
 
 def mlp(

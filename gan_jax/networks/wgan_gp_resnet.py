@@ -25,13 +25,18 @@ class GeneratorBlock(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     style = self.style
+
+    def conv(h, kernel, kernel_init):
+      layer = layers.Conv(
+        self.width, kernel, kernel_init=kernel_init, dtype=style.dtype
+      )
+      return layer(h)
+
     h = style.activate(style.normalise(x, train=train))
-    h = layers.upsample(h)
-    h = layers.Conv(self.width, 3, kernel_init=_he_uniform)(h)
+    h = conv(layers.upsample(h), 3, _he_uniform)
     h = style.activate(style.normalise(h, train=train))
-    h = layers.Conv(self.width, 3, kernel_init=_he_uniform)(h)
-    shortcut = layers.Conv(self.width, 1, kernel_init=_glorot_uniform)
-    return shortcut(layers.upsample(x)) + h
+    h = conv(h, 3, _he_uniform)
+    return conv(layers.upsample(x), 1, _glorot_uniform) + h
 
 
 class Generator(nn.Module):
@@ -49,13 +54,14 @@ class Generator(nn.Module):
     style = self.style
     base = self.image_shape[0] // 2**self.depth
     h = style.join_latents(latents, labels)
-    h = nn.Dense(base * base * self.width, kernel_init=_glorot_uniform)(h)
+    shared = dict(kernel_init=_glorot_uniform, dtype=style.dtype)
+    h = nn.Dense(base * base * self.width, **shared)(h)
     h = h.reshape(-1, base, base, self.width)
     for _ in range(self.depth):
       h = GeneratorBlock(self.width, style)(h, train=train)
     h = style.activate(style.normalise(h, train=train))
-    to_image = layers.Conv(self.image_shape[-1], 3, kernel_init=_glorot_uniform)
-    return nn.tanh(to_image(h))
+    h = layers.Conv(self.image_shape[-1], 3, **shared)(h)
+    return nn.tanh(style.output(h))
 
 
 class CriticBlock(nn.Module):
@@ -75,7 +81,9 @@ class CriticBlock(nn.Module):
     style = self.style
 
     def conv(h, kernel, kernel_init):
-      layer = layers.Conv(self.width, kernel, kernel_init=kernel_init)
+      layer = layers.Conv(
+        self.width, kernel, kernel_init=kernel_init, dtype=style.dtype
+      )
       return style.apply(layer, h, train=train)
 
     def activate(h):
@@ -105,14 +113,15 @@ class ResNetCritic(nn.Module):
   def __call__(
     self, images: jax.Array, labels: jax.Array | None = None, *, train: bool
   ) -> jax.Array:
-    h = self.style.join_images(images, labels)
+    style = self.style
+    h = style.join_images(images, labels)
     for i in range(4):
-      block = CriticBlock(self.width, i < 2, i == 0, self.style)
+      block = CriticBlock(self.width, i < 2, i == 0, style)
       h = block(h, train=train)
       self.sow('intermediates', 'features', h)
-    h = self.style.activate(h).mean(axis=(1, 2))
-    dense = nn.Dense(1, kernel_init=_glorot_uniform)
-    return self.style.apply(dense, h, train=train)[:, 0]
+    h = style.activate(h).mean(axis=(1, 2))
+    dense = nn.Dense(1, kernel_init=_glorot_uniform, dtype=style.dtype)
+    return style.output(style.apply(dense, h, train=train))[:, 0]
 
 
 class DCGANCritic(nn.Module):
@@ -132,14 +141,17 @@ class DCGANCritic(nn.Module):
     style = self.style
     h = style.join_images(images, labels)
     for i in range(self.depth):
-      layer = layers.Conv(self.width * 2**i, 5, 2, kernel_init=_he_uniform)
+      layer = layers.Conv(
+        self.width * 2**i, 5, 2, kernel_init=_he_uniform, dtype=style.dtype
+      )
       h = style.apply(layer, h, train=train)
       if i > 0:
         h = style.normalise(h, train=train)
       h = style.activate(h)
       self.sow('intermediates', 'features', h)
-    dense = nn.Dense(1, kernel_init=_glorot_uniform)
-    return style.apply(dense, h.reshape(len(h), -1), train=train)[:, 0]
+    dense = nn.Dense(1, kernel_init=_glorot_uniform, dtype=style.dtype)
+    h = style.apply(dense, h.reshape(len(h), -1), train=train)
+    return style.output(h)[:, 0]
 
 
 CRITICS = ('resnet', 'dcgan')

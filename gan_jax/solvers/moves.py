@@ -58,6 +58,17 @@ def _differentiable(tree: chex.ArrayTree) -> chex.ArrayTree:
   )
 
 
+def in_parts(batch: Any, micro_batch: int) -> Any | None:
+  """Leaves `[B, ...]` -> `[B / micro_batch, micro_batch, ...]`.
+
+  None where that is one part, or `micro_batch` is 0.
+  """
+  leaves = jax.tree.leaves(batch)
+  if not micro_batch or len(leaves[0]) == micro_batch:
+    return None
+  return jax.tree.map(lambda x: x.reshape(-1, micro_batch, *x.shape[1:]), batch)
+
+
 class Moves:
   """Gradients and updates of a game's players, averaged over devices.
 
@@ -70,9 +81,20 @@ class Moves:
     game: Game,
     optimizers: Players[optax.GradientTransformation],
     axis_name: str | None = None,
+    micro_batch: int = 0,
   ):
-    """Binds a game, the players' optimizers and a mapped device axis."""
+    """Binds a game to how its players move.
+
+    Args:
+      game: what they minimise.
+      optimizers: how each turns its gradient into an update.
+      axis_name: mapped device axis to average over, or None.
+      micro_batch: examples that an objective sees at once, a divisor of the
+        local batch; gradients and metrics are means over these parts, and
+        the player's model state goes from one to the next. 0: all at once.
+    """
     self.game = game
+    self.micro_batch = micro_batch
     self.optimizers = optimizers
     self.axis_name = axis_name
 
@@ -101,15 +123,38 @@ class Moves:
         is taken; differentiated through.
     """
     objective = getattr(self.game.objectives, player)
-
-    def loss(own_params):
-      params = state.params._replace(**{player: own_params})
-      params, model_state = foresee(params, state.model_state)
-      return objective(params, model_state, batch, key, state.step)
-
     own_params = getattr(state.params, player)
-    grads, outcome = jax.grad(loss, has_aux=True)(own_params)
-    return Gradient(*self.average((grads, *outcome)))
+
+    def gradient_of(own_state, batch):
+      def loss(own_params):
+        params = state.params._replace(**{player: own_params})
+        model_state = state.model_state._replace(**{player: own_state})
+        params, model_state = foresee(params, model_state)
+        return objective(params, model_state, batch, key, state.step)
+
+      grads, outcome = jax.grad(loss, has_aux=True)(own_params)
+      return Gradient(grads, *outcome)
+
+    own_state = getattr(state.model_state, player)
+    parts = in_parts(batch, self.micro_batch)
+    if parts is None:
+      return self.average(gradient_of(own_state, batch))
+
+    def add(carry, part):
+      own_state, total = carry
+      gradient = gradient_of(own_state, part)
+      added = gradient.grads, gradient.metrics
+      return (gradient.model_state, jax.tree.map(jnp.add, total, added)), None
+
+    first = jax.tree.map(lambda x: x[0], parts)
+    shapes = jax.eval_shape(gradient_of, own_state, first)
+    zeros = jax.tree.map(
+      lambda x: jnp.zeros(x.shape, x.dtype), (shapes.grads, shapes.metrics)
+    )
+    (own_state, total), _ = jax.lax.scan(add, (own_state, zeros), parts)
+    num = len(jax.tree.leaves(parts)[0])
+    grads, metrics = jax.tree.map(lambda x: x / num, total)
+    return self.average(Gradient(grads, own_state, metrics))
 
   def update(
     self, player: str, state: TrainState, gradient: Gradient

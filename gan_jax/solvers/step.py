@@ -14,7 +14,7 @@ import optax
 
 from gan_jax.games import Game
 from gan_jax.solvers.algorithms import Solver, alternating
-from gan_jax.solvers.moves import Metrics, Moves
+from gan_jax.solvers.moves import Metrics, Moves, in_parts
 from gan_jax.types import Players, TrainState
 
 Step = Callable[[TrainState, Any, jax.Array], tuple[TrainState, Metrics]]
@@ -64,6 +64,7 @@ def make_train_step(
   fresh_latents: bool = True,
   ema_decay: float = 0.0,
   axis_name: str | None = None,
+  micro_batch: int = 0,
 ) -> Step:
   """Builds one training step: `disc_steps` updates of D and one of G.
 
@@ -78,13 +79,14 @@ def make_train_step(
       and batch statistics, once a step; used if the state has an average.
     axis_name: mapped device axis over which gradients, model states and
       metrics are averaged, or None.
+    micro_batch: examples that an objective sees at once, see `Moves`.
 
   Returns:
     train_step(state, batches, key) -> (state, metrics). Every leaf of
     `batches` leads with an axis of length `disc_steps`. Metrics are scalars,
     D's from its last update.
   """
-  moves = Moves(game, optimizers, axis_name)
+  moves = Moves(game, optimizers, axis_name, micro_batch)
 
   def train_step(state, batches, key):
     keys = _keys(key, disc_steps, fresh_latents)
@@ -105,6 +107,7 @@ def make_probe(
   disc_steps: int = 1,
   fresh_latents: bool = True,
   axis_name: str | None = None,
+  micro_batch: int = 0,
 ) -> Callable[[TrainState, Any, jax.Array], Metrics]:
   """Builds the look back at what a step's G update has changed.
 
@@ -119,10 +122,18 @@ def make_probe(
   def probe(state, batches, key):
     gen_key = _keys(key, disc_steps, fresh_latents).gen
     batch = jax.tree.map(lambda x: x[-1], batches)
-    _, outcome = game.objectives.gen(
-      state.params, state.model_state, batch, gen_key, state.step - 1
-    )
-    metrics = outcome.metrics
+
+    def metrics_of(batch):
+      _, outcome = game.objectives.gen(
+        state.params, state.model_state, batch, gen_key, state.step - 1
+      )
+      return outcome.metrics
+
+    parts = in_parts(batch, micro_batch)
+    if parts is None:
+      metrics = metrics_of(batch)
+    else:
+      metrics = jax.tree.map(jnp.mean, jax.lax.map(metrics_of, parts))
     if axis_name is not None:
       metrics = jax.lax.pmean(metrics, axis_name)
     return {f'{name}_after': value for name, value in metrics.items()}
