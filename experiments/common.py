@@ -12,9 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gan_jax import parallel
+from gan_jax.files import atomic
 from gan_jax.reporting import save_gif
 from gan_jax.types import InputError
-from gan_jax.workdir import atomic, prepare
+from gan_jax.workdir import prepare
 
 STARTED = time.monotonic()
 DATA, FAKE, DISC, OPTIMUM = 'tab:green', 'tab:orange', 'tab:blue', 'black'

@@ -13,6 +13,7 @@ from gan_jax.ensemble import Ensemble
 from gan_jax.evaluation.entries import Entry
 from gan_jax.evaluation.protocol import MEASURE
 from gan_jax.evaluation.scores import BETTER, SCORES, result_name
+from gan_jax.files import atomic
 from gan_jax.overrides import may_change
 from gan_jax.types import InputError
 
@@ -260,7 +261,7 @@ def plot(groups: Sequence[Group], path: pathlib.Path) -> None:
     for i, g in enumerate(groups)
   ]
   figure.legend(handles=handles, loc='outside lower left', fontsize=9)
-  with workdir_lib.atomic(path) as temporary:
+  with atomic(path) as temporary:
     figure.savefig(temporary, dpi=110)
 
 
@@ -297,7 +298,7 @@ def compare(workdirs: Sequence[str], out: str | pathlib.Path) -> list[Group]:
     f'{table(groups)}\n\n+- is the standard deviation over runs. Measured with '
     f'{measured}.\n\n{members}'
   )
-  with workdir_lib.atomic(folder / 'comparison.md') as temporary:
+  with atomic(folder / 'comparison.md') as temporary:
     temporary.write_text(text + '\n')
   plot(groups, folder / 'comparison.png')
   print(text)

@@ -14,6 +14,7 @@ from gan_jax.ensemble import Ensemble
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import report as evaluation_report
 from gan_jax.evaluation.evaluator import Discriminator, Evaluator, Result
+from gan_jax.files import atomic
 from gan_jax.metrics.disc_accuracy import disc_logits
 from gan_jax.overrides import replaced
 from gan_jax.sampling import INTERPOLATIONS, Sampler
@@ -148,7 +149,7 @@ def sample(config: Any, workdir: str | pathlib.Path) -> pathlib.Path:
   labels = sampler.labels(keys.num, label)
   if labels is not None:
     arrays['labels'] = labels
-  with workdir_lib.atomic(path / 'samples.npz') as temporary:
+  with atomic(path / 'samples.npz') as temporary:
     np.savez_compressed(temporary, **arrays)
   shown = images[:400]
   columns = sampler.num_classes if label is None else 0

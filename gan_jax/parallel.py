@@ -8,7 +8,6 @@ devices, so it averages over `AXIS` what depends on its share of the batch.
 
 import contextlib
 import os
-import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ import jax
 import numpy as np
 
 from gan_jax import precision
+from gan_jax.files import cache_dir
 from gan_jax.types import InputError
 
 AXIS = 'batch'
@@ -47,10 +47,7 @@ def enable_compilation_cache() -> None:
   JAX_COMPILATION_CACHE_DIR names another folder.
   """
   if jax.config.jax_compilation_cache_dir is None:
-    cache = pathlib.Path(
-      os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-    )
-    jax.config.update('jax_compilation_cache_dir', str(cache / 'gan_jax'))
+    jax.config.update('jax_compilation_cache_dir', str(cache_dir()))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 

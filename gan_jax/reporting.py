@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from gan_jax.files import atomic
 from gan_jax.sweep import Member
-from gan_jax.workdir import atomic
 
 # What sets runs apart -> their numbers, as the rows of metrics.jsonl have them.
 Groups = Mapping[str, Sequence[int | None]]

@@ -17,17 +17,16 @@ best/              orbax, the one with the best score
 import contextlib
 import importlib.metadata
 import json
-import os
 import pathlib
 import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 from gan_jax.data import DatasetInfo
+from gan_jax.files import atomic
 from gan_jax.overrides import may_change
 from gan_jax.types import InputError
 
@@ -43,25 +42,6 @@ def flatten(config: dict[str, Any], prefix: str = '') -> dict[str, Any]:
         list(value) if isinstance(value, tuple) else value
       )
   return flat
-
-
-@contextlib.contextmanager
-def atomic(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """Yields a temporary name of the same suffix; renames it on success."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  handle, name = tempfile.mkstemp(
-    dir=path.parent, prefix=f'.{path.stem}.', suffix=path.suffix
-  )
-  os.close(handle)
-  temporary = pathlib.Path(name)
-  try:
-    yield temporary
-    umask = os.umask(0)
-    os.umask(umask)
-    temporary.chmod(0o666 & ~umask)
-    temporary.replace(path)
-  finally:
-    temporary.unlink(missing_ok=True)
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

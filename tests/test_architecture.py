@@ -14,6 +14,8 @@ SOURCES = sorted((ROOT / 'gan_jax').rglob('*.py'))
 # other.
 LAYERS = {
   'types': 0,
+  'files': 0,
+  'cache': 1,
   'rng': 0,
   'pixels': 0,
   'priors': 0,

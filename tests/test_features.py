@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import features
-from gan_jax.features import cache
+from gan_jax import cache, features
 from gan_jax.features.classifier import random_network
 from gan_jax.features.network import digest_variables
 from gan_jax.types import InputError

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import shutil
-import stat
 import subprocess
 import sys
 
@@ -64,53 +63,6 @@ def test_flatten():
     'b.d.e': [1, 2],
     'b.d.f': [3],
   }
-
-
-@pytest.mark.parametrize('before', [None, 'old'])
-def test_atomic_replaces_on_success(before, tmp_path):
-  path = tmp_path / 'new' / 'x.json'
-  if before:
-    path.parent.mkdir()
-    path.write_text(before)
-  with lib.atomic(path) as temporary:
-    assert temporary.parent == path.parent
-    assert temporary.suffix == '.json'
-    assert temporary != path
-    temporary.write_text('new')
-    assert (path.read_text() if path.exists() else None) == before
-  assert path.read_text() == 'new'
-  assert files(path.parent) == ['x.json']
-
-
-@pytest.mark.parametrize('before', [None, 'old'])
-def test_atomic_changes_nothing_on_failure(before, tmp_path):
-  path = tmp_path / 'x.json'
-  if before:
-    path.write_text(before)
-
-  def fail():
-    with lib.atomic(path) as temporary:
-      temporary.write_text('half')
-      raise KeyboardInterrupt
-
-  with pytest.raises(KeyboardInterrupt):
-    fail()
-  assert files(tmp_path) == (['x.json'] if before else [])
-  assert not before or path.read_text() == before
-
-
-@pytest.mark.parametrize('umask', [0o022, 0o077])
-def test_atomic_gives_the_usual_permissions(umask, tmp_path):
-  old = os.umask(umask)
-  try:
-    with lib.atomic(tmp_path / 'x'):
-      pass
-    left = os.umask(umask)
-  finally:
-    os.umask(old)
-  assert left == umask
-  mode = stat.S_IMODE((tmp_path / 'x').stat().st_mode)
-  assert mode == 0o666 & ~umask
 
 
 def test_write_json_reads_back(tmp_path):

@@ -16,9 +16,9 @@ from gan_jax.evaluation.real_images import RealImages
 from gan_jax.evaluation.scores import compute, needs_of
 from gan_jax.evaluation.summary import Summary, cached_summary, summarise
 from gan_jax.features import FeatureNetwork, ImageSet
-from gan_jax.features.cache import cache_dir
 from gan_jax.features.classifier import classifier_network, random_network
 from gan_jax.features.network import UNKNOWN, check_channels
+from gan_jax.files import cache_dir
 from gan_jax.sampling import Sampler
 from gan_jax.types import InputError
 

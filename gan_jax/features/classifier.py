@@ -18,8 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.features.cache import (
-  cache_dir,
+from gan_jax.cache import (
   digest_arrays,
   digest_of,
   load_leaves,
@@ -39,6 +38,7 @@ from gan_jax.features.network import (
   extract,
   image_set,
 )
+from gan_jax.files import cache_dir
 from gan_jax.pixels import from_uint8
 from gan_jax.types import InputError
 

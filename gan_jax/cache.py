@@ -1,8 +1,7 @@
-"""Where downloaded weights, trained classifiers and statistics are kept."""
+"""Arrays kept in files of the cache, and digests to find them by."""
 
 import hashlib
 import json
-import os
 import pathlib
 import zipfile
 import zlib
@@ -13,13 +12,7 @@ import chex
 import jax
 import numpy as np
 
-from gan_jax.workdir import atomic
-
-
-def cache_dir() -> pathlib.Path:
-  """$XDG_CACHE_HOME/gan_jax, or ~/.cache/gan_jax; not made by this call."""
-  root = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-  return pathlib.Path(root) / 'gan_jax'
+from gan_jax.files import atomic
 
 
 def digest_of(value: Any) -> str:
