@@ -108,6 +108,9 @@ def get_config() -> ConfigDict:
         test_fraction=0.1,  # held out, where the data has no test split
         cache='auto',  # device, stream; auto: device if it fits cache_mb
         cache_mb=1024,  # MiB of pixels that auto may keep on the device
+        # Whether a split that is read whole (device) is kept decoded in
+        # ~/.cache/gan_jax/decoded, up to 2 GiB of pixels.
+        decoded_cache=True,
       ),
       # --- the run
       num_devices=0,  # 0: all

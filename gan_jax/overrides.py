@@ -20,6 +20,7 @@ MAY_CHANGE = (
   'data.dir',
   'data.cache',
   'data.cache_mb',
+  'data.decoded_cache',
   'member',
   'sample.',
   'interpolate.',

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import functools
 import json
 import math
 import pathlib
@@ -29,14 +30,19 @@ class MetricsLog:
       resume_step: rows after this step are dropped: they are about to be
         written again.
     """
-    from tensorboardX import SummaryWriter
-
     path = workdir / 'metrics.jsonl'
     rows = [row for row in read_rows(path) if row['step'] <= resume_step]
     write_rows(path, rows)
     self._file = path.open('a', buffering=1)
-    self._writer = SummaryWriter(
-      str(workdir), purge_step=resume_step + 1, flush_secs=30
+    self._workdir, self._resume_step = workdir, resume_step
+
+  @functools.cached_property
+  def _writer(self) -> Any:
+    """TensorBoard's, at the first row: to import it takes a second or more."""
+    from tensorboardX import SummaryWriter
+
+    return SummaryWriter(
+      str(self._workdir), purge_step=self._resume_step + 1, flush_secs=30
     )
 
   def __enter__(self) -> 'MetricsLog':
@@ -44,7 +50,8 @@ class MetricsLog:
 
   def __exit__(self, *unused: Any) -> None:
     self._file.close()
-    self._writer.close()
+    if '_writer' in vars(self):
+      self._writer.close()
 
   def write(
     self, step: int, metrics: dict[str, float], member: Member | None = None
@@ -59,7 +66,8 @@ class MetricsLog:
   def flush(self) -> None:
     """Puts all rows so far on disk."""
     self._file.flush()
-    self._writer.flush()
+    if '_writer' in vars(self):
+      self._writer.flush()
 
   def scalar(self, step: int, name: str, value: float) -> None:
     """Adds a number to TensorBoard alone."""

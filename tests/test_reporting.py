@@ -3,6 +3,8 @@
 import json
 import math
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from gan_jax import reporting
 from gan_jax.reporting import MetricsLog, read_metrics
+from tests.helpers import ROOT, cli_environment
 
 GAP = 64  # grey level between tiles
 
@@ -64,6 +67,27 @@ def test_rows_are_written_at_once(tmp_path):
     for name in ('disc_loss', 'gen_loss'):
       np.testing.assert_allclose(found[name, row['step']], row[name], rtol=1e-6)
   assert len(found) == 4
+
+
+def test_nothing_is_imported_before_the_first_row():
+  """Writers and plots would cost a second or more of every start."""
+  code = (
+    'import sys, pathlib, tempfile\n'
+    'from gan_jax import reporting, training\n'
+    'with reporting.MetricsLog(pathlib.Path(tempfile.mkdtemp())) as log:\n'
+    '  log.flush()\n'
+    'slow = {"tensorboardX", "torch", "matplotlib", "tensorflow_datasets"}\n'
+    'print(sorted(slow & set(sys.modules)))'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=ROOT,
+    env=cli_environment(),
+    check=True,
+    capture_output=True,
+    text=True,
+  )
+  assert done.stdout.split() == ['[]']
 
 
 def test_images_go_to_tensorboard(tmp_path):
@@ -123,7 +147,7 @@ def test_there_may_be_no_rows(tmp_path):
   write_rows(tmp_path, ())
   assert read_metrics(tmp_path) == []
   assert (tmp_path / 'metrics.jsonl').read_text() == ''
-  assert len(list(tmp_path.glob('events.out.*'))) == 1
+  assert not list(tmp_path.glob('events.out.*'))
 
 
 # --- Grids ------------------------------------------------------------------

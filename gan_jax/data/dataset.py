@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan_jax.data import decoded
 from gan_jax.data.folder import open_folder
 from gan_jax.data.sources import Source
 from gan_jax.data.tfds_source import open_tfds
@@ -33,6 +34,7 @@ class DatasetInfo(NamedTuple):
 
 
 _BLOCK = 256  # examples read in one go
+_THREADS = 4  # of decoding a whole split
 
 
 class Images:
@@ -50,6 +52,7 @@ class Images:
     *,
     labelled: bool,
     fit: str | None,
+    decoded_cache: bool = False,
   ):
     """Wraps a source.
 
@@ -59,10 +62,12 @@ class Images:
       labelled: whether they have labels.
       fit: how other sizes are brought there, one of `FITS`; None refuses
         them.
+      decoded_cache: whether `whole` may keep what it has read.
     """
     self.image_shape = image_shape
     self.labelled = labelled
     self._source, self._fit = source, fit
+    self._decoded_cache = decoded_cache
 
   def __len__(self) -> int:
     return len(self._source)
@@ -108,6 +113,18 @@ class Images:
       # A list, so that errors are raised here.
       list(pool.map(fill, range(0, len(indices), size)))
     return arrays
+
+  def whole(self) -> dict[str, np.ndarray]:
+    """All examples in their order, as `read` gives them; see `decoded.py`."""
+
+    def read():
+      return self.read(np.arange(len(self)), num_threads=_THREADS)
+
+    source = self._source
+    if not (self._decoded_cache and hasattr(source, 'fingerprint')):
+      return read()
+    what = [source.origin, self.image_shape, self._fit, self.labelled]
+    return decoded.read_once(what, source.fingerprint, read)
 
 
 class Dataset(NamedTuple):
@@ -186,6 +203,7 @@ def load_dataset(
   channels: int = 0,
   fit: str = 'crop',
   test_fraction: float = 0.1,
+  decoded_cache: bool = True,
 ) -> Dataset:
   """Opens a dataset; images are read on access.
 
@@ -196,6 +214,8 @@ def load_dataset(
     channels: 1 for grey, 3 for RGB; 0 keeps what the data has.
     fit: how other sizes are brought to `image_size`, one of `FITS`.
     test_fraction: share to hold out where the data has no test split.
+    decoded_cache: whether splits that are read whole may be kept decoded in
+      the user's cache.
 
   Raises:
     InputError: unknown, empty, unreadable, or of the wrong kind.
@@ -214,7 +234,13 @@ def load_dataset(
   shape = _image_shape(splits.train, image_size, channels, name)
   labelled = bool(splits.class_names)
   train, test = (
-    Images(source, shape, labelled=labelled, fit=fit if image_size else None)
+    Images(
+      source,
+      shape,
+      labelled=labelled,
+      fit=fit if image_size else None,
+      decoded_cache=decoded_cache,
+    )
     for source in (splits.train, splits.test)
   )
   return Dataset(

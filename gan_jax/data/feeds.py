@@ -97,7 +97,7 @@ class DeviceFeed:
       flip: whether to mirror images left to right, half of the time.
       labels: whether batches carry labels.
     """
-    arrays = images.read(np.arange(len(images)), num_threads=4)
+    arrays = images.whole()
     self.resident = {'images': arrays['images']}
     if labels:
       self.resident['labels'] = arrays['labels']

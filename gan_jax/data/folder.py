@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.data.sources import Splits, num_kept
+from gan_jax.data.sources import Splits, file_facts, num_kept
 from gan_jax.types import InputError
 
 # Names of the folder beside `train` that is held out, the first one found.
@@ -17,8 +17,13 @@ _SUFFIXES = ('.png', '.jpg', '.jpeg')
 class Folder:
   """Images of a folder, decoded on access."""
 
-  def __init__(self, paths: list[pathlib.Path], labels: list[int] | None):
-    self._paths, self._labels = paths, labels
+  def __init__(
+    self,
+    paths: list[pathlib.Path],
+    labels: list[int] | None,
+    origin: str = '',
+  ):
+    self._paths, self._labels, self.origin = paths, labels, origin
 
   def __len__(self) -> int:
     return len(self._paths)
@@ -28,6 +33,10 @@ class Folder:
     if self._labels is not None:
       example['label'] = self._labels[index]
     return example
+
+  def fingerprint(self) -> Any:
+    """See `sources`."""
+    return [file_facts(self._paths), self._labels]
 
 
 def _decode(path: pathlib.Path) -> np.ndarray:
@@ -133,15 +142,17 @@ def open_folder(data_dir: str | None, test_fraction: float) -> Splits:
   if all(len(relative.parts) > 1 for relative in everything):
     class_names = tuple(sorted({relative.parts[0] for relative in everything}))
 
-  def source(split):
+  def source(name, split):
     labels = None
     if class_names:
       labels = [class_names.index(relative.parts[0]) for _, relative in split]
-    return Folder([path for path, _ in split], labels)
+    origin = f'{name} of {root.absolute()}'
+    return Folder([path for path, _ in split], labels, origin)
 
   names = '\n'.join(sorted(relative.as_posix() for relative in everything))
   version = f'{len(everything)} files, crc32 {zlib.crc32(names.encode()):08x}'
-  return Splits(source(found[0]), source(found[1]), class_names, version)
+  train, test = source('train', found[0]), source('test', found[1])
+  return Splits(train, test, class_names, version)
 
 
 def _hold_out(paths, test_fraction):

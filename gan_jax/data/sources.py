@@ -2,10 +2,13 @@
 
 A source is a sequence of `{'image': uint8 [H, W, C], 'label': int}` (labels
 only where there are any), the protocol of `tfds.data_source`. It may have
-`__getitems__`, to read several at once.
+`__getitems__`, to read several at once; and `origin`, a name for where its
+examples come from, with `fingerprint()`, a JSON value of all that they depend
+on, so that they can be kept decoded.
 """
 
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from gan_jax.types import InputError
@@ -27,6 +30,17 @@ class Splits(NamedTuple):
   test: Source
   class_names: tuple[str, ...]
   version: str = ''
+
+
+def file_facts(paths: Iterable[pathlib.Path]) -> list[tuple[str, int, int]]:
+  """Name, bytes and time of change (ns) of files.
+
+  Raises:
+    OSError: one of them is not there.
+  """
+  return [
+    (str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths
+  ]
 
 
 def num_kept(num: int, test_fraction: float, where: str) -> int:

@@ -37,10 +37,7 @@ class RealImages:
   def whole(self, split: str) -> dict[str, np.ndarray]:
     """A whole split in memory: images and, if there are any, labels."""
     if split not in self._whole:
-      images = getattr(self._dataset, split)
-      self._whole[split] = images.read(
-        np.arange(len(images)), num_threads=_THREADS
-      )
+      self._whole[split] = getattr(self._dataset, split).whole()
     return self._whole[split]
 
   def read(self, split: str, indices: np.ndarray) -> dict[str, np.ndarray]:
