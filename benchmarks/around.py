@@ -53,17 +53,10 @@ def scan(repeats: int) -> str:
 
 
 def _prepared(names: list[str]) -> str | None:
-  """The first of these datasets that TFDS has on this machine."""
-  from gan_jax.data import load_dataset
-  from gan_jax.types import InputError
-
-  for name in names:
-    try:
-      load_dataset(name)
-    except InputError:
-      continue
-    return name
-  return None
+  """The first of these datasets that is here already; nothing is fetched."""
+  folder = os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
+  folder = pathlib.Path(folder).expanduser()
+  return next((name for name in names if any(folder.glob(f'{name}/*'))), None)
 
 
 def _bare_dispatches(run) -> Callable[[int], float]:
@@ -104,7 +97,7 @@ def pipeline(repeats: int) -> str:
   from gan_jax import parallel, reporting, runs, training
 
   config = mlp_mnist.get_config()
-  config.data.name = _prepared(['mnist', 'digits'])
+  config.data.name = _prepared(['mnist']) or 'digits'
   config.num_steps = _PIPELINE_STEPS
   parallel.enable_compilation_cache()
   with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import around, ours
 from benchmarks.training_speed import row
-from benchmarks.works import WORKS
+from benchmarks.works import WORKS, Work
 from gan_jax import build
 from gan_jax.games import mixture
 from tests.helpers import ROOT
@@ -41,6 +41,16 @@ def test_both_sides_train_the_same_networks(name):
   for mine, network in zip(params, theirs.networks(name), strict=True):
     expected = sorted(x.numel() for x in network.parameters())
     assert sorted(x.size for x in jax.tree.leaves(mine)) == expected
+
+
+@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+def test_our_side_is_timed_as_users_run_it(precision):
+  work = Work('tiny', 8, 2, 1.0, (8, 8, 1), ('mlp_digits', {'batch_size': 8}))
+  run = ours.image_steps(work, precision=precision)
+  run(4)
+  assert len(run.programs) == 1
+  (program,) = run.programs.values()
+  assert ('bf16' in program.as_text()) == (precision == 'bfloat16')
 
 
 def test_a_row_is_what_was_measured():

@@ -17,6 +17,12 @@ NHWC = ('NHWC', 'HWIO', 'NHWC')
 BATCH, CHANNELS, FEATURES = 2, 2, 3
 
 
+@pytest.fixture(params=[1, 100], ids=['in phases', 'dilated'])
+def both_ways(request, monkeypatch):
+  """Transposed convolutions as they are with many channels, and with few."""
+  monkeypatch.setattr(convolution, '_PHASE_CHANNELS', request.param)
+
+
 def integers(seed, *shape):
   draws = np.random.default_rng(seed).integers(-2, 3, shape)
   return draws.astype(np.float32)
@@ -85,6 +91,7 @@ def inputs(size, kernel, seed=0):
 PADDINGS = ('SAME', 'VALID', ((1, 2), (0, 1)))
 
 
+@pytest.mark.usefixtures('both_ways')
 @pytest.mark.parametrize('padding', PADDINGS, ids=str)
 @pytest.mark.parametrize('stride', [1, 2])
 @pytest.mark.parametrize('kernel', [3, 4, 5])
@@ -97,6 +104,7 @@ def test_convolution(kernel, stride, padding):
   )
 
 
+@pytest.mark.usefixtures('both_ways')
 @pytest.mark.parametrize(
   ('size', 'kernel', 'strides', 'padding'),
   [
@@ -123,6 +131,7 @@ def our_transpose(strides, padding):
   return lambda y, w: convolution.conv_transpose(y, w, strides, padding)
 
 
+@pytest.mark.usefixtures('both_ways')
 @pytest.mark.parametrize('padding', ['SAME', 'VALID'])
 @pytest.mark.parametrize('stride', [1, 2])
 @pytest.mark.parametrize('kernel', [3, 4, 5])
@@ -135,6 +144,7 @@ def test_transposed_convolution(kernel, stride, padding):
   )
 
 
+@pytest.mark.usefixtures('both_ways')
 @pytest.mark.parametrize(
   ('size', 'kernel', 'strides', 'padding'),
   [
@@ -152,6 +162,7 @@ def test_unusual_transposed_geometry(size, kernel, strides, padding):
   )
 
 
+@pytest.mark.usefixtures('both_ways')
 @pytest.mark.parametrize(
   ('ours', 'reference'),
   [(our_conv, reference_conv), (our_transpose, reference_transpose)],
@@ -261,3 +272,94 @@ def test_layers_start_as_those_of_flax(kind):
   np.testing.assert_array_equal(
     told.init(jax.random.key(0), x)['params']['kernel'], 1
   )
+
+
+# --- Against float64 --------------------------------------------------------
+
+
+class Reference:
+  """A convolution and its two adjoints in NumPy, tap by tap, in float64."""
+
+  def __init__(self, size, kernel, stride, padding):
+    strides = (stride, stride)
+    if isinstance(padding, str):
+      padding = lax.padtype_to_pads(size, (kernel, kernel), strides, padding)
+    self.size, self.kernel, self.stride, self.pads = (
+      size,
+      kernel,
+      stride,
+      padding,
+    )
+    self.out = [
+      (n + low + high - kernel) // stride + 1
+      for n, (low, high) in zip(size, padding, strict=True)
+    ]
+
+  def padded(self, x):
+    return np.pad(x, ((0, 0), *self.pads, (0, 0)))
+
+  def taps(self):
+    """Index of each weight, and of the padded pixels that it meets."""
+    for i, j in np.ndindex(self.kernel, self.kernel):
+      rows = slice(i, i + self.stride * (self.out[0] - 1) + 1, self.stride)
+      columns = slice(j, j + self.stride * (self.out[1] - 1) + 1, self.stride)
+      yield (i, j), (slice(None), rows, columns)
+
+  def convolve(self, x, w):
+    padded = self.padded(x)
+    return sum(padded[pixels] @ w[tap] for tap, pixels in self.taps())
+
+  def transpose(self, y, w):
+    x = np.zeros((len(y), *self.size, w.shape[2]))
+    padded = self.padded(x)
+    for tap, pixels in self.taps():
+      padded[pixels] += y @ w[tap].T
+    (top, _), (left, _) = self.pads
+    return padded[:, top : top + self.size[0], left : left + self.size[1]]
+
+  def correlate(self, x, y):
+    padded = self.padded(x)
+    w = np.zeros((self.kernel, self.kernel, x.shape[-1], y.shape[-1]))
+    for tap, pixels in self.taps():
+      w[tap] = np.einsum('bijc,bijo->co', padded[pixels], y)
+    return w
+
+
+@pytest.mark.parametrize('padding', PADDINGS, ids=str)
+@pytest.mark.parametrize('stride', [1, 2])
+@pytest.mark.parametrize('kernel', [3, 4, 5])
+def test_values_and_two_derivatives_are_those_of_float64(
+  kernel, stride, padding
+):
+  """For sum(y ** 2) / 2: its gradients, and those of <gradient, v>."""
+  size, channels, features = (7, 6), 16, 5
+  rng = np.random.default_rng(kernel)
+  x, v = rng.normal(size=(2, BATCH, *size, channels))
+  w = rng.normal(size=(kernel, kernel, channels, features))
+  exact = Reference(size, kernel, stride, padding)
+  y, of_v = exact.convolve(x, w), exact.convolve(v, w)
+  expected = (
+    y,
+    exact.transpose(y, w),
+    exact.correlate(x, y),
+    exact.transpose(of_v, w),
+    exact.correlate(v, y) + exact.correlate(x, of_v),
+  )
+
+  def loss(x, w):
+    return jnp.sum(our_conv((stride, stride), padding)(x, w) ** 2) / 2
+
+  def along(x, w):
+    return jnp.sum(np.float32(v) * jax.grad(loss)(x, w))
+
+  @jax.jit
+  def found(x, w):
+    return (
+      our_conv((stride, stride), padding)(x, w),
+      *jax.grad(loss, (0, 1))(x, w),
+      *jax.grad(along, (0, 1))(x, w),
+    )
+
+  for our, their in zip(found(*map(np.float32, (x, w))), expected, strict=True):
+    error = np.abs(our - their).max() / np.abs(their).max()
+    assert error < 1e-5

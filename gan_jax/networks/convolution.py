@@ -51,6 +51,32 @@ class _Geometry(NamedTuple):
       pads.append((low, reach - self.in_size[axis] - low))
     return pads
 
+  def row_phases(self, out_size: int) -> list['_Phase']:
+    """The convolutions that yield every n-th row of `transpose`, each."""
+    stride, low = self.strides[0], self.pads[0][0]
+    length = -(-self.in_size[0] // stride)
+    phases = []
+    for offset in range(stride):
+      shift, first = divmod(offset + low, stride)
+      taps = slice(first, self.kernel_size[0], stride)
+      count = len(range(self.kernel_size[0])[taps])
+      pads = (count - 1 - shift, length - out_size + shift)
+      phases.append(_Phase(taps, count, pads, length))
+    return phases
+
+
+class _Phase(NamedTuple):
+  """`length` rows that meet the weights `taps`, `count` many, and no others.
+
+  They are a plain convolution with these, turned round, on images padded by
+  `pads`.
+  """
+
+  taps: slice
+  count: int
+  pads: tuple[int, int]
+  length: int
+
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _convolve(x, w, geometry):
@@ -61,6 +87,57 @@ def _convolve(x, w, geometry):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _transpose(y, w, geometry):
+  strided = max(geometry.strides) > 1
+  if strided and w.shape[2] >= _PHASE_CHANNELS:
+    return _transpose_in_phases(y, w, geometry)
+  return _transpose_dilated(y, w, geometry)
+
+
+# With fewer output channels, the products of a phase are too small.
+_PHASE_CHANNELS = 16
+
+
+def _transpose_in_phases(y, w, geometry):
+  """Convolutions that meet no zeros between the pixels, unlike the next one.
+
+  Row s i + a of the output meets the weights k = a, a + s, ... alone, and so do
+  columns. Rows are taken apart by this. Of the columns, the s neighbours are
+  channels of one convolution, which lie one after the other in memory as the
+  columns do.
+  """
+  stride = geometry.strides[1]
+  batch, out_height, out_width, features = y.shape
+  height, channels = w.shape[0], w.shape[2]
+  taps = -(-w.shape[1] // stride)
+  missing = taps * stride - w.shape[1]
+  kernel = jnp.pad(w, ((0, 0), (0, missing), (0, 0), (0, 0)))
+  kernel = kernel.reshape(height, taps, stride * channels, features)
+  kernel = jnp.flip(kernel, 1).swapaxes(2, 3)
+  width = (out_width + taps - 1) * stride
+  low = geometry.pads[1][0]
+  crop = (-low, low + geometry.in_size[1] - width, 0)
+  phases = []
+  for rows in geometry.row_phases(out_height):
+    if rows.count:
+      x = lax.conv_general_dilated(
+        y,
+        jnp.flip(kernel[rows.taps], 0),
+        (1, 1),
+        (rows.pads, (taps - 1, taps - 1)),
+        dimension_numbers=_NHWC,
+      )
+    else:  # a stride beyond the kernel: these rows meet no weight
+      x = jnp.zeros((batch, rows.length, width * channels), y.dtype)
+    x = x.reshape(batch, rows.length, width, channels)
+    none = (0, 0, 0)
+    zero = jnp.zeros((), x.dtype)
+    phases.append(lax.pad(x, zero, (none, none, crop, none)))
+  x = jnp.stack(phases, axis=2)
+  x = x.reshape(batch, -1, *x.shape[3:])
+  return x[:, : geometry.in_size[0]]
+
+
+def _transpose_dilated(y, w, geometry):
   return lax.conv_general_dilated(
     y,
     jnp.flip(w, (0, 1)).swapaxes(2, 3),
