@@ -4,6 +4,7 @@ Part of `training_speed.py`; each function measures one row of its second
 table.
 """
 
+import contextlib
 import os
 import pathlib
 import re
@@ -106,7 +107,10 @@ def pipeline(repeats: int) -> str:
   ratios = []
   for _ in range(repeats):
     before = bare(_PIPELINE_STEPS // 2)
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+      tempfile.TemporaryDirectory() as folder,
+      contextlib.redirect_stdout(sys.stderr),
+    ):
       training.train(config, folder)
       rows = reporting.read_metrics(pathlib.Path(folder))
     steps = np.diff([row['step'] for row in rows])

@@ -96,6 +96,8 @@ def image_steps(
     jax.block_until_ready((state.step, metrics))
 
   run.programs = dispatch.programs
+  with parallel.check_precision(config.precision, devices):
+    run(chunk)  # compiles
   return run
 
 
@@ -177,6 +179,13 @@ def ring_steps(work: Work) -> Run:
   return run
 
 
+def device_mib() -> float | None:
+  """The most memory of the GPU in use so far, in MiB; None without one."""
+  stats = jax.local_devices()[0].memory_stats() or {}
+  peak = stats.get('peak_bytes_in_use')
+  return None if peak is None else peak / 2**20
+
+
 VARIANTS = ('float32', 'bfloat16')
 
 
@@ -185,9 +194,11 @@ def variants(name: str) -> tuple[str, ...]:
   return VARIANTS if WORKS[name].config else VARIANTS[:1]
 
 
-def make(name: str, variant: str) -> Run:
-  """Our side of a work."""
+def make(name: str, variant: str, chunk: int = 0) -> Run:
+  """Our side of a work; `chunk` as in `image_steps`."""
   work = WORKS[name]
   if work.config is None:
     return ring_steps(work)
-  return image_steps(work, critic_only=name == 'wgan_gp', precision=variant)
+  return image_steps(
+    work, chunk=chunk, critic_only=name == 'wgan_gp', precision=variant
+  )

@@ -102,8 +102,9 @@ def main() -> None:
   )
   flags = parser.parse_args()
   parallel.enable_compilation_cache()
-  run = ours.make(flags.work, flags.precision)
-  steps = 2 * WORKS[flags.work].chunk
+  chunk = min(WORKS[flags.work].chunk, 10)  # the recorder's space is limited
+  run = ours.make(flags.work, flags.precision, chunk)
+  steps = 2 * chunk
   run(steps)
   start = time.perf_counter()
   run(steps)

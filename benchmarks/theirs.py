@@ -83,6 +83,7 @@ def _step(
   """
   work = WORKS[name]
   torch.backends.cudnn.benchmark = True
+  torch.backends.cudnn.allow_tf32 = False  # float32 is float32 on both sides
   latents = {'wgan_gp': (128,), 'mlp': (100,)}.get(name, (100, 1, 1))
   if work.image_shape is None:
     latents = (RING_LATENTS,)
@@ -116,6 +117,13 @@ def _step(
   return torch_gans.adversarial_step(
     *arguments, share_fakes=name.startswith('dcgan'), autocast=autocast
   )
+
+
+def device_mib() -> float | None:
+  """The most memory of the GPU in use so far, in MiB; None without one."""
+  if DEVICE == 'cpu':
+    return None
+  return torch.cuda.max_memory_allocated() / 2**20
 
 
 class _FlopCounter(TorchDispatchMode):

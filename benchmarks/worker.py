@@ -3,9 +3,10 @@
   python benchmarks/worker.py SIDE WORK VARIANT
 
 Reads `run SECONDS` and answers with a JSON line: steps taken and the seconds
-they took. `memory` answers with the peak resident set in MiB, `flops` with
-the floating-point operations of a step (PyTorch's side only), `compile` with
-the seconds of the first run. The end of the input ends the process.
+they took. `memory` answers with the peak resident set in MiB (on a GPU, of its
+memory), `flops` with the floating-point operations of a step (PyTorch's side
+only), `compile` with the seconds of the first run. The end of the input ends
+the process.
 """
 
 import json
@@ -41,7 +42,7 @@ def main() -> None:
       answer = timed(run, float(arguments[0]), chunk, rate)
       rate = answer['steps'] / answer['seconds']
     elif command == 'memory':
-      answer = {'mib': peak_mib()}
+      answer = {'mib': module.device_mib() or peak_mib()}
     elif command == 'flops':
       answer = {'flops': module.flops(name)}
     else:
