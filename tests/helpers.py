@@ -20,6 +20,17 @@ CONFIGS = sorted(
 )
 
 
+# Keys of SGD: Adam divides by the size of a gradient, which may be rounding
+# alone.
+SGD = {
+  f'{player}_optimizer__{key}': value
+  for player in ('gen', 'disc')
+  for key, value in dict(
+    name='sgd', b1=None, b2=None, learning_rate=0.1
+  ).items()
+}
+
+
 def load_config(name: str, **overrides: Any):
   """A locked config by name, with dotted keys written as `data__name=...`."""
   sys.path.insert(0, str(ROOT))

@@ -21,6 +21,7 @@ from gan_jax.sweep import SWEPT
 from gan_jax.types import InputError, TrainState
 from tests.helpers import (
   ROOT,
+  SGD,
   assert_close,
   assert_same_bits,
   differs,
@@ -33,14 +34,6 @@ from tests.helpers import (
 )
 from tests.test_reporting import scalars
 
-# SGD: Adam divides by the size of a gradient, which may be rounding alone.
-SGD = {
-  f'{player}_optimizer__{key}': value
-  for player in ('gen', 'disc')
-  for key, value in dict(
-    name='sgd', b1=None, b2=None, learning_rate=0.1
-  ).items()
-}
 # What belongs to a member: weights, averages, noise, flips, order of the data.
 FULL = dict(
   **SGD,

@@ -10,6 +10,7 @@ from gan_jax import inference, parallel, training
 from gan_jax.solvers import SOLVERS
 from gan_jax.types import InputError
 from tests.helpers import (
+  SGD,
   assert_close,
   fake_batch,
   fake_info,
@@ -18,14 +19,6 @@ from tests.helpers import (
   tiny_digits,
   tiny_flags,
 )
-
-SGD = {
-  f'{player}_optimizer__{key}': value
-  for player in ('gen', 'disc')
-  for key, value in dict(
-    name='sgd', b1=None, b2=None, learning_rate=0.1
-  ).items()
-}
 
 
 def model_of(**keys):

@@ -12,6 +12,7 @@ from gan_jax.build import build
 from gan_jax.data import make_feed
 from gan_jax.types import InputError
 from tests.helpers import (
+  assert_close,
   assert_same_bits,
   differs,
   fake_batch,
@@ -220,20 +221,7 @@ def test_four_devices_equal_one(case):
     one, four = (run_dispatch(config, n, dtype) for n in (1, 4))
     before = build(config, fake_info()).init(jax.random.key(0))
   assert differs(one[0].params.gen, before.params.gen)
-  for (path, x), y in zip(
-    jax.tree_util.tree_leaves_with_path(one),
-    jax.tree.leaves(four),
-    strict=True,
-  ):
-    # A bias before batch norm has no gradient but rounding: this is its floor.
-    scale = max(float(np.max(np.abs(x))), 1e-2)
-    np.testing.assert_allclose(
-      np.float64(x),
-      np.float64(y),
-      rtol=0,
-      atol=tolerance * scale,
-      err_msg=jax.tree_util.keystr(path),
-    )
+  assert_close(four, one, tolerance)
 
 
 @pytest.mark.slow  # the four devices above are the same in earnest
