@@ -59,7 +59,10 @@ def split_cpu(num_runs: int) -> None:
   devices, where XLA_FLAGS or JAX's configuration sets their number, and once
   devices are in use.
   """
-  cores = len(os.sched_getaffinity(0))
+  if hasattr(os, 'sched_getaffinity'):
+    cores = len(os.sched_getaffinity(0))
+  else:  # macOS
+    cores = os.cpu_count() or 1
   num = max(n for n in range(1, cores + 1) if num_runs % n == 0)
   by_flag = 'host_platform_device_count' in os.environ.get('XLA_FLAGS', '')
   if num > 1 and not by_flag and jax.config.jax_num_cpu_devices < 1:
