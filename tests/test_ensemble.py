@@ -426,7 +426,7 @@ def test_more_seeds_than_memory_is_one_line(tmp_path):
     dict(),
     dict(batch_size=512),
     dict(penalty='wgan_gp'),
-    dict(solver='unrolled'),
+    pytest.param(dict(solver='unrolled'), marks=pytest.mark.slow),
   ],
   ids=str,
 )

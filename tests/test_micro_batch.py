@@ -35,8 +35,7 @@ def step_and_look(model, num_draws=1):
 
 
 @pytest.mark.parametrize('solver', SOLVERS)
-@pytest.mark.parametrize('micro_batch', [4, 12])
-def test_parts_make_the_step_of_the_whole(solver, micro_batch):
+def test_parts_make_the_step_of_the_whole(solver):
   keys = dict(
     solver=solver,
     disc_steps=2,
@@ -44,7 +43,7 @@ def test_parts_make_the_step_of_the_whole(solver, micro_batch):
     network__disc_norm='layer',
   )
   whole = step_and_look(model_of(**keys), 2)
-  parts = step_and_look(model_of(**keys, micro_batch=micro_batch), 2)
+  parts = step_and_look(model_of(**keys, micro_batch=4), 2)
   assert_close(parts, whole, 1e-5)
 
 
