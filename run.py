@@ -23,7 +23,7 @@ from gan_jax import overrides
 
 STARTED = time.monotonic()
 CONFIGS = pathlib.Path(__file__).resolve().parent / 'configs'
-MODES = ('train', 'sample', 'interpolate', 'evaluate', 'compare')
+MODES = ('train', 'sample', 'interpolate', 'evaluate', 'diagnose', 'compare')
 FLAGS = flags.FLAGS
 
 config_flags.DEFINE_config_file(

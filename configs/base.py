@@ -24,6 +24,9 @@ def optimizer() -> ConfigDict:
       schedule='constant',  # constant, linear, exponential, cosine
       decay_steps=0,  # length of the schedule in steps; 0: num_steps
       decay_rate=0.1,  # factor on the rate after decay_steps
+      clip_norm=0.0,  # largest norm of the whole gradient; 0: any
+      historical_weight=0.0,  # on ||theta - mean of theta so far||^2
+      orthogonal_weight=0.0,  # on inner products of a kernel's filters
     )
   )
 
@@ -55,8 +58,9 @@ def get_config() -> ConfigDict:
       loss='non_saturating',
       f_divergence=placeholder(str),  # of the f-GAN losses; None: js
       label_smoothing=0.0,  # target of real images is 1 minus this, for D only
-      penalty='none',  # wgan_gp, r1, r2, dragan
-      penalty_weight=10.0,  # lambda of wgan_gp and dragan, gamma of r1 and r2
+      penalty='none',  # wgan_gp, r1, r2, r1_r2, dragan
+      # lambda of wgan_gp and dragan; gamma of r1, r2 and r1_r2
+      penalty_weight=10.0,
       weight_clip=0.0,  # clip D's parameters to +- this; 0: off
       latent_dim=100,
       latent_prior='normal',  # normal: N(0, I); uniform: U[-1, 1]
@@ -65,7 +69,8 @@ def get_config() -> ConfigDict:
       # alternating, simultaneous, unrolled, extragradient, optimistic,
       # consensus, two_time_scale
       solver='alternating',
-      unroll_steps=5,  # of unrolled: D's updates that G looks ahead
+      # Of unrolled: D's updates that G looks ahead; None: 5.
+      unroll_steps=placeholder(int),
       consensus_weight=1.0,  # of consensus: gamma, on ||v||^2 / 2
       time_scale_ratio=4.0,  # of two_time_scale: on D's learning rate
       batch_size=64,  # images, over all devices
@@ -75,12 +80,41 @@ def get_config() -> ConfigDict:
       # float32; bfloat16 for activations and products; tensorfloat32 for
       # products alone. Parameters, statistics and losses stay float32.
       precision='float32',
-      num_steps=1_000,  # generator updates
-      disc_steps=1,  # D updates before each G update
+      num_steps=1_000,  # training steps
+      disc_steps=1,  # D updates in each step
+      gen_steps=1,  # G updates in each step, after D's
       fresh_latents=True,  # False: G's update reuses D's last fakes
       ema_decay=0.0,  # of G's moving average, per step; 0: none kept
       gen_optimizer=optimizer(),
       disc_optimizer=optimizer(),
+      # --- remedies against instability; each is off as it stands here, and
+      # docs/stability.md says what it is for
+      tricks=dict(
+        relativistic='none',  # none, paired (RpGAN), average (RaGAN)
+        label_flip=0.0,  # probability that D is told the wrong label
+        top_k_share=1.0,  # of the fakes with the highest logits, for G
+        top_k_steps=0,  # steps from all to this share; 0: num_steps
+        packing=1,  # examples that D judges together (PacGAN)
+        noise_std=0.0,  # of instance noise, in units of pixels in [-1, 1]
+        noise_schedule='linear',  # constant, linear, exponential, cosine
+        noise_steps=0,  # steps in which it fades; 0: num_steps
+        augment='none',  # of what D sees: none, diffaugment, ada
+        augment_policy=('colour', 'translation', 'cutout'),  # of diffaugment
+        ada_target=0.6,  # of E sign(D(x))
+        ada_images=500_000,  # in which the probability goes from 0 to 1
+        feature_matching=0.0,  # weight of the squared distance of means
+        feature_layer='',  # of D: hidden_0, hidden_1, ...; '': the last
+        feature_matching_alone=True,  # in place of G's adversarial loss
+        lecam_weight=0.0,
+        lecam_decay=0.99,  # of D's moving averages, per update
+        consistency_weight=0.0,  # on (D(x) - D(T(x)))^2, T mirrors and shifts
+        fake_consistency_weight=0.0,  # the same on fakes
+        num_discs=1,  # discriminators (GMAN)
+        mixing_weight=0.0,  # of G's softmax over them; 0: their mean
+        disc_accuracy_limit=1.0,  # D does not move above it; 1: it always does
+        lookahead_steps=0,  # steps between two looks back; 0: none
+        lookahead_rate=0.5,  # share of the way that is kept then
+      ),
       network=dict(
         name='mlp',  # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet
         # None keeps the architecture's default; a key that it lacks is refused.
@@ -92,8 +126,13 @@ def get_config() -> ConfigDict:
         critic=placeholder(str),  # wgan_gp_resnet: resnet, dcgan
         gen_activation=placeholder(str),  # relu, leaky_relu, elu, gelu, ...
         disc_activation=placeholder(str),
-        gen_norm=placeholder(str),  # none, batch, layer
-        disc_norm=placeholder(str),  # none, batch, layer, spectral
+        gen_norm=placeholder(str),  # none, batch, layer, virtual
+        disc_norm=placeholder(str),  # none, batch, layer, spectral, virtual
+        reference_size=placeholder(int),  # examples of virtual batch norm's
+        disc_maxout=placeholder(int),  # mlp, mlp_bn: pieces of D's units
+        disc_minibatch=placeholder(str),  # none, stddev, discrimination
+        minibatch_kernels=placeholder(int),  # features that it adds
+        minibatch_dim=placeholder(int),  # in which it compares
         norm_momentum=placeholder(float),  # old value's share in batch norm
         embed_dim=placeholder(int),  # of labels beside the latents
       ),
@@ -134,6 +173,12 @@ def get_config() -> ConfigDict:
         steps=12,  # images from one to the next
         seed=0,
         label=-1,  # class to stay in; -1: the first
+      ),
+      diagnose=dict(
+        window=1_000,  # steps from the end on that the verdict is about
+        grad_norm=100.0,  # a mean gradient norm above it is worth a warning
+        samples=1_000,  # images to compare with real ones; 0: metrics alone
+        classifier=True,  # whether they are classified, where there are labels
       ),
       eval=dict(
         # fid, fid_infinity, kid, inception_score, mode_score, modes,

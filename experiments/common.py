@@ -50,7 +50,8 @@ def run(
   Args:
     experiment: called with `out`, a folder that exists, and the flags.
     module: the docstring that --help shows.
-    **flags: name=(default, help); whole numbers from 1 on, seeds from 0.
+    **flags: name=(default, help), whole numbers from 1 on, seeds from 0; or
+      words, with a third entry if some alone are valid.
   """
   name = pathlib.Path(sys.argv[0]).stem
   parser = _Parser(
@@ -61,11 +62,12 @@ def run(
     default=f'runs/experiments/{name}',
     help='folder of the figure and the table (default: %(default)s)',
   )
-  for flag, (default, text) in flags.items():
+  for flag, (default, text, *valid) in flags.items():
     parser.add_argument(
       f'--{flag}',
-      type=whole(int(flag != 'seed')),
+      type=str if isinstance(default, str) else whole(int(flag != 'seed')),
       default=default,
+      choices=valid[0] if valid else None,
       help=f'{text} (default: %(default)s)',
     )
   arguments = vars(parser.parse_args())
@@ -114,7 +116,19 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
   return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
 
 
-def save_tables(path: pathlib.Path, title: str, **tables: str) -> None:
+def with_error(values: Sequence[float]) -> str:
+  """Mean +- standard error over runs; the mean alone of one."""
+  values = np.asarray(values, float)
+  mean = f'{values.mean():.3g}'
+  if len(values) == 1:
+    return mean
+  error = values.std(ddof=1) / np.sqrt(len(values))
+  return f'{mean} +- {error:.2g}'
+
+
+def save_tables(
+  path: pathlib.Path, title: str, *, quiet: bool = False, **tables: str
+) -> None:
   """Writes Markdown tables under their names, and prints them."""
   parts = [f'# {title}\n']
   for name, table in tables.items():
@@ -122,4 +136,5 @@ def save_tables(path: pathlib.Path, title: str, **tables: str) -> None:
   text = '\n'.join(parts)
   with atomic(path) as temporary:
     temporary.write_text(text)
-  print(f'{text}  table   {path}')
+  if not quiet:
+    print(f'{text}  table   {path}')

@@ -14,9 +14,9 @@ import flax.linen as nn
 import jax
 import optax
 
+from gan_jax import build_tricks, gradients, priors, sampling, solvers, sweep
 from gan_jax import networks as networks_lib
 from gan_jax import optimizers as optimizers_lib
-from gan_jax import priors, sampling, solvers, sweep
 from gan_jax.data import DatasetInfo
 from gan_jax.games import Game
 from gan_jax.games.image import image_gan
@@ -55,6 +55,7 @@ def build(
   *,
   axis_name: str | None = None,
   swept: Mapping[str, jax.Array] | None = None,
+  reference: Any = None,
 ) -> Model:
   """Makes everything that a config names.
 
@@ -64,6 +65,8 @@ def build(
     axis_name: mapped device axis that will share the batches, or None.
     swept: traced scalars in place of the config's, by dotted key; `check` has
       seen their values, see gan_jax/ensemble.py.
+    reference: images of D's virtual batch norm, `[R, H, W, C]` in [-1, 1];
+      needed where a state is initialised to be trained.
 
   Raises:
     InputError: an unknown name, a value out of range, or a combination that
@@ -97,8 +100,13 @@ def build(
     image_shape=tuple(info.image_shape),
     penalty=PENALTIES[config.penalty],
     penalty_weight=config.penalty_weight,
+    tricks=build_tricks.make_tricks(
+      config, networks.disc, tuple(info.image_shape)
+    ),
+    reference=reference,
     axis_name=axis_name,
   )
+  lookahead = build_tricks.lookahead(config)
   optimizers = make_optimizers(config)
   order = dict(
     disc_steps=config.disc_steps,
@@ -111,13 +119,20 @@ def build(
     game,
     optimizers,
     init=functools.partial(
-      solvers.init_state, game, optimizers, ema=config.ema_decay > 0
+      solvers.init_state,
+      game,
+      optimizers,
+      ema=config.ema_decay > 0,
+      lookahead=lookahead is not None,
     ),
     train_step=solvers.make_train_step(
       game,
       optimizers,
       solver=_solver(config),
+      gen_steps=config.gen_steps,
       ema_decay=config.ema_decay,
+      lookahead=lookahead,
+      disc_accuracy_limit=config.tricks.disc_accuracy_limit,
       **order,
     ),
     probe=solvers.make_probe(game, **order),
@@ -139,6 +154,7 @@ def check(config: Config) -> None:
   lookup(networks_lib.NETWORKS, config.network.name, 'network.name')
   for player in ('gen_optimizer', 'disc_optimizer'):
     _optimizer(config, player)
+  build_tricks.check(config)
   sweep.check(config, check)
 
 
@@ -165,7 +181,9 @@ def _solver(config: Config) -> solvers.Solver:
 
 def make_optimizers(config: Config) -> Players[optax.GradientTransformation]:
   """Both players' optimizers: as configured, as the solver wants, clipped."""
-  counts = solvers.updates_per_step(config.solver, config.disc_steps)
+  counts = solvers.updates_per_step(
+    config.solver, config.disc_steps, config.gen_steps
+  )
   optimizers = solvers.adapt_optimizers(
     config.solver,
     Players(
@@ -174,10 +192,12 @@ def make_optimizers(config: Config) -> Players[optax.GradientTransformation]:
     ),
     time_scale_ratio=config.time_scale_ratio,
   )
-  if not config.weight_clip:
-    return optimizers
-  clipping = optimizers_lib.weight_clipping(config.weight_clip)
-  return optimizers._replace(disc=optax.chain(optimizers.disc, clipping))
+  disc = optimizers.disc
+  if config.weight_clip:
+    disc = optax.chain(disc, optimizers_lib.weight_clipping(config.weight_clip))
+  if config.tricks.num_discs > 1:
+    disc = gradients.for_each(disc)
+  return optimizers._replace(disc=disc)
 
 
 def _optimizer(config, key, updates_per_step=1) -> optax.GradientTransformation:
@@ -269,7 +289,7 @@ def advice(config: Config, disc_norm: str) -> list[str]:
       'loss=wasserstein without a Lipschitz constraint is no distance; '
       'consider penalty=wgan_gp, weight_clip=0.01 or network.disc_norm=spectral'
     )
-  return lines
+  return lines + build_tricks.advice(config)
 
 
 def make_sampler(

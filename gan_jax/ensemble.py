@@ -28,7 +28,9 @@ from gan_jax.types import InputError, TrainState
 
 # Axes of vmap. The members are at one step; they see other examples of the
 # same data, at the same places of a batch.
-AXES = TrainState(step=None, params=0, opt_state=0, model_state=0, ema=0)
+AXES = TrainState(
+  step=None, params=0, opt_state=0, model_state=0, ema=0, slow=0
+)
 _DRAW_AXES = {'indices': 3, 'positions': None}  # of [S, K, B, M] and [S, K, B]
 _CONSTANT_AXES = (None, 0, 0)  # images, keys, swept values
 

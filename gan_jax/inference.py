@@ -1,99 +1,26 @@
-"""What a finished run is asked for: samples, walks, scores; `load`."""
+"""What a finished run is asked for: samples, walks, scores, a diagnosis."""
 
 import pathlib
-from typing import Any, NamedTuple
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import build as build_lib
-from gan_jax import checkpoint as checkpoint_lib
 from gan_jax import data, parallel, reporting
 from gan_jax import workdir as workdir_lib
-from gan_jax.data import DatasetInfo
-from gan_jax.ensemble import Ensemble
+from gan_jax.checkup import diagnose_run as diagnose
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import report as evaluation_report
 from gan_jax.evaluation.evaluator import Discriminator, Evaluator, Result
 from gan_jax.files import atomic
 from gan_jax.metrics.disc_accuracy import disc_logits
-from gan_jax.overrides import replaced
 from gan_jax.sampling import INTERPOLATIONS, Sampler
-from gan_jax.types import InputError, TrainState, lookup
+from gan_jax.trained import Trained, restore
+from gan_jax.tricks.views import pack
 
-
-class Trained(NamedTuple):
-  """A run read back from its workdir.
-
-  Attributes:
-    config: of this run alone, if it was trained with others.
-    info: of its data.
-    model: built from the two.
-    state: from the checkpoint.
-    member: its number among the runs of one program; None if there are none.
-  """
-
-  config: Any
-  info: DatasetInfo
-  model: build_lib.Model
-  state: TrainState
-  member: int | None = None
-
-  def sampler(
-    self, *, ema: bool = True, batch_norm: str = 'running'
-  ) -> Sampler:
-    """Draws images from the moving average if there is one and `ema`."""
-    return build_lib.make_sampler(
-      self.config,
-      self.info,
-      self.model,
-      self.state,
-      ema=ema,
-      batch_norm=batch_norm,
-    )
-
-
-_FOLDERS = {'latest': 'checkpoints', 'best': 'best'}
-
-
-def restore(
-  workdir: str | pathlib.Path, which: str = 'latest', member: int = 0
-) -> Trained:
-  """Reads a run's config and one of its checkpoints.
-
-  Args:
-    workdir: of the run.
-    which: latest, or best by `eval.best` if it was scored while training.
-    member: number of the run among those trained at once; 0 for a single one.
-
-  Raises:
-    InputError: there is no run, no such member, or no whole checkpoint.
-  """
-  folder = lookup(_FOLDERS, which, 'checkpoint')
-  path = workdir_lib.absolute(workdir)
-  config, info = workdir_lib.read_config(path), workdir_lib.read_info(path)
-  try:
-    ensemble = Ensemble(config)
-    config = replaced(config, ensemble.member(member).overrides)
-    model = build_lib.build(config, info)
-  except (AttributeError, KeyError) as error:
-    raise InputError(
-      f'workdir: {path / "config.json"} is not a whole config of this version: '
-      f'{error}'
-    ) from error
-  if which == 'best' and not (path / folder).is_dir():
-    raise InputError(
-      f'checkpoint: {path} has no best one, which eval.every keeps while '
-      'training; take latest'
-    )
-  template = ensemble.abstract(build_lib.abstract_state(model))
-  state = checkpoint_lib.restore_latest(path / folder, template)
-  return Trained(
-    config,
-    info,
-    model,
-    ensemble.select(state, member),
-    member if ensemble.several else None,
-  )
+__all__ = ('diagnose', 'evaluate', 'interpolate', 'load', 'restore', 'sample')
 
 
 def load(
@@ -263,10 +190,21 @@ def evaluate(config: Any, workdir: str | pathlib.Path) -> Result:
 
 def _discriminator(trained: Trained) -> Discriminator:
   variables = build_lib.discriminator_variables(trained.state)
-  disc = trained.model.networks.disc
+  disc, tricks = trained.model.networks.disc, trained.config.tricks
 
   def discriminate(images, labels):
-    return disc.apply(variables, images, labels, train=False)
+    num = len(images)
+    rows = jnp.arange(num + -num % tricks.packing) % num  # whole packs
+    packs = pack(images[rows], tricks.packing)
+
+    def logits_of(variables):
+      return disc.apply(variables, packs, labels, train=False)
+
+    if tricks.num_discs > 1:
+      logits = jax.vmap(logits_of)(variables).mean(axis=0)
+    else:
+      logits = logits_of(variables)
+    return logits.repeat(tricks.packing)[:num]  # each image by its pack's
 
   return Discriminator(
     lambda images, labels: disc_logits(discriminate, images, labels),

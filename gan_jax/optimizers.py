@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gan_jax.gradients import with_changes
 from gan_jax.types import InputError, lookup
 
 _NAMES = (
@@ -77,6 +78,9 @@ def make_optimizer(
   decay_steps: int = 1,
   decay_rate: float = 0.0,
   updates_per_step: int = 1,
+  historical_weight: float = 0.0,
+  orthogonal_weight: float = 0.0,
+  clip_norm: float = 0.0,
   key: str = 'optimizer',
   **hyperparameters,
 ) -> optax.GradientTransformation:
@@ -90,6 +94,9 @@ def make_optimizer(
     decay_rate: factor reached at `decay_steps`.
     updates_per_step: how often this player moves in a training step, so that
       both players' schedules take the same time.
+    historical_weight: see gan_jax.gradients, as the next two; 0: off.
+    orthogonal_weight: see there.
+    clip_norm: see there.
     key: the config key of this optimizer, for messages.
     **hyperparameters: passed to optax; those that are None are left to optax.
 
@@ -110,6 +117,16 @@ def make_optimizer(
       f'{key}.decay_rate: {decay_rate} must be at least 0, and above 0 for an '
       'exponential schedule'
     )
+  changes = dict(
+    historical_weight=historical_weight,
+    orthogonal_weight=orthogonal_weight,
+    clip_norm=clip_norm,
+  )
+  for name_of, value in changes.items():
+    if not 0 <= value < math.inf:
+      raise InputError(
+        f'{key}.{name_of}: {value} is not a finite number from 0 on'
+      )
   given = {k: v for k, v in hyperparameters.items() if v is not None}
   for parameter, value in given.items():
     top = 1 if parameter in ('b1', 'b2', 'decay', 'momentum') else math.inf
@@ -127,4 +144,4 @@ def make_optimizer(
   def rate(count):
     return in_steps(count / updates_per_step)
 
-  return factory(rate, **given)
+  return with_changes(factory(rate, **given), **changes)

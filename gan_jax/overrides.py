@@ -25,6 +25,7 @@ MAY_CHANGE = (
   'sample.',
   'interpolate.',
   'eval.',
+  'diagnose.',
 )
 
 

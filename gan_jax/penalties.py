@@ -103,6 +103,24 @@ def r2(
   return jnp.mean(_squared_norms(critic, fake))
 
 
+def r1_r2(
+  critic: Critic,
+  real: jax.Array,
+  fake: jax.Array,
+  keys: jax.Array,
+  axis_name: str | None = None,
+) -> jax.Array:
+  """The sum of `r1` and `r2`; the paper's gamma / 2 stands outside both.
+
+  Reference:
+    Huang et al., The GAN is dead; long live the GAN! A Modern GAN Baseline,
+    arXiv 2501.05441, section 2.2 (R3GAN, with the relativistic pairing loss).
+  """
+  return r1(critic, real, fake, keys, axis_name) + r2(
+    critic, real, fake, keys, axis_name
+  )
+
+
 def dragan(
   critic: Critic,
   real: jax.Array,
@@ -142,5 +160,6 @@ PENALTIES: dict[str, Penalty | None] = {
   'wgan_gp': Penalty(wgan_gp, 1.0),
   'r1': Penalty(r1, 0.5),
   'r2': Penalty(r2, 0.5),
+  'r1_r2': Penalty(r1_r2, 0.5),
   'dragan': Penalty(dragan, 1.0),
 }

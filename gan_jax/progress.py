@@ -39,7 +39,7 @@ class Progress:
 
     self._config, self.log, self._started = config, log, started
     self._ensemble = ensemble
-    self._pending = None
+    self._pending, self._warned = None, set()
     self._row = None  # step and time of the last row, to take rates between
     self._bar = tqdm(
       total=config.num_steps,
@@ -84,6 +84,7 @@ class Progress:
       rows, rate = self._ensemble.rows(metrics), self._rate(step)
       for member, row in rows:
         self.log.write(step, row | rate, member)
+        self._warn(step, row)
       speed = rate.get('images_per_second', math.nan)
       disc, gen = (
         np.mean([row[name] for _, row in rows])
@@ -93,6 +94,18 @@ class Progress:
         f'D {disc:.3f} G {gen:.3f} {speed:,.0f} images/s', refresh=False
       )
     self._bar.update(step - self._bar.n)
+
+  def _warn(self, step: int, row: dict[str, float]) -> None:
+    """Says once for each player that its gradient is long or not finite."""
+    limit = self._config.diagnose.grad_norm
+    for player in ('disc', 'gen'):
+      norm = row[f'{player}_grad_norm']
+      if player not in self._warned and not norm <= limit:
+        self._warned.add(player)
+        self.note(
+          f'warning: {player}_grad_norm {norm:.3g} at step {step} is above '
+          f'diagnose.grad_norm={limit:g}; see --mode=diagnose'
+        )
 
   def _rate(self, step: int) -> dict[str, float]:
     """Real images a second since the last row, all overheads included.

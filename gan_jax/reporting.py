@@ -4,6 +4,7 @@ import collections
 import contextlib
 import functools
 import json
+import logging
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,8 @@ class MetricsLog:
     """TensorBoard's, at the first row: to import it takes a second or more."""
     from tensorboardX import SummaryWriter
 
+    # It would say of every NaN that it is one.
+    logging.getLogger('tensorboardX.x2num').setLevel(logging.ERROR)
     return SummaryWriter(
       str(self._workdir), purge_step=self._resume_step + 1, flush_secs=30
     )

@@ -5,11 +5,14 @@ import pathlib
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from gan_jax import build as build_lib
-from gan_jax import data, memory, parallel, scoring
+from gan_jax import checkup, data, memory, parallel, scoring, solvers
 from gan_jax import workdir as workdir_lib
 from gan_jax.ensemble import Ensemble
+from gan_jax.networks.virtual import reference_size
+from gan_jax.types import InputError
 
 
 class Run(NamedTuple):
@@ -33,6 +36,7 @@ def open_run(config: Any, workdir: str | pathlib.Path) -> Run:
     InputError: see the parts.
   """
   build_lib.check(config)
+  checkup.check(config.diagnose)
   devices = parallel.select_devices(config.num_devices)
   ensemble = Ensemble(config)
   compiling = parallel.check_precision(config.precision, devices)
@@ -41,6 +45,12 @@ def open_run(config: Any, workdir: str | pathlib.Path) -> Run:
     parallel.check_batch_size(config.batch_size, len(devices))
     share //= len(devices)
   parallel.check_micro_batch(config.micro_batch, share)
+  if share % config.tricks.packing:
+    raise InputError(
+      f'tricks.packing: {config.tricks.packing} does not divide the {share} '
+      f'images that each of {len(devices)} devices has of a batch; change '
+      'batch_size or num_devices'
+    )
   path = workdir_lib.prepare(workdir)
   workdir_lib.check_resumable(path, config.to_dict())
   dataset = data.load_dataset(**build_lib.dataset_keys(config))
@@ -56,6 +66,11 @@ def open_run(config: Any, workdir: str | pathlib.Path) -> Run:
     cache=config.data.cache,
     cache_mb=config.data.cache_mb,
   )
+  reference = _reference(model, feed, config.seed)
+  if reference is not None:
+    model = build_lib.build(
+      config, dataset.info, axis_name=axis, reference=reference
+    )
   if ensemble.several:
     check_several(config, dataset.info, feed, devices, ensemble, share)
   workdir_lib.describe_run(path, config.to_dict(), dataset.info)
@@ -94,9 +109,31 @@ def check_several(
     model.game,
     build_lib.abstract_state(model),
     batch,
-    config.unroll_steps if config.solver == 'unrolled' else 0,
+    _looks_ahead(config),
   )
   limit = parallel.memory_of_each(devices)
   if ensemble.spread(devices):
     limit *= len(devices)
   memory.check_fits(ensemble.num_members, each, limit, devices[0].platform)
+
+
+def _looks_ahead(config: Any) -> int:
+  """Updates of D that the solver looks ahead."""
+  if config.solver != 'unrolled':
+    return 0
+  return config.unroll_steps or solvers.UNROLL_STEPS
+
+
+def _reference(
+  model: build_lib.Model, feed: data.Feed, seed: int
+) -> jax.Array | None:
+  """The first images of the run, as many as D's virtual batch norm wants."""
+  wanted = reference_size(model.networks.disc)
+  if not wanted:
+    return None
+  draws, batches, num = feed.draws(0), [], 0
+  while num < wanted:
+    key = jax.random.fold_in(jax.random.key(seed), len(batches))
+    batches.append(feed.decode(feed.resident, next(draws), key).images)
+    num += len(batches[-1])
+  return jnp.concatenate(batches)[:wanted]

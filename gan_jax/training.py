@@ -11,7 +11,15 @@ import jax
 import numpy as np
 
 from gan_jax import build as build_lib
-from gan_jax import checkpoint, parallel, reporting, runs, scoring, sweep
+from gan_jax import (
+  checkpoint,
+  checkup,
+  parallel,
+  reporting,
+  runs,
+  scoring,
+  sweep,
+)
 from gan_jax.data import feeds
 from gan_jax.progress import Progress
 from gan_jax.rng import unrolled
@@ -245,6 +253,8 @@ def _finish(run: runs.Run, state: TrainState, image: np.ndarray) -> None:
   if run.ensemble.several:
     speed += f' in each of {run.ensemble.num_members} runs'
     print(reporting.final_table(rows, groups))
+  for line in checkup.of_run(run.config, run.workdir, run.config.diagnose):
+    print(line)
   print(
     f'done: {int(state.step)} steps{speed}\n'
     f'  samples      {final}\n'

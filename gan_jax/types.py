@@ -47,13 +47,15 @@ class TrainState(NamedTuple):
   """Everything that training carries from one step to the next.
 
   Attributes:
-    step: int32 scalar, generator updates made so far.
+    step: int32 scalar, training steps made so far.
     params: parameters of both players.
     opt_state: optax states of both players.
     model_state: non-trained variables of both players (batch statistics,
       spectral-norm vectors), each a flax collection dict, possibly empty.
     ema: exponential moving average of the generator, `{'params': ...,
       'model_state': ...}`, or None when `ema_decay` is 0.
+    slow: parameters of both players that lookahead goes back towards, or None
+      without it.
   """
 
   step: jax.Array
@@ -61,6 +63,7 @@ class TrainState(NamedTuple):
   opt_state: Players[chex.ArrayTree]
   model_state: Players[chex.ArrayTree]
   ema: chex.ArrayTree | None
+  slow: Players[chex.ArrayTree] | None = None
 
 
 def lookup(table: dict[str, T], name: str, key: str) -> T:

@@ -136,7 +136,7 @@ def test_every_solver_takes_a_finite_step_on_every_network(solver, network):
       solver=solver,
       penalty=penalty,
       network__disc_norm=norm,
-      unroll_steps=2,
+      unroll_steps=2 if solver == 'unrolled' else None,
       disc_steps=2,
     )
     assert_finite(two_steps(config, (8, 8, 1)))

@@ -13,7 +13,8 @@ from gan_jax.optimizers import weight_clipping
 from gan_jax.penalties import PENALTIES
 
 SHAPE = (2, 3, 2)  # H, W, C
-GRADIENT_PENALTIES = sorted(set(PENALTIES) - {'none'})
+# `r1_r2` is the sum of two of them.
+GRADIENT_PENALTIES = sorted(set(PENALTIES) - {'none', 'r1_r2'})
 TO_UNIT_NORM = ('wgan_gp', 'dragan')
 
 
@@ -121,6 +122,17 @@ def test_mean_of_the_examples_own_penalties(name):
 
   alone = [penalty(*(x[i : i + 1] for x in data)) for i in range(4)]
   np.testing.assert_allclose(penalty(*data), np.mean(alone), rtol=1e-5)
+
+
+def test_r1_r2_is_the_sum_of_both():
+  def critic(x):
+    return jnp.sum(jnp.sin(2 * x), axis=(1, 2, 3))
+
+  both = penalty_of('r1_r2', critic)
+  each = [float(penalty_of(name, critic)) for name in ('r1', 'r2')]
+  assert abs(each[0] - each[1]) > 1e-2
+  np.testing.assert_allclose(both, sum(each), rtol=1e-6)
+  assert PENALTIES['r1_r2'].factor == 0.5
 
 
 def two_layers(params, x):

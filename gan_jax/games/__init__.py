@@ -35,10 +35,13 @@ class Game(NamedTuple):
   Attributes:
     init: key -> (params, model_state), each a `Players`.
     objectives: what each player minimises.
+    generate: (params, model_state, batch, key) -> the fakes that G's objective
+      sees with this key, as many as the batch has; None if there are none.
   """
 
   init: Callable[[jax.Array], tuple[Players, Players]]
   objectives: Players[Objective]
+  generate: Callable[..., jax.Array] | None = None
 
 
 def swap_players(game: Game) -> Game:

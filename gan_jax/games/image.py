@@ -16,9 +16,12 @@ What is real and what is fake, and whose statistics are whose:
   the same label distribution.
 * Noise is drawn per example of the global batch: sharing a batch among more
   devices does not change it.
+* Tricks (gan_jax.tricks) stand where they act: D sees views of the examples,
+  in both objectives; penalties are of D at what it sees.
 """
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -26,25 +29,66 @@ import jax.numpy as jnp
 
 from gan_jax.games import Game, Outcome
 from gan_jax.losses import AdversarialLoss, accuracies
+from gan_jax.networks.virtual import reference_size
 from gan_jax.penalties import Penalty
 from gan_jax.rng import example_keys
+from gan_jax.tricks import NONE, Tricks, regularisers
+from gan_jax.tricks.criterion import make_criterion
+from gan_jax.tricks.regularisers import Sides
+from gan_jax.tricks.views import pack, packed_shape
 from gan_jax.types import Players
 
 # [B] keys -> latents [B, Z].
 DrawLatents = Callable[[jax.Array], jax.Array]
+# Model state that no pass of a network changes.
+_NOT_THE_NETWORKS = ('memory', 'reference')
 
 
-def _initialiser(networks, draw_latents, image_shape):
-  """Key -> (params, model state) of both players, from two dummy examples."""
+class _Keys(NamedTuple):
+  """Keys of one objective, each `[]`; equal keys make equal fakes and views."""
+
+  latents: jax.Array
+  penalty: jax.Array
+  real: jax.Array
+  fake: jax.Array
+  labels: jax.Array
+  consistency: jax.Array
+
+  @classmethod
+  def of(cls, key: jax.Array) -> '_Keys':
+    others = [jax.random.fold_in(key, number) for number in range(2, 6)]
+    return cls(*jax.random.split(key), *others)
+
+
+def _initialiser(networks, draw_latents, image_shape, tricks, reference):
+  """Key -> (params, model state) of both players.
+
+  From two dummy examples, or from the reference batch of a network that has
+  one; G's is drawn from the prior.
+  """
+  shape = packed_shape(image_shape, tricks.packing)
+
+  def init_disc(key):
+    images = jnp.zeros((reference_size(networks.disc) or 2, *shape))
+    if reference is not None:
+      images = pack(jnp.asarray(reference), tricks.packing)
+    labels = jnp.zeros(2, jnp.int32)
+    variables = networks.disc.init(key, images, labels, train=False)
+    memory = tricks.first_memory()
+    return variables | {'memory': memory} if memory else variables
 
   def init(key):
     gen_key, disc_key = jax.random.split(key)
-    latents = draw_latents(jax.random.split(key, 2))
-    images, labels = jnp.zeros((2, *image_shape)), jnp.zeros(2, jnp.int32)
-    variables = Players(
-      gen=networks.gen.init(gen_key, latents, labels, train=False),
-      disc=networks.disc.init(disc_key, images, labels, train=False),
-    )
+    if tricks.num_discs > 1:
+      disc_keys = jax.random.split(disc_key, tricks.num_discs)
+      disc = jax.vmap(init_disc)(disc_keys)
+    else:
+      disc = init_disc(disc_key)
+    num = reference_size(networks.gen) or 2
+    latents = draw_latents(jax.random.split(key, num))
+    labels = jnp.zeros(2, jnp.int32)
+    gen = networks.gen.init(gen_key, latents, labels, train=False)
+    variables = Players(gen=gen, disc=disc)
     params = Players(*(v['params'] for v in variables))
     model_state = Players(
       *({k: c for k, c in v.items() if k != 'params'} for v in variables)
@@ -56,12 +100,166 @@ def _initialiser(networks, draw_latents, image_shape):
 
 def _apply(network: nn.Module, params, model_state, *inputs):
   """Runs a network in training mode; returns (output, new model state)."""
-  return network.apply(
+  mutable = [name for name in model_state if name not in _NOT_THE_NETWORKS]
+  output, new = network.apply(
+    {'params': params, **model_state}, *inputs, train=True, mutable=mutable
+  )
+  return output, {**model_state, **new}
+
+
+def hidden_layers(network: nn.Module, params, model_state, *inputs) -> tuple:
+  """(logits, outputs of D's hidden layers), in training mode, state dropped."""
+  mutable = [name for name in model_state if name not in _NOT_THE_NETWORKS]
+  logits, new = network.apply(
     {'params': params, **model_state},
     *inputs,
     train=True,
-    mutable=list(model_state),
+    mutable=[*mutable, 'intermediates'],
   )
+  sown = new['intermediates']
+  sown = sown.get('network', sown)  # inside WithReference
+  return logits, [layer[-len(logits) :] for layer in sown['features']]
+
+
+class _ImageGame:
+  """The two objectives; the arguments are those of `image_gan`."""
+
+  def __init__(
+    self, networks, loss, draw_latents, penalty, penalty_weight, tricks, axis
+  ):
+    self.networks, self.draw_latents = networks, draw_latents
+    self.penalty, self.penalty_weight = penalty, penalty_weight
+    self.tricks, self.axis_name = tricks, axis
+    self.criterion = make_criterion(
+      loss,
+      relativistic=tricks.relativistic,
+      label_flip=tricks.label_flip,
+      top_k=tricks.top_k,
+      axis_name=axis,
+    )
+    self.show = tricks.view()
+
+  def generate(self, params, model_state, batch, key):
+    """Fakes, and G's new model state."""
+    latents = self.draw_latents(example_keys(key, batch.positions))
+    return _apply(
+      self.networks.gen, params.gen, model_state.gen, latents, batch.labels
+    )
+
+  def over_discs(self, of_one, params, model_state):
+    """`of_one(disc_params, disc_state)`; of several Ds, `[N, ...]`.
+
+    Metrics, which come last, are means over the Ds.
+    """
+    if self.tricks.num_discs == 1:
+      return of_one(params.disc, model_state.disc)
+    *rest, metrics = jax.vmap(of_one)(params.disc, model_state.disc)
+    return *rest, jax.tree.map(lambda x: x.mean(axis=0), metrics)
+
+  def disc_objective(self, params, model_state, batch, key, step):
+    keys = _Keys.of(key)
+    fake, _ = self.generate(params, model_state, batch, keys.latents)
+    keys = _Keys(*(example_keys(k, batch.positions) for k in keys))
+
+    def of_one(disc_params, disc_state):
+      return self.one_disc(disc_params, disc_state, batch, fake, keys, step)
+
+    losses, disc_state, metrics = self.over_discs(of_one, params, model_state)
+    return jnp.sum(losses), Outcome(disc_state, metrics)
+
+  def one_disc(self, disc_params, disc_state, batch, fake, keys, step):
+    """One D's loss, new state and metrics; keys are of examples, `[B]`."""
+    criterion, packing = self.criterion, self.tricks.packing
+
+    def discriminate(images, disc_state):
+      return _apply(
+        self.networks.disc, disc_params, disc_state, images, batch.labels
+      )
+
+    memory = disc_state.get('memory', {})
+    real = self.show(batch.images, keys.real, step, memory)
+    fake = self.show(fake, keys.fake, step, memory)
+    real_logits, disc_state = discriminate(real, disc_state)
+    fake_logits, disc_state = discriminate(fake, disc_state)
+    loss_real, loss_fake = criterion.disc(
+      real_logits, fake_logits, keys.labels[::packing]
+    )
+    total = loss_real + loss_fake
+    metrics = {
+      'disc_loss_real': loss_real,
+      'disc_loss_fake': loss_fake,
+      'disc_real': jnp.mean(criterion.score(real_logits)),
+      'logit_gap': jnp.mean(real_logits) - jnp.mean(fake_logits),
+      **accuracies(
+        criterion.boundary, real_logits, fake_logits, self.axis_name
+      ),
+    }
+
+    def critic(images):
+      return discriminate(images, disc_state)[0]
+
+    if self.penalty is not None:
+      metrics['penalty'] = self.penalty.value(
+        critic, real, fake, keys.penalty[::packing], self.axis_name
+      )
+      total += self.penalty_weight * self.penalty.factor * metrics['penalty']
+    sides = Sides((real, real_logits), (fake, fake_logits))
+    terms, memory = self.tricks.regularise(
+      critic, sides, keys.consistency[::packing], memory, self.axis_name
+    )
+    if terms:
+      metrics['regulariser'] = sum(terms)
+      total += metrics['regulariser']
+    if memory:
+      disc_state = {**disc_state, 'memory': memory}
+    metrics['disc_loss'] = total
+    return total, disc_state, metrics
+
+  def gen_objective(self, params, model_state, batch, key, step):
+    keys = _Keys.of(key)  # as in D's: equal keys, equal fakes
+    fake, gen_state = self.generate(params, model_state, batch, keys.latents)
+
+    def of_one(disc_params, disc_state):
+      return self.against_one(disc_params, disc_state, batch, fake, keys, step)
+
+    total, metrics = self.over_discs(of_one, params, model_state)
+    if self.tricks.num_discs > 1:
+      total = regularisers.mixed(
+        total, self.tricks.mixing_weight, self.axis_name
+      )
+    return total, Outcome(gen_state, {'gen_loss': total, **metrics})
+
+  def fakes(self, params, model_state, batch, key):
+    """Those of G's objective."""
+    latents_key = _Keys.of(key).latents
+    return self.generate(params, model_state, batch, latents_key)[0]
+
+  def against_one(self, disc_params, disc_state, batch, fake, keys, step):
+    """G's loss against one D, and metrics."""
+    criterion, matching = self.criterion, self.tricks.feature_matching
+
+    def look(images, key):
+      keys = example_keys(key, batch.positions)
+      shown = self.show(images, keys, step, disc_state.get('memory', {}))
+      inputs = self.networks.disc, disc_params, disc_state, shown, batch.labels
+      if matching is None:
+        return _apply(*inputs)[0], None
+      logits, layers = hidden_layers(*inputs)
+      return logits, layers[matching.layer]
+
+    fake_logits, fake_features = look(fake, keys.fake)
+    real_logits = None
+    if criterion.sees_real or matching is not None:
+      real_logits, real_features = look(batch.images, keys.real)
+    total = criterion.gen(real_logits, fake_logits, step)
+    metrics = {'disc_fake': jnp.mean(criterion.score(fake_logits))}
+    if matching is not None:
+      metrics['feature_distance'] = regularisers.feature_distance(
+        real_features, fake_features, self.axis_name
+      )
+      term = matching.weight * metrics['feature_distance']
+      total = term if matching.alone else total + term
+    return total, metrics
 
 
 def image_gan(
@@ -72,6 +270,8 @@ def image_gan(
   image_shape: tuple[int, ...],
   penalty: Penalty | None = None,
   penalty_weight: float = 0.0,
+  tricks: Tricks = NONE,
+  reference: Any = None,
   axis_name: str | None = None,
 ) -> Game:
   """Builds the game that a pair of networks plays on images.
@@ -83,67 +283,17 @@ def image_gan(
     image_shape: (H, W, C), or (d,) for points.
     penalty: see gan_jax.penalties; None for none.
     penalty_weight: the paper's lambda (wgan_gp, dragan) or gamma (r1, r2).
+    tricks: see gan_jax.tricks; by default none.
+    reference: images `[R, H, W, C]` of D's virtual batch norm, if it has that.
     axis_name: the mapped device axis that shares the batch, or None.
 
   Returns:
     A game over `Batch`es. Losses are means over the local batch, so gradients
-    are to be averaged over devices.
+    are to be averaged over devices; D's is the sum of those of several Ds.
   """
-
-  def generate(params, model_state, batch, key):
-    latents = draw_latents(example_keys(key, batch.positions))
-    return _apply(
-      networks.gen, params.gen, model_state.gen, latents, batch.labels
-    )
-
-  def disc_objective(params, model_state, batch, key, step):
-    del step
-    latents_key, penalty_key = jax.random.split(key)
-    fake, _ = generate(params, model_state, batch, latents_key)
-
-    def discriminate(images, disc_state):
-      return _apply(
-        networks.disc, params.disc, disc_state, images, batch.labels
-      )
-
-    real_logits, disc_state = discriminate(batch.images, model_state.disc)
-    fake_logits, disc_state = discriminate(fake, disc_state)
-    loss_real, loss_fake = (
-      loss.disc_real(real_logits),
-      loss.disc_fake(fake_logits),
-    )
-    total = loss_real + loss_fake
-    metrics = {
-      'disc_loss_real': loss_real,
-      'disc_loss_fake': loss_fake,
-      'disc_real': jnp.mean(loss.score(real_logits)),
-      **accuracies(loss.boundary, real_logits, fake_logits, axis_name),
-    }
-    if penalty is not None:
-      metrics['penalty'] = penalty.value(
-        lambda images: discriminate(images, disc_state)[0],
-        batch.images,
-        fake,
-        example_keys(penalty_key, batch.positions),
-        axis_name,
-      )
-      total += penalty_weight * penalty.factor * metrics['penalty']
-    metrics['disc_loss'] = total
-    return total, Outcome(disc_state, metrics)
-
-  def gen_objective(params, model_state, batch, key, step):
-    del step
-    latents_key, _ = jax.random.split(key)  # as in D's: equal keys, equal fakes
-    fake, gen_state = generate(params, model_state, batch, latents_key)
-    fake_logits, _ = _apply(
-      networks.disc, params.disc, model_state.disc, fake, batch.labels
-    )
-    total = loss.gen(fake_logits)
-    metrics = {
-      'gen_loss': total,
-      'disc_fake': jnp.mean(loss.score(fake_logits)),
-    }
-    return total, Outcome(gen_state, metrics)
-
-  init = _initialiser(networks, draw_latents, image_shape)
-  return Game(init, Players(gen=gen_objective, disc=disc_objective))
+  game = _ImageGame(
+    networks, loss, draw_latents, penalty, penalty_weight, tricks, axis_name
+  )
+  init = _initialiser(networks, draw_latents, image_shape, tricks, reference)
+  objectives = Players(gen=game.gen_objective, disc=game.disc_objective)
+  return Game(init, objectives, game.fakes)

@@ -22,6 +22,7 @@ from gan_jax.networks.conv import conv
 from gan_jax.networks.dcgan import dcgan, scale_init
 from gan_jax.networks.layers import NORMS, Style, check_style
 from gan_jax.networks.mlp import mlp, mlp_bn
+from gan_jax.networks.virtual import WithReference
 from gan_jax.networks.wgan_gp_resnet import wgan_gp_resnet
 from gan_jax.types import InputError, Players, lookup
 
@@ -50,10 +51,10 @@ NETWORKS: dict[str, Architecture] = {
   'wgan_gp_resnet': Architecture(
     wgan_gp_resnet,
     Players(Style('relu', 'batch'), Style('relu')),
-    disc_norms=('none', 'layer', 'spectral'),
+    disc_norms=('none', 'layer', 'spectral', 'virtual'),
   ),
 }
-_GEN_NORMS = ('none', 'batch', 'layer')
+_GEN_NORMS = ('none', 'batch', 'layer', 'virtual')
 
 # Style keys of a config -> the players they belong to, and the attribute.
 _STYLE_KEYS = {
@@ -63,6 +64,10 @@ _STYLE_KEYS = {
   'disc_norm': (('disc',), 'norm'),
   'norm_momentum': (('gen', 'disc'), 'norm_momentum'),
   'embed_dim': (('gen',), 'embed_dim'),
+  'reference_size': (('gen', 'disc'), 'reference_size'),
+  'disc_minibatch': (('disc',), 'minibatch'),
+  'minibatch_kernels': (('disc',), 'minibatch_kernels'),
+  'minibatch_dim': (('disc',), 'minibatch_dim'),
 }
 
 
@@ -85,6 +90,9 @@ def _style(architecture, player, given, **shared) -> Style:
   return check_style(style, player, norms)
 
 
+_WHOLE = ('widths', 'width', 'depth', 'dim', 'size', 'kernels', 'maxout')
+
+
 def _check_number(key: str, value: object) -> None:
   """Raises InputError unless sizes are whole numbers above 0."""
   if isinstance(value, (tuple, list)):
@@ -96,9 +104,7 @@ def _check_number(key: str, value: object) -> None:
   if key == 'norm_momentum':
     if not 0 < value < 1:
       raise InputError(f'network.{key}: {value} is not between 0 and 1')
-  elif key.endswith(('widths', 'width', 'depth', 'dim')) and (
-    not isinstance(value, int) or value < 1
-  ):
+  elif key.endswith(_WHOLE) and (not isinstance(value, int) or value < 1):
     raise InputError(f'network.{key}: {value!r} is no whole number above 0')
 
 
@@ -140,4 +146,10 @@ def make_networks(
     disc=_style(architecture, 'disc', given, **shared),
   )
   own = {k: v for k, v in given.items() if k not in _STYLE_KEYS}
-  return architecture.make(image_shape, style, **own)
+  pair = architecture.make(image_shape, style, **own)
+  return Players(*map(with_reference, pair))
+
+
+def with_reference(network: nn.Module) -> nn.Module:
+  """The network, beside its reference batch if its norm is virtual."""
+  return WithReference(network) if network.style.norm == 'virtual' else network

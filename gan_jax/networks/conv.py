@@ -30,7 +30,7 @@ class Discriminator(nn.Module):
       h = style.activate(style.normalise(h, train=train))
       h = layers.max_pool(h)
       self.sow('intermediates', 'features', h)
-    h = h.reshape(len(h), -1)
+    h = style.compare(h.reshape(len(h), -1))
     h = style.apply(nn.Dense(1, dtype=style.dtype), h, train=train)
     return style.output(h)[:, 0]
 

@@ -93,7 +93,7 @@ class Discriminator(nn.Module):
         h = style.normalise(h, train=train)
       h = style.activate(h)
       self.sow('intermediates', 'features', h)
-    logits = down(h, 1, h.shape[1], 1, 'VALID')
+    logits = down(style.compare(h), 1, h.shape[1], 1, 'VALID')
     return style.output(logits)[:, 0, 0, 0]
 
 

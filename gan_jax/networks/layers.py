@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks import convolution
+from gan_jax.networks import convolution, minibatch, virtual
 from gan_jax.types import InputError, lookup
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -21,7 +21,8 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 # Labels enter at the scale of the latents and of the pixels beside them.
 _unit = nn.initializers.normal(1.0)
-NORMS = ('none', 'batch', 'layer', 'spectral')
+NORMS = ('none', 'batch', 'layer', 'spectral', 'virtual')
+MINIBATCH = ('none', 'stddev', 'discrimination')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Style:
     activation: one of `ACTIVATIONS`.
     norm: one of `NORMS`: none; batch; layer (over all features of an example,
       one scale per channel); spectral (weights divided by their largest
-      singular value).
+      singular value); virtual (by a reference batch, see
+      gan_jax.networks.virtual).
     norm_momentum: of running batch statistics, in flax's convention: the
       share of the old value (torch's .1 is .9 here).
     num_classes: > 0 joins an embedding of the label to the player's input.
@@ -44,6 +46,13 @@ class Style:
     scale_init: initialiser of batch norm's scales.
     dtype: of activations and of weights as they enter a product; None for
       that of the parameters, which stay as they are either way.
+    reference_size: examples in the reference batch of virtual batch norm.
+    minibatch: one of `MINIBATCH`: whether D compares the examples of a batch
+      before its last layer, see gan_jax.networks.minibatch.
+    minibatch_kernels: features that `discrimination` adds.
+    minibatch_dim: dimension in which it compares, for each of them.
+    init_std: of the normal distribution that dense weights are drawn from;
+      None for flax's default.
   """
 
   activation: str = 'leaky_relu'
@@ -54,13 +63,27 @@ class Style:
   axis_name: str | None = None
   scale_init: Callable[..., jax.Array] = nn.initializers.ones
   dtype: Any = None
+  reference_size: int = 0
+  minibatch: str = 'none'
+  minibatch_kernels: int = 100
+  minibatch_dim: int = 5
+  init_std: float | None = None
 
   def activate(self, x: jax.Array) -> jax.Array:
     """The non-linearity, elementwise."""
     return ACTIVATIONS[self.activation](x)
 
+  def dense(self, features: int) -> nn.Dense:
+    """A fully connected layer."""
+    if self.init_std is None:
+      return nn.Dense(features, dtype=self.dtype)
+    init = nn.initializers.normal(self.init_std)
+    return nn.Dense(features, dtype=self.dtype, kernel_init=init)
+
   def normalise(self, x: jax.Array, *, train: bool) -> jax.Array:
-    """Batch or layer norm of `[B, ..., C]`; else the identity."""
+    """Batch, virtual or layer norm of `[B, ..., C]`; else the identity."""
+    if self.norm == 'virtual':
+      return virtual.VirtualBatchNorm(self.reference_size, self.scale_init)(x)
     if self.norm == 'batch':
       layer = BatchNorm(self.norm_momentum, self.axis_name, self.scale_init)
       return layer(x, train=train)
@@ -68,6 +91,16 @@ class Style:
       axes = tuple(range(1, x.ndim))
       return nn.LayerNorm(
         reduction_axes=axes, feature_axes=-1, dtype=self.dtype
+      )(x)
+    return x
+
+  def compare(self, x: jax.Array) -> jax.Array:
+    """Features of how the examples of the batch differ, appended to `x`."""
+    if self.minibatch == 'stddev':
+      return minibatch.StandardDeviation(self.axis_name)(x)
+    if self.minibatch == 'discrimination':
+      return minibatch.Discrimination(
+        self.minibatch_kernels, self.minibatch_dim, self.axis_name
       )(x)
     return x
 
@@ -191,6 +224,19 @@ def check_style(style: Style, player: str, norms: tuple[str, ...]) -> Style:
   """
   lookup(ACTIVATIONS, style.activation, f'network.{player}_activation')
   lookup(dict.fromkeys(norms), style.norm, f'network.{player}_norm')
+  lookup(
+    dict.fromkeys(MINIBATCH), style.minibatch, f'network.{player}_minibatch'
+  )
+  if style.norm == 'virtual' and not style.reference_size:
+    raise InputError(
+      f'network.{player}_norm: virtual batch norm normalises by a reference '
+      'batch, and network.reference_size is 0; give it examples, such as 64'
+    )
+  if style.norm == 'virtual' and style.num_classes:
+    raise InputError(
+      f'network.{player}_norm: virtual batch norm has one reference batch '
+      'without labels; set conditional=False or another norm'
+    )
   return style
 
 

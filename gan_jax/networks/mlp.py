@@ -4,11 +4,13 @@ Reference:
   Goodfellow et al., Generative Adversarial Networks, arXiv 1406.2661.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from gan_jax.networks.layers import Style
 from gan_jax.types import Players
@@ -32,17 +34,26 @@ class Generator(nn.Module):
     style = self.style
     h = style.join_latents(latents, labels)
     for width in self.widths:
-      h = nn.Dense(width, dtype=style.dtype)(h)
+      h = style.dense(width)(h)
       h = style.activate(style.normalise(h, train=train))
-    h = nn.Dense(math.prod(self.image_shape), dtype=style.dtype)(h)
+    h = style.dense(math.prod(self.image_shape))(h)
     return self.squash(style.output(h)).reshape(-1, *self.image_shape)
 
 
 class Discriminator(nn.Module):
-  """Images `[B, H, W, C]` -> logits `[B]`; hidden layers sown as features."""
+  """Images `[B, H, W, C]` -> logits `[B]`; hidden layers sown as features.
+
+  Attributes:
+    widths: of the hidden layers.
+    style: see `Style`.
+    maxout: > 0 makes every unit the largest of so many linear pieces, in place
+      of the style's activation (Goodfellow et al., Maxout Networks,
+      arXiv 1302.4389, eq. 1 and 2).
+  """
 
   widths: Sequence[int]
   style: Style
+  maxout: int = 0
 
   @nn.compact
   def __call__(
@@ -52,10 +63,14 @@ class Discriminator(nn.Module):
     h = style.join_images(images, labels)
     h = h.reshape(len(h), -1)
     for width in self.widths:
-      h = style.apply(nn.Dense(width, dtype=style.dtype), h, train=train)
-      h = style.activate(style.normalise(h, train=train))
+      layer = style.dense(width * max(1, self.maxout))
+      h = style.normalise(style.apply(layer, h, train=train), train=train)
+      if self.maxout:  # slices, where a reduction is slow on the CPU
+        h = functools.reduce(jnp.maximum, jnp.split(h, self.maxout, axis=-1))
+      else:
+        h = style.activate(h)
       self.sow('intermediates', 'features', h)
-    h = style.apply(nn.Dense(1, dtype=style.dtype), h, train=train)
+    h = style.apply(style.dense(1), style.compare(h), train=train)
     return style.output(h)[:, 0]
 
 
@@ -65,6 +80,7 @@ def mlp(
   *,
   gen_widths: Sequence[int] = (256, 512, 1024),
   disc_widths: Sequence[int] = (1024, 512, 256),
+  disc_maxout: int = 0,
 ) -> Players[nn.Module]:
   """The MLP pair, by default as widely taught for MNIST.
 
@@ -73,10 +89,11 @@ def mlp(
     style: of both players.
     gen_widths: hidden widths of G, from the latents on.
     disc_widths: hidden widths of D, from the image on.
+    disc_maxout: linear pieces of D's maxout units; 0: plain units.
   """
   return Players(
     gen=Generator(image_shape, tuple(gen_widths), style.gen),
-    disc=Discriminator(tuple(disc_widths), style.disc),
+    disc=Discriminator(tuple(disc_widths), style.disc, disc_maxout),
   )
 
 
@@ -86,12 +103,19 @@ def mlp_bn(
   *,
   gen_widths: Sequence[int] = (256, 512, 1024),
   disc_widths: Sequence[int] = (512, 256),
+  disc_maxout: int = 0,
 ) -> Players[nn.Module]:
   """The same family with a smaller D, meant for batch norm in G.
 
   Arguments as in `mlp`.
   """
-  return mlp(image_shape, style, gen_widths=gen_widths, disc_widths=disc_widths)
+  return mlp(
+    image_shape,
+    style,
+    gen_widths=gen_widths,
+    disc_widths=disc_widths,
+    disc_maxout=disc_maxout,
+  )
 
 
 def _unbounded(x: jax.Array) -> jax.Array:
@@ -104,6 +128,7 @@ def points_mlp(
   *,
   gen_widths: Sequence[int],
   disc_widths: Sequence[int],
+  disc_maxout: int = 0,
 ) -> Players[nn.Module]:
   """The MLP pair for points `[B, dim]`, with a linear output.
 
@@ -112,8 +137,9 @@ def points_mlp(
     style: of both players, without labels.
     gen_widths: hidden widths of G, from the latents on.
     disc_widths: hidden widths of D, from the point on.
+    disc_maxout: linear pieces of D's maxout units; 0: plain units.
   """
   return Players(
     gen=Generator((dim,), tuple(gen_widths), style.gen, _unbounded),
-    disc=Discriminator(tuple(disc_widths), style.disc),
+    disc=Discriminator(tuple(disc_widths), style.disc, disc_maxout),
   )

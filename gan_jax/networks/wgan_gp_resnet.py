@@ -119,7 +119,7 @@ class ResNetCritic(nn.Module):
       block = CriticBlock(self.width, i < 2, i == 0, style)
       h = block(h, train=train)
       self.sow('intermediates', 'features', h)
-    h = style.activate(h).mean(axis=(1, 2))
+    h = style.compare(style.activate(h).mean(axis=(1, 2)))
     dense = nn.Dense(1, kernel_init=_glorot_uniform, dtype=style.dtype)
     return style.output(style.apply(dense, h, train=train))[:, 0]
 
@@ -150,7 +150,8 @@ class DCGANCritic(nn.Module):
       h = style.activate(h)
       self.sow('intermediates', 'features', h)
     dense = nn.Dense(1, kernel_init=_glorot_uniform, dtype=style.dtype)
-    h = style.apply(dense, h.reshape(len(h), -1), train=train)
+    h = style.compare(h.reshape(len(h), -1))
+    h = style.apply(dense, h, train=train)
     return style.output(h)[:, 0]
 
 

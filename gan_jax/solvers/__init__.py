@@ -1,17 +1,28 @@
 """Solvers: how the two players of a game move, for any game."""
 
 from gan_jax.solvers.algorithms import (
+  ALTERNATING,
   SOLVERS,
+  UNROLL_STEPS,
   Solver,
   adapt_optimizers,
   make_solver,
   updates_per_step,
 )
 from gan_jax.solvers.play import play
-from gan_jax.solvers.step import Step, init_state, make_probe, make_train_step
+from gan_jax.solvers.step import (
+  Lookahead,
+  Step,
+  init_state,
+  make_probe,
+  make_train_step,
+)
 
 __all__ = [
+  'ALTERNATING',
   'SOLVERS',
+  'UNROLL_STEPS',
+  'Lookahead',
   'Solver',
   'Step',
   'adapt_optimizers',

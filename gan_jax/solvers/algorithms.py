@@ -23,6 +23,10 @@ Solver = Callable[
   [Moves, TrainState, Any, Players[jax.Array]], tuple[TrainState, Metrics]
 ]
 
+# Those in which G moves after D, and so may move more than once.
+ALTERNATING = ('alternating', 'unrolled', 'two_time_scale')
+UNROLL_STEPS = 5  # unless told
+
 
 def _last(batches: Any) -> Any:
   return jax.tree.map(lambda x: x[-1], batches)
@@ -46,13 +50,13 @@ def alternating(
   """K updates of D, each on its own batch and noise, then one of G.
 
   G moves against the new D; its batch (labels, and data where an objective
-  uses it) is D's last one.
+  uses it) is D's last one. `gen_steps` of more than 1 are more updates of G.
 
   Reference:
     Goodfellow et al., arXiv 1406.2661, Algorithm 1.
   """
   state, disc_metrics = moves.disc_moves(state, batches, keys.disc)
-  state, gen_metrics = moves.move('gen', state, _last(batches), keys.gen)
+  state, gen_metrics = moves.gen_moves(state, _last(batches), keys.gen)
   return state, disc_metrics | gen_metrics
 
 
@@ -74,7 +78,7 @@ def unrolled(
   batches: Any,
   keys: Players[jax.Array],
   *,
-  unroll_steps: int = 5,
+  unroll_steps: int = UNROLL_STEPS,
 ) -> tuple[TrainState, Metrics]:
   """As `alternating`, but G moves against the D that its move will bring.
 
@@ -104,8 +108,7 @@ def unrolled(
     )
     return ahead.params, ahead.model_state
 
-  gradient = moves.gradient('gen', state, batch, keys.gen, foresee)
-  state, gen_metrics = moves.update('gen', state, gradient)
+  state, gen_metrics = moves.gen_moves(state, batch, keys.gen, foresee)
   return state, disc_metrics | gen_metrics
 
 
@@ -183,19 +186,24 @@ SOLVERS: dict[str, Solver] = {
 
 
 def make_solver(
-  name: str, *, unroll_steps: int = 5, consensus_weight: float = 1.0
+  name: str,
+  *,
+  unroll_steps: int | None = None,
+  consensus_weight: float = 1.0,
 ) -> Solver:
   """A solver by name, with the keys that it knows.
 
   Args:
     name: one of `SOLVERS`.
-    unroll_steps: of `unrolled`, at least 1; none would be `alternating`.
+    unroll_steps: of `unrolled`, at least 1, since none would be `alternating`;
+      None: 5.
     consensus_weight: of `consensus`, at least 0.
 
   Raises:
     InputError: an unknown name, or a value out of range.
   """
   solver = lookup(SOLVERS, name, 'solver')
+  unroll_steps = UNROLL_STEPS if unroll_steps is None else unroll_steps
   if unroll_steps < 1:
     raise InputError(
       f'unroll_steps: {unroll_steps} is not at least 1; without look-ahead '
@@ -243,7 +251,9 @@ def adapt_optimizers(
   return optimizers
 
 
-def updates_per_step(name: str, disc_steps: int) -> Players[int]:
+def updates_per_step(
+  name: str, disc_steps: int, gen_steps: int = 1
+) -> Players[int]:
   """How often each player's optimizer is called in one training step."""
   extra = int(name == 'extragradient')
-  return Players(gen=1 + extra, disc=disc_steps + extra)
+  return Players(gen=gen_steps + extra, disc=disc_steps + extra)

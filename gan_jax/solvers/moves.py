@@ -1,5 +1,6 @@
 """What every solver is made of: a player's gradient, and a player's update."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -82,6 +83,8 @@ class Moves:
     optimizers: Players[optax.GradientTransformation],
     axis_name: str | None = None,
     micro_batch: int = 0,
+    gen_steps: int = 1,
+    disc_accuracy_limit: float = 1.0,
   ):
     """Binds a game to how its players move.
 
@@ -92,11 +95,18 @@ class Moves:
       micro_batch: examples that an objective sees at once, a divisor of the
         local batch; gradients and metrics are means over these parts, and
         the player's model state goes from one to the next. 0: all at once.
+      gen_steps: updates of G where it moves after D.
+      disc_accuracy_limit: D keeps its parameters and its optimizer's state
+        where its accuracy on the batch is above this (Wu et al., Learning a
+        Probabilistic Latent Space of Object Shapes, arXiv 1610.07584, section
+        3.2: .8); 1: it always moves.
     """
     self.game = game
     self.micro_batch = micro_batch
     self.optimizers = optimizers
     self.axis_name = axis_name
+    self.gen_steps = gen_steps
+    self.disc_accuracy_limit = disc_accuracy_limit
 
   def average(self, tree: chex.ArrayTree) -> chex.ArrayTree:
     """The mean over devices."""
@@ -161,19 +171,33 @@ class Moves:
   ) -> tuple[TrainState, Metrics]:
     """Moves one player along a gradient, by its optimizer."""
     own_params = getattr(state.params, player)
+    own_state = getattr(state.opt_state, player)
     updates, opt_state = getattr(self.optimizers, player).update(
-      _differentiable(gradient.grads),
-      _differentiable(getattr(state.opt_state, player)),
-      own_params,
+      _differentiable(gradient.grads), _differentiable(own_state), own_params
     )
+    metrics = gradient.metrics
+    if player == 'disc' and self.disc_accuracy_limit < 1.0:
+      accuracy = 0.5 * (
+        metrics['disc_accuracy_real'] + metrics['disc_accuracy_fake']
+      )
+      moves = accuracy <= self.disc_accuracy_limit
+      updates = jax.tree.map(lambda u: jnp.where(moves, u, 0.0), updates)
+      opt_state = jax.tree.map(
+        lambda new, old: jnp.where(moves, new, old), opt_state, own_state
+      )
+      metrics = metrics | {'disc_moves': moves.astype(jnp.float32)}
+    norms = {
+      f'{player}_grad_norm': optax.tree.norm(gradient.grads),
+      f'{player}_update_ratio': optax.tree.norm(updates)
+      / optax.tree.norm(own_params),
+    }
     own_params = optax.apply_updates(own_params, updates)
     state = state._replace(
       params=state.params._replace(**{player: own_params}),
       opt_state=state.opt_state._replace(**{player: opt_state}),
       model_state=state.model_state._replace(**{player: gradient.model_state}),
     )
-    norm = optax.tree.norm(gradient.grads)
-    return state, gradient.metrics | {f'{player}_grad_norm': norm}
+    return state, metrics | norms
 
   def move(
     self, player: str, state: TrainState, batch: Any, key: jax.Array
@@ -194,6 +218,28 @@ class Moves:
       (batches, keys),
     )
     return state, jax.tree.map(lambda x: x[-1], metrics)
+
+  def gen_moves(
+    self,
+    state: TrainState,
+    batch: Any,
+    key: jax.Array,
+    foresee: Foresight = lambda params, model_state: (params, model_state),
+  ) -> tuple[TrainState, Metrics]:
+    """`gen_steps` updates of G alone, the last by `key`; metrics are its own.
+
+    All use the same batch, each its own noise; `foresee` as in `gradient`.
+    """
+
+    def move(state, key):
+      gradient = self.gradient('gen', state, batch, key, foresee)
+      return self.update('gen', state, gradient)
+
+    if self.gen_steps > 1:
+      numbers = jnp.arange(1, self.gen_steps)
+      keys = jax.vmap(functools.partial(jax.random.fold_in, key))(numbers)
+      state, _ = jax.lax.scan(lambda s, k: (move(s, k)[0], None), state, keys)
+    return move(state, key)
 
   def gradients(
     self, state: TrainState, batch: Any, keys: Players[jax.Array]

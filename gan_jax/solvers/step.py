@@ -6,16 +6,30 @@ no device axis.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from gan_jax.diversity import diversity
 from gan_jax.games import Game
 from gan_jax.solvers.algorithms import Solver, alternating
 from gan_jax.solvers.moves import Metrics, Moves, in_parts
 from gan_jax.types import Players, TrainState
+
+
+class Lookahead(NamedTuple):
+  """Going back some way, every few steps.
+
+  Attributes:
+    steps: of training from one time to the next, k in the paper.
+    rate: share of the way that is kept, alpha in the paper, in (0, 1].
+  """
+
+  steps: int
+  rate: float
+
 
 Step = Callable[[TrainState, Any, jax.Array], tuple[TrainState, Metrics]]
 
@@ -26,8 +40,9 @@ def init_state(
   key: jax.Array,
   *,
   ema: bool = False,
+  lookahead: bool = False,
 ) -> TrainState:
-  """The state before the first step; the average starts at G itself."""
+  """The state before the first step; averages start at the players."""
   params, model_state = game.init(key)
   return TrainState(
     step=jnp.zeros((), jnp.int32),
@@ -39,6 +54,7 @@ def init_state(
     model_state=model_state,
     # A copy: the state is donated, and no buffer can be donated twice.
     ema=jax.tree.map(jnp.copy, _averaged(params, model_state)) if ema else None,
+    slow=jax.tree.map(jnp.copy, params) if lookahead else None,
   )
 
 
@@ -55,28 +71,56 @@ def _keys(
   return Players(gen=keys[-1] if fresh_latents else keys[-2], disc=keys[:-1])
 
 
+def _look_back(state: TrainState, lookahead: Lookahead) -> TrainState:
+  """Both players go back towards where they were `steps` ago, if it is time.
+
+  Reference:
+    Chavdarova et al., Taming GANs with Lookahead-Minmax, arXiv 2006.14567,
+    Algorithm 1. Optimizers keep their moments.
+  """
+
+  def go_back(params, slow):
+    met = optax.incremental_update(params, slow, lookahead.rate)
+    return met, met
+
+  params, slow = jax.lax.cond(
+    (state.step + 1) % lookahead.steps == 0,
+    go_back,
+    lambda params, slow: (params, slow),
+    state.params,
+    state.slow,
+  )
+  return state._replace(params=params, slow=slow)
+
+
 def make_train_step(
   game: Game,
   optimizers: Players[optax.GradientTransformation],
   *,
   solver: Solver = alternating,
   disc_steps: int = 1,
+  gen_steps: int = 1,
   fresh_latents: bool = True,
   ema_decay: float = 0.0,
+  lookahead: Lookahead | None = None,
+  disc_accuracy_limit: float = 1.0,
   axis_name: str | None = None,
   micro_batch: int = 0,
 ) -> Step:
-  """Builds one training step: `disc_steps` updates of D and one of G.
+  """Builds one training step: `disc_steps` updates of D, `gen_steps` of G.
 
   Args:
     game: what the players minimise.
     optimizers: how each turns its gradient into an update.
     solver: see gan_jax.solvers.algorithms.
-    disc_steps: D updates per G update, k in Algorithm 1.
+    disc_steps: D updates per step, k in Algorithm 1.
+    gen_steps: G updates per step; more than 1 for `ALTERNATING` solvers.
     fresh_latents: whether G draws its own noise (Algorithm 1) or reuses the
       noise, and so the fakes, of D's last update (the PyTorch DCGAN recipe).
     ema_decay: share of the old value in G's moving average, over parameters
       and batch statistics, once a step; used if the state has an average.
+    lookahead: None for none; else the state has `slow` parameters.
+    disc_accuracy_limit: see `Moves`.
     axis_name: mapped device axis over which gradients, model states and
       metrics are averaged, or None.
     micro_batch: examples that an objective sees at once, see `Moves`.
@@ -86,11 +130,15 @@ def make_train_step(
     `batches` leads with an axis of length `disc_steps`. Metrics are scalars,
     D's from its last update.
   """
-  moves = Moves(game, optimizers, axis_name, micro_batch)
+  moves = Moves(
+    game, optimizers, axis_name, micro_batch, gen_steps, disc_accuracy_limit
+  )
 
   def train_step(state, batches, key):
     keys = _keys(key, disc_steps, fresh_latents)
     state, metrics = solver(moves, state, batches, keys)
+    if lookahead is not None:
+      state = _look_back(state, lookahead)
     ema = state.ema
     if ema is not None:
       ema = optax.incremental_update(
@@ -115,27 +163,34 @@ def make_probe(
 
   Returns:
     probe(state, batches, key): the metrics of G's objective, each under its
-    name with `_after`, on the batch and noise of the step that led to
-    `state` and was given the same `batches` and `key`.
+    name with `_after`, on the batch and noise of the step that led to `state`
+    and was given the same `batches` and `key`; and how far its fakes lie apart,
+    see gan_jax.diversity.
   """
 
   def probe(state, batches, key):
     gen_key = _keys(key, disc_steps, fresh_latents).gen
     batch = jax.tree.map(lambda x: x[-1], batches)
+    players = state.params, state.model_state
 
-    def metrics_of(batch):
-      _, outcome = game.objectives.gen(
-        state.params, state.model_state, batch, gen_key, state.step - 1
-      )
-      return outcome.metrics
+    def look(batch):
+      _, outcome = game.objectives.gen(*players, batch, gen_key, state.step - 1)
+      if game.generate is None:
+        return outcome.metrics, None
+      return outcome.metrics, game.generate(*players, batch, gen_key)
 
     parts = in_parts(batch, micro_batch)
     if parts is None:
-      metrics = metrics_of(batch)
+      metrics, fake = look(batch)
     else:
-      metrics = jax.tree.map(jnp.mean, jax.lax.map(metrics_of, parts))
+      metrics, fake = jax.lax.map(look, parts)
+      metrics = jax.tree.map(jnp.mean, metrics)
+      fake = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), fake)
     if axis_name is not None:
       metrics = jax.lax.pmean(metrics, axis_name)
-    return {f'{name}_after': value for name, value in metrics.items()}
+    metrics = {f'{name}_after': value for name, value in metrics.items()}
+    if fake is None:
+      return metrics
+    return metrics | diversity(fake, batch.images, axis_name)
 
   return probe

@@ -1,0 +1,73 @@
+"""Virtual batch norm: statistics of a reference batch that never changes.
+
+Reference:
+  Salimans et al., Improved Techniques for Training GANs, arXiv 1606.03498,
+  section 3.4.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class VirtualBatchNorm(nn.Module):
+  """Normalises by a reference batch and the example itself.
+
+  The first `size` examples of the input are the reference, see
+  `WithReference`. An example x is normalised with the moments of the reference
+  and x together: m = (sum over the reference + x) / (size + 1), where x counts
+  by its own mean over space; the reference by its own moments. So an example's
+  output does not depend on the others of its batch.
+  """
+
+  size: int
+  scale_init: Any = nn.initializers.ones
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    shape = x.shape[-1:]
+    scale = self.param('scale', self.scale_init, shape)
+    bias = self.param('bias', nn.initializers.zeros, shape)
+    y = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    space = tuple(range(1, x.ndim - 1))
+    own = jnp.stack([y.mean(space), (y**2).mean(space)])  # [2, R + B, C]
+    reference = own[:, : self.size].mean(axis=1, keepdims=True)
+    together = (self.size * reference + own) / (self.size + 1)
+    of_reference = jnp.arange(len(x))[:, None] < self.size
+    mean, square = jnp.where(of_reference, reference, together)
+    variance = jnp.maximum(square - mean**2, 0.0)
+    slope = jax.lax.rsqrt(variance + 1e-5) * scale
+    mean, slope = (jnp.expand_dims(moment, space) for moment in (mean, slope))
+    return ((y - mean) * slope + bias).astype(x.dtype)
+
+
+class WithReference(nn.Module):
+  """Passes a network a reference batch before every batch.
+
+  The reference is the batch that the module is initialised with. It is model
+  state, collection `reference`; nothing changes it.
+  """
+
+  network: nn.Module
+
+  @nn.compact
+  def __call__(
+    self, inputs: jax.Array, labels: jax.Array | None = None, *, train: bool
+  ) -> jax.Array:
+    del labels  # refused together with virtual batch norm
+    reference = self.variable('reference', 'inputs', lambda: inputs).value
+    both = jnp.concatenate([reference.astype(inputs.dtype), inputs])
+    return self.network(both, None, train=train)[len(reference) :]
+
+  @property
+  def style(self) -> Any:
+    """Of the network."""
+    return self.network.style
+
+
+def reference_size(network: nn.Module) -> int:
+  """Examples of a network's reference batch; 0 if it has none."""
+  has_one = isinstance(network, WithReference)
+  return network.style.reference_size if has_one else 0
