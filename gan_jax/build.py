@@ -65,8 +65,9 @@ def build(
     axis_name: mapped device axis that will share the batches, or None.
     swept: traced scalars in place of the config's, by dotted key; `check` has
       seen their values, see gan_jax/ensemble.py.
-    reference: images of D's virtual batch norm, `[R, H, W, C]` in [-1, 1];
-      needed where a state is initialised to be trained.
+    reference: images of D's virtual batch norm, `[R, H, W, C]` in [-1, 1],
+      as many as make its packs; needed where a state is initialised to be
+      trained.
 
   Raises:
     InputError: an unknown name, a value out of range, or a combination that

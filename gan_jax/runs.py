@@ -66,7 +66,7 @@ def open_run(config: Any, workdir: str | pathlib.Path) -> Run:
     cache=config.data.cache,
     cache_mb=config.data.cache_mb,
   )
-  reference = _reference(model, feed, config.seed)
+  reference = _reference(model, feed, config)
   if reference is not None:
     model = build_lib.build(
       config, dataset.info, axis_name=axis, reference=reference
@@ -125,15 +125,15 @@ def _looks_ahead(config: Any) -> int:
 
 
 def _reference(
-  model: build_lib.Model, feed: data.Feed, seed: int
+  model: build_lib.Model, feed: data.Feed, config: Any
 ) -> jax.Array | None:
-  """The first images of the run, as many as D's virtual batch norm wants."""
-  wanted = reference_size(model.networks.disc)
+  """The first images of the run: the reference of D's virtual batch norm."""
+  wanted = reference_size(model.networks.disc) * config.tricks.packing
   if not wanted:
     return None
   draws, batches, num = feed.draws(0), [], 0
   while num < wanted:
-    key = jax.random.fold_in(jax.random.key(seed), len(batches))
+    key = jax.random.fold_in(jax.random.key(config.seed), len(batches))
     batches.append(feed.decode(feed.resident, next(draws), key).images)
     num += len(batches[-1])
   return jnp.concatenate(batches)[:wanted]
