@@ -197,14 +197,8 @@ def check_same(
     for key in sorted(old.keys() | new.keys())
     if old.get(key, missing) != new.get(key, missing) and not may_change(key)
   ]
-  # A schedule over num_steps would change course with it.
-  for player in ('gen_optimizer', 'disc_optimizer'):
-    follows = new.get(f'{player}.schedule') != 'constant' and not new.get(
-      f'{player}.decay_steps'
-    )
-    if follows and old.get('num_steps') != new.get('num_steps'):
-      changed.append('num_steps')
-      break
+  if old.get('num_steps') != new.get('num_steps') and _follows_num_steps(new):
+    changed.append('num_steps')
   if changed:
     listed = ', '.join(
       f'{key} was {old.get(key, "absent")!r}, now {new.get(key, "absent")!r}'
@@ -214,6 +208,21 @@ def check_same(
       f'workdir: {workdir} holds a run with another config: {listed}; name '
       'another --workdir, or give the keys their old values'
     )
+
+
+def _follows_num_steps(config: dict[str, Any]) -> bool:
+  """Whether a schedule ends with the run, and would change course with it."""
+  courses = [
+    (f'{player}.schedule', 'constant', f'{player}.decay_steps')
+    for player in ('gen_optimizer', 'disc_optimizer')
+  ]
+  courses.append(('tricks.top_k_share', 1.0, 'tricks.top_k_steps'))
+  if config.get('tricks.noise_std'):
+    courses.append(('tricks.noise_schedule', 'constant', 'tricks.noise_steps'))
+  return any(
+    config.get(name, still) != still and not config.get(steps)
+    for name, still, steps in courses
+  )
 
 
 def check_overrides(

@@ -36,6 +36,7 @@ def make_config(**changes):
     network=dict(name='mlp', gen_widths=(32, 64), depth=None),
     data=dict(name='toy', dir='', cache='auto', flip=False),
     eval=dict(num_samples=10),
+    tricks={},
     gen_optimizer=player | dict(decay_steps=0),
     disc_optimizer=player | dict(decay_steps=0),
   )
@@ -144,6 +145,8 @@ CONSTANT = {}
 COSINE = {'gen_optimizer__schedule': 'cosine'}
 BOTH = COSINE | {'disc_optimizer__schedule': 'linear'}
 FIXED_COSINE = COSINE | {'gen_optimizer__decay_steps': 500}
+NOISE = {'tricks__noise_std': 0.1, 'tricks__noise_schedule': 'linear'}
+TOP_K = {'tricks__top_k_share': 0.5}
 
 
 @pytest.mark.parametrize(
@@ -153,6 +156,11 @@ FIXED_COSINE = COSINE | {'gen_optimizer__decay_steps': 500}
     (COSINE, {}),
     (CONSTANT, {'num_steps': 200}),
     (FIXED_COSINE, {'num_steps': 200}),
+    (NOISE | {'tricks__noise_steps': 500}, {'num_steps': 200}),
+    (NOISE | {'tricks__noise_std': 0.0}, {'num_steps': 200}),
+    (NOISE | {'tricks__noise_schedule': 'constant'}, {'num_steps': 200}),
+    (TOP_K | {'tricks__top_k_steps': 500}, {'num_steps': 200}),
+    ({'tricks__top_k_share': 1.0}, {'num_steps': 200}),
     (COSINE, {'log_every': 7, 'eval__num_samples': 3, 'eval__new': 1}),
     (CONSTANT, {'data__dir': '/elsewhere', 'data__cache': 'stream'}),
     (CONSTANT, {'network__gen_widths': [32, 64]}),  # as JSON has it
@@ -187,6 +195,8 @@ def test_a_run_is_taken_up_again(common, changes, tmp_path):
     ({'network__depth': 0}, {'network__depth': None}, 'depth was 0, now None'),
     (COSINE, COSINE | {'num_steps': 200}, 'num_steps was 100, now 200'),
     (BOTH, BOTH | {'num_steps': 200}, 'num_steps was 100, now 200'),
+    (NOISE, NOISE | {'num_steps': 200}, 'num_steps was 100, now 200'),
+    (TOP_K, TOP_K | {'num_steps': 50}, 'num_steps was 100, now 50'),
     (
       {'disc_optimizer__schedule': 'linear'},
       {'disc_optimizer__schedule': 'linear', 'num_steps': 50},
