@@ -20,6 +20,7 @@ WINNING = 0.97  # accuracy of D
 REPEATING = 0.3  # share of the data's distances within a batch
 FALLING = 0.6  # the same, if it was half as high again before
 SWINGING = 0.3  # deviation of G's loss in units of both losses
+UNSTEADY = 0.1  # deviation of a critic's accuracy; its losses have no level
 
 HEALTHY = 'healthy'
 STRONG = 'discriminator too strong'
@@ -28,33 +29,33 @@ COLLAPSING = 'generator collapsing'
 OSCILLATING = 'oscillating'
 DIVERGED = 'diverged'
 
+# What helped most in docs/stability.md comes first.
 REMEDIES: dict[str, tuple[str, ...]] = {
   HEALTHY: (),
   STRONG: (
     'a smaller disc_optimizer.learning_rate, or fewer disc_steps',
-    'penalty=r1 or network.disc_norm=spectral',
+    'network.disc_norm=spectral, penalty=r1',
     'tricks.disc_accuracy_limit=0.8',
-    'label_smoothing=0.1, tricks.noise_std=0.1',
+    'tricks.augment=diffaugment or ada, above all where data are few',
     'loss=non_saturating in place of minimax',
-    'tricks.augment=diffaugment or ada, where data are few',
   ),
   COLLAPSED: (
     'a smaller gen_optimizer.learning_rate, or more disc_steps',
-    'tricks.packing=2, or network.disc_minibatch=stddev',
-    'tricks.relativistic=paired with penalty=r1_r2',
-    'solver=unrolled',
+    'network.disc_minibatch=discrimination',
+    'solver=unrolled, tricks.feature_matching=1',
+    'tricks.packing=4',
   ),
   OSCILLATING: (
-    'penalty=r1 or r1_r2',
-    'solver=alternating in place of simultaneous; extragradient',
-    'smaller learning rates, b1=0 or .5 in place of .9',
+    'penalty=wgan_gp, r1 or r1_r2',
+    'solver=extragradient; alternating in place of simultaneous',
     'tricks.lookahead_steps=5, ema_decay=0.999 for the samples',
+    'smaller learning rates, b1=0 or .5 in place of .9',
   ),
   DIVERGED: (
-    'smaller learning rates, gen_optimizer.clip_norm and '
-    'disc_optimizer.clip_norm=1',
+    'smaller learning rates',
     'penalty=wgan_gp or weight_clip=0.01 with loss=wasserstein',
     'network.disc_norm=spectral',
+    'gen_optimizer.clip_norm and disc_optimizer.clip_norm=1',
   ),
 }
 REMEDIES[COLLAPSING] = REMEDIES[COLLAPSED]
@@ -91,15 +92,28 @@ def _mean(rows: Sequence[Row], name: str) -> float:
   return float(values.mean()) if len(values) else math.nan
 
 
+def _deviation(values: np.ndarray) -> float:
+  """Standard deviation about a linear trend; NaN of fewer than 5 values."""
+  if len(values) < 5:
+    return math.nan
+  times = np.arange(len(values))
+  rest = values - np.polyval(np.polyfit(times, values, 1), times)
+  return float(rest.std())
+
+
 def _swing(rows: Sequence[Row]) -> float:
   """Deviation of G's loss about its trend, in units of both players' losses."""
   gen, disc = _values(rows, 'gen_loss'), _values(rows, 'disc_loss')
-  if len(gen) < 5:
+  scale = abs(gen.mean()) + abs(disc.mean()) if len(gen) else 0.0
+  return _deviation(gen) / scale if scale else 0.0
+
+
+def _unsteadiness(rows: Sequence[Row]) -> float:
+  """Deviation of D's accuracy, over both halves of its batch, likewise."""
+  real, fake = (_values(rows, f'disc_accuracy_{s}') for s in ('real', 'fake'))
+  if len(real) != len(fake):
     return math.nan
-  times = np.arange(len(gen))
-  rest = gen - np.polyval(np.polyfit(times, gen, 1), times)
-  scale = abs(gen.mean()) + abs(disc.mean())
-  return float(rest.std() / scale) if scale else 0.0
+  return _deviation((real + fake) / 2)
 
 
 def evidence_of(rows: Sequence[Row]) -> dict[str, float]:
@@ -120,6 +134,7 @@ def evidence_of(rows: Sequence[Row]) -> dict[str, float]:
     if len(gen) and len(disc) and disc.mean()
     else math.nan,
     'swing': _swing(rows),
+    'accuracy_swing': _unsteadiness(rows),
   }
   for name in (
     'diversity',
@@ -183,6 +198,26 @@ def _collapse(
   return None
 
 
+def _oscillation(evidence: dict[str, float], critic: bool) -> str | None:
+  """Why the players go round; None if they do not.
+
+  What a critic adds to both its means is free and wanders, and G's loss with
+  it. So its accuracy, from the midpoint of those means, has to swing too.
+  """
+  unsteady = evidence['accuracy_swing']
+  if not evidence['swing'] > SWINGING or (critic and not unsteady > UNSTEADY):
+    return None
+  reason = (
+    f'swing {evidence["swing"]:.2f} > {SWINGING}: the deviation of '
+    "gen_loss, in units of both players' losses"
+  )
+  if critic:
+    reason += (
+      f'; accuracy_swing {unsteady:.3f} > {UNSTEADY}: that of D between rows'
+    )
+  return reason
+
+
 def diagnose(
   rows: Sequence[Row],
   *,
@@ -224,14 +259,9 @@ def diagnose(
     )
   if collapse and collapse[0] == COLLAPSING:
     found.append(collapse)
-  if evidence['swing'] > SWINGING:
-    found.append(
-      (
-        OSCILLATING,
-        f'swing {evidence["swing"]:.2f} > {SWINGING}: the deviation of '
-        "gen_loss, in units of both players' losses",
-      )
-    )
+  swinging = _oscillation(evidence, critic)
+  if swinging:
+    found.append((OSCILLATING, swinging))
   verdict, reason = found[0] if found else (HEALTHY, _healthy(evidence))
   warnings = [f'also {name}: {why}' for name, why in found[1:]]
   for player in ('disc', 'gen'):

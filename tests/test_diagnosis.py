@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import jax.numpy as jnp
 import numpy as np
@@ -77,6 +78,35 @@ def test_a_critic_may_be_right_about_everything():
   rows = rows_with(disc_accuracy_real=1.0, disc_accuracy_fake=1.0)
   assert diagnosis.diagnose(rows, critic=True).verdict == 'healthy'
   assert diagnosis.diagnose(rows).verdict == diagnosis.STRONG
+
+
+def test_what_may_help_are_keys_and_values_that_exist():
+  keys = {}
+  for line in ' '.join(sum(diagnosis.REMEDIES.values(), ())).split():
+    for key, value in re.findall(r'([a-z_.]+\w)=([\w.]+\w|\d)', line):
+      keys[key] = float(value) if value[0].isdigit() else value
+  assert keys.pop('b1') == 0.0  # of either optimizer
+  assert len(keys) > 8
+  for key, value in keys.items():
+    if key in ('tricks.packing', 'tricks.lookahead_steps'):
+      value = int(value)
+    load_config('mlp_digits', **{key: value})
+
+
+def test_the_level_of_a_critic_may_wander():
+  """A constant added to it changes G's loss, and nothing else."""
+  wandering = dict(disc_loss=-0.1, gen_loss=lambda t: math.sin(t / 150))
+  rows = rows_with(**wandering)
+  assert diagnosis.diagnose(rows, critic=True).verdict == 'healthy'
+  assert diagnosis.diagnose(rows).verdict == 'oscillating'
+  swinging = rows_with(
+    disc_accuracy_fake=lambda t: 0.5 + 0.4 * math.sin(t / 150), **wandering
+  )
+  found = diagnosis.diagnose(swinging, critic=True)
+  assert found.verdict == 'oscillating'
+  assert 'accuracy_swing 0.' in found.reason
+  steady = rows_with(disc_accuracy_fake=lambda t: 0.5 + 0.4 * math.sin(t / 150))
+  assert diagnosis.diagnose(steady, critic=True).verdict == 'healthy'
 
 
 def test_the_window_is_the_last_steps():
@@ -175,6 +205,9 @@ def test_diversity_tells_one_mode_and_few_modes():
 # Runs made to fail, in a few seconds each; docs/stability.md has longer ones.
 RUNS = {
   'healthy': {},
+  'healthy, a clipped critic': dict(
+    loss='wasserstein', weight_clip=0.01, disc_steps=5
+  ),
   'diverged': dict(
     gen_optimizer__name='sgd',
     disc_optimizer__name='sgd',
@@ -215,6 +248,7 @@ def made_to_fail(case, workdir, **keys):
 def test_a_run_made_to_fail_is_told_how(case, tmp_path, capsys):
   made_to_fail(case, tmp_path)
   printed = capsys.readouterr()
+  case = case.split(',')[0]
   assert f'verdict at step 1,500: {case}' in printed.out
   assert ('warning: ' in printed.out) == (case == 'diverged')
   assert 'NaN' not in printed.err  # said once, not for every number
