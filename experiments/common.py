@@ -117,8 +117,14 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def with_error(values: Sequence[float]) -> str:
-  """Mean +- standard error over runs; the mean alone of one."""
+  """Mean +- standard error over runs; the mean alone of one.
+
+  Empty where a run has no such figure (NaN): the others' mean would be of the
+  better runs.
+  """
   values = np.asarray(values, float)
+  if np.isnan(values).any():
+    return ''
   mean = f'{values.mean():.3g}'
   if len(values) == 1:
     return mean

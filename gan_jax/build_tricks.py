@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from gan_jax import solvers
 from gan_jax.games.image import hidden_layers
 from gan_jax.losses import make_loss
+from gan_jax.networks import NETWORKS
 from gan_jax.optimizers import SCHEDULES
 from gan_jax.tricks import Tricks, adaptive, criterion, diffaugment
 from gan_jax.tricks.regularisers import FeatureMatching, LeCam, layer_number
@@ -132,8 +133,18 @@ def check(config: Config) -> None:
   lookup(SCHEDULES, keys.noise_schedule, 'tricks.noise_schedule')
   for name in keys.augment_policy:
     lookup(diffaugment.POLICIES, name, 'tricks.augment_policy')
+  if keys.augment == 'diffaugment' and not keys.augment_policy:
+    raise InputError(
+      'tricks.augment_policy: it is empty, and diffaugment would change '
+      f'nothing; give it some of {", ".join(diffaugment.POLICIES)}, or set '
+      'tricks.augment=none'
+    )
   criterion.check(
-    config.loss, keys.relativistic, keys.label_flip, keys.top_k_share
+    config.loss,
+    keys.relativistic,
+    keys.label_flip,
+    keys.top_k_share,
+    config.label_smoothing,
   )
   _check_packing(config)
   _check_cancelling(config)
@@ -229,17 +240,42 @@ def _check_cancelling(config: Config) -> None:
       'tricks.disc_accuracy_limit: extragradient wants both of its looks; '
       'set it to 1, or take another solver'
     )
+  _check_micro_batch(config)
+
+
+def _check_micro_batch(config: Config) -> None:
+  """Refuses what needs the whole batch at once where it comes in parts."""
+  keys = config.tricks
   of_whole_batch = {
-    'tricks.top_k_share': keys.top_k_share < 1.0,
-    'tricks.feature_matching': keys.feature_matching,
-    'network.disc_minibatch': (config.network.disc_minibatch or 'none')
-    != 'none',
+    'top_k_share': (keys.top_k_share < 1, 'it ranks all fakes of a batch'),
+    'feature_matching': (keys.feature_matching, 'it matches means of a batch'),
+    'mixing_weight': (
+      keys.mixing_weight,
+      'it takes the softmax of losses over a batch',
+    ),
+    'relativistic': (
+      keys.relativistic == 'average',
+      'average takes the mean logit of a batch (paired does not)',
+    ),
+    'lecam_weight': (
+      keys.lecam_weight,
+      'its averages move once per update of D, by the mean of a batch',
+    ),
+    'augment': (
+      keys.augment == 'ada',
+      'ada counts once per update of D, by the mean sign of a batch',
+    ),
   }
-  for key, on in of_whole_batch.items():
+  refused = {f'tricks.{key}': value for key, value in of_whole_batch.items()}
+  refused['network.disc_minibatch'] = (
+    (config.network.disc_minibatch or 'none') != 'none',
+    'it compares the examples of a batch',
+  )
+  for key, (on, reason) in refused.items():
     if config.micro_batch and on:
       raise InputError(
-        f'{key}: it is of the whole batch, which micro_batch='
-        f'{config.micro_batch} splits; set micro_batch=0'
+        f'{key}: {reason}, which micro_batch={config.micro_batch} splits; set '
+        'micro_batch=0'
       )
 
 
@@ -252,5 +288,13 @@ def advice(config: Config) -> list[str]:
       f'network.disc_minibatch={config.network.disc_minibatch} lets D(x) '
       f'depend on the rest of the batch, so penalty={config.penalty} holds '
       'the gradient of the whole batch, as in Progressive GAN'
+    )
+  style = NETWORKS[config.network.name].style.disc
+  disc_norm = config.network.disc_norm or style.norm
+  if config.tricks.feature_matching and disc_norm == 'batch':
+    lines.append(
+      'tricks.feature_matching compares mean features of real and fake, and '
+      'batch norm in D gives both the same means before the activation, '
+      'whatever G does; consider network.disc_norm=none, layer or spectral'
     )
   return lines

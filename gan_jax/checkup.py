@@ -11,7 +11,7 @@ from gan_jax import workdir as workdir_lib
 from gan_jax.diagnosis import Diagnosis, diagnose, report
 from gan_jax.diversity import diversity
 from gan_jax.ensemble import Ensemble
-from gan_jax.features import extract, image_set
+from gan_jax.features import FeatureNetwork, extract, image_set
 from gan_jax.features.classifier import classifier_network
 from gan_jax.trained import Trained, restore
 from gan_jax.types import InputError
@@ -151,8 +151,12 @@ def of_samples(trained: Trained, data_dir: str, keys: Any) -> dict[str, Any]:
   if keys.classifier and len(classes) > 1:
     splits = dataset.train.whole(), dataset.test.whole()
     network = classifier_network(*splits, classes)
-    outputs = extract(network, image_set(fake), batch_size=64)
-    labels = [np.argmax(out['logits'], axis=1) for _, out in outputs]
-    reached = len(np.unique(np.concatenate(labels)))
-    evidence['modes'] = reached, len(classes)
+    evidence['modes'] = classes_met(network, fake), classes_met(network, real)
   return evidence
+
+
+def classes_met(network: FeatureNetwork, images: np.ndarray) -> int:
+  """Classes that a classifier sees among images uint8 `[N, H, W, C]`."""
+  outputs = extract(network, image_set(images), batch_size=64)
+  labels = [np.argmax(out['logits'], axis=1) for _, out in outputs]
+  return len(np.unique(np.concatenate(labels)))

@@ -29,33 +29,35 @@ COLLAPSING = 'generator collapsing'
 OSCILLATING = 'oscillating'
 DIVERGED = 'diverged'
 
-# What helped most in docs/stability.md comes first.
+# Those that brought a run back in docs/stability.md, the best score first; then
+# what it did not measure on such a run. What did not help there is left out, so
+# that clipped gradients are: they let a run diverge that has no lower bound.
 REMEDIES: dict[str, tuple[str, ...]] = {
   HEALTHY: (),
   STRONG: (
-    'a smaller disc_optimizer.learning_rate, or fewer disc_steps',
     'network.disc_norm=spectral, penalty=r1',
     'tricks.disc_accuracy_limit=0.8',
     'tricks.augment=diffaugment or ada, above all where data are few',
+    'a smaller disc_optimizer.learning_rate, or fewer disc_steps',
     'loss=non_saturating in place of minimax',
   ),
   COLLAPSED: (
-    'a smaller gen_optimizer.learning_rate, or more disc_steps',
-    'network.disc_minibatch=discrimination',
+    'network.disc_minibatch=discrimination, or more disc_steps',
     'solver=unrolled, tricks.feature_matching=1',
     'tricks.packing=4',
+    'a smaller gen_optimizer.learning_rate',
   ),
   OSCILLATING: (
     'penalty=wgan_gp, r1 or r1_r2',
-    'solver=extragradient; alternating in place of simultaneous',
+    'solver=extragradient',
     'tricks.lookahead_steps=5, ema_decay=0.999 for the samples',
+    'solver=alternating in place of simultaneous',
     'smaller learning rates, b1=0 or .5 in place of .9',
   ),
   DIVERGED: (
-    'smaller learning rates',
-    'penalty=wgan_gp or weight_clip=0.01 with loss=wasserstein',
+    'penalty=wgan_gp and smaller learning rates',
+    'weight_clip=0.01 with loss=wasserstein',
     'network.disc_norm=spectral',
-    'gen_optimizer.clip_norm and disc_optimizer.clip_norm=1',
   ),
 }
 REMEDIES[COLLAPSING] = REMEDIES[COLLAPSED]
@@ -171,7 +173,10 @@ def _diverged(rows: Sequence[Row]) -> str | None:
 
 
 def _collapse(
-  rows: Sequence[Row], evidence: dict[str, float], modes: tuple[int, int] | None
+  rows: Sequence[Row],
+  window: int,
+  evidence: dict[str, float],
+  modes: tuple[int, int] | None,
 ) -> tuple[str, str] | None:
   """Whether samples repeat themselves: (verdict, reason)."""
   for name, which in (('diversity', ''), ('nearest_diversity', 'nearest ')):
@@ -185,10 +190,11 @@ def _collapse(
   if modes is not None and modes[0] <= modes[1] / 2:
     return (
       COLLAPSED,
-      f'samples are of {modes[0]} of the {modes[1]} classes, by the classifier',
+      f'samples are of {modes[0]} classes, as many real images of {modes[1]}, '
+      'by the classifier',
     )
   for name in ('diversity', 'nearest_diversity'):
-    before = _values(rows[: -len(window_of(rows)) or None], name)
+    before = _values(rows[: -len(window_of(rows, window)) or None], name)
     highest = float(before.max()) if len(before) else math.nan
     if evidence[name] < FALLING and highest > 1.5 * evidence[name]:
       return (
@@ -235,7 +241,8 @@ def diagnose(
     grad_norm: a mean gradient norm above this is worth a warning.
     critic: whether D has no boundary between real and fake (a Wasserstein
       critic, a relativistic D), so that its accuracy says nothing.
-    modes: (classes met, classes there are) among classified samples.
+    modes: classes that a classifier sees among (samples, as many real images);
+      few examples are of few classes, whoever made them.
     measured: evidence that takes the place of the rows'.
 
   Returns:
@@ -245,12 +252,12 @@ def diagnose(
   last = window_of(rows, window)
   evidence = evidence_of(last) | dict(measured)
   if modes is not None:
-    evidence['modes'] = float(modes[0])
+    evidence['modes'], evidence['real_modes'] = map(float, modes)
   found: list[tuple[str, str]] = []
   reason = _diverged(last)
   if reason:
     found.append((DIVERGED, reason))
-  collapse = _collapse(rows, evidence, modes)
+  collapse = _collapse(rows, window, evidence, modes)
   if collapse and collapse[0] == COLLAPSED:
     found.append(collapse)
   if not critic and evidence['disc_accuracy'] > WINNING:

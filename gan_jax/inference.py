@@ -18,6 +18,7 @@ from gan_jax.files import atomic
 from gan_jax.metrics.disc_accuracy import disc_logits
 from gan_jax.sampling import INTERPOLATIONS, Sampler
 from gan_jax.trained import Trained, restore
+from gan_jax.tricks.criterion import make_criterion
 from gan_jax.tricks.views import pack
 
 __all__ = ('diagnose', 'evaluate', 'interpolate', 'load', 'restore', 'sample')
@@ -191,6 +192,8 @@ def evaluate(config: Any, workdir: str | pathlib.Path) -> Result:
 def _discriminator(trained: Trained) -> Discriminator:
   variables = build_lib.discriminator_variables(trained.state)
   disc, tricks = trained.model.networks.disc, trained.config.tricks
+  loss = build_lib.loss_of(trained.config)
+  criterion = make_criterion(loss, relativistic=tricks.relativistic)
 
   def discriminate(images, labels):
     num = len(images)
@@ -208,6 +211,6 @@ def _discriminator(trained: Trained) -> Discriminator:
 
   return Discriminator(
     lambda images, labels: disc_logits(discriminate, images, labels),
-    build_lib.loss_of(trained.config).boundary,
+    criterion.boundary,
     trained.config.conditional,
   )

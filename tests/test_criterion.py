@@ -26,6 +26,10 @@ G = {
   'least_squares': lambda y: 0.5 * y**2,
   'hinge': lambda y: np.maximum(0, 1 + y),
 }
+# What RaGAN makes of the latter. Its differences lie about 0, so least squares
+# draws fakes to -1 (arXiv 1807.00734, appendix: RaLSGAN); the others are as
+# they were.
+AVERAGE_G = G | {'least_squares': lambda y: 0.5 * (y + 1) ** 2}
 
 
 @pytest.mark.parametrize('name', sorted(F))
@@ -52,11 +56,26 @@ def test_averages_are_of_the_other_side(name):
     on_real, F[name](real - fake.mean()).mean(), rtol=1e-5
   )
   np.testing.assert_allclose(
-    on_fake, G[name](fake - real.mean()).mean(), rtol=1e-5
+    on_fake, AVERAGE_G[name](fake - real.mean()).mean(), rtol=1e-5
   )
   expected = F[name](fake - real.mean()).mean()
-  expected += G[name](real - fake.mean()).mean()
+  expected += AVERAGE_G[name](real - fake.mean()).mean()
   np.testing.assert_allclose(made.gen(REAL, FAKE, 0), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize('kind', ['paired', 'average'])
+def test_least_squares_draw_the_gap_to_one(kind):
+  """D is best where real lies 1 above fake; G, where it lies 1 below."""
+  made = criterion.make_criterion(make_loss('least_squares'), relativistic=kind)
+  real, fake = jnp.float32(REAL - REAL.mean()), jnp.float32(FAKE - FAKE.mean())
+  slopes = [
+    jax.grad(lambda gap: sum(made.disc(real + gap, fake, KEYS))),
+    jax.grad(lambda gap: made.gen(real + gap, fake, 0)),
+  ]
+  for slope, best in zip(slopes, (1.0, -1.0), strict=True):
+    np.testing.assert_allclose(slope(best), 0.0, atol=1e-5)
+    assert slope(best - 0.1) < -0.05
+    assert slope(best + 0.1) > 0.05
 
 
 @pytest.mark.parametrize('kind', ['paired', 'average'])
@@ -174,6 +193,14 @@ def test_a_shared_batch_has_the_same_losses_and_gradients(case):
     (('minimax', 'average', 0, 1), ['relativistic', 'minimax']),
     (('hinge', 'paired', 0.1, 1), ['label_flip', 'of pairs']),
     (('hinge', 'paired', 0, 0.5), ['top_k_share', 'of pairs']),
+    (
+      ('non_saturating', 'paired', 0, 1, 0.1),
+      ['label_smoothing: 0.1', 'one-sided', 'G', 'relativistic=none'],
+    ),
+    (
+      ('least_squares', 'average', 0, 1, 0.1),
+      ['label_smoothing: 0.1', 'one-sided'],
+    ),
   ],
 )
 def test_what_makes_no_sense_is_refused(arguments, words):

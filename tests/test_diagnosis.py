@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from gan_jax import checkup, diagnosis, inference, reporting, training
+from gan_jax.data import load_dataset
 from gan_jax.diversity import diversity, nearest, spread
+from gan_jax.sampling import Sampler
 from gan_jax.types import InputError
 from gan_jax.workdir import write_json
-from tests.helpers import load_config, run_cli, tiny_digits
+from tests.helpers import ROOT, load_config, run_cli, tiny_digits
 
 SOUND = dict(
   disc_loss=1.1,
@@ -93,6 +95,45 @@ def test_what_may_help_are_keys_and_values_that_exist():
     load_config('mlp_digits', **{key: value})
 
 
+# Heading of a table in docs/stability.md -> the verdict that it is about.
+TABLES = {
+  'The generator has collapsed': diagnosis.COLLAPSED,
+  'The discriminator is too strong': diagnosis.STRONG,
+  'The players oscillate': diagnosis.OSCILLATING,
+  'The run has diverged': diagnosis.DIVERGED,
+}
+
+
+@pytest.mark.parametrize('heading', TABLES)
+def test_what_helped_most_in_the_docs_comes_first(heading):
+  """Cures by their score, then what was not measured; no failures."""
+  text = (ROOT / 'docs' / 'stability.md').read_text()
+  block = text.split(f'**{heading}.**')[1].split('\n\n')[1]
+  rows = [line.split(' | ') for line in block.splitlines()[3:]]
+  cured, failed = [], []
+  for cells in rows:
+    found = re.search(r'`([\w.]+)=?([a-z]\w*)?', cells[0])
+    if found is None:  # told in words
+      continue
+    key = found[1], found[2] or ''
+    if cells[1] != 'healthy':
+      failed.append(key)
+    elif key not in [key for _, key in cured]:
+      cured.append((float(cells[2]), key))
+  lines = diagnosis.REMEDIES[TABLES[heading]]
+  places = []
+  for _, (name, value) in sorted(cured):
+    lines_with = [i for i, line in enumerate(lines) if name in line]
+    lines_with = [i for i in lines_with if value in lines[i]]
+    assert lines_with, name
+    places.append(lines_with[0])
+  assert places == sorted(places)
+  measured = set(range(max(places) + 1))
+  assert measured <= set(places)
+  for name, value in set(failed) - {key for _, key in cured}:
+    assert not any(name in line and value in line for line in lines), name
+
+
 def test_the_level_of_a_critic_may_wander():
   """A constant added to it changes G's loss, and nothing else."""
   wandering = dict(disc_loss=-0.1, gen_loss=lambda t: math.sin(t / 150))
@@ -120,6 +161,18 @@ def test_the_window_is_the_last_steps():
   assert steps == [400, 500, 600]
 
 
+def test_what_was_before_the_window_is_before_it():
+  """Distances that were high between steps 2,100 and 2,600 alone."""
+  rows = rows_with(
+    nearest_diversity=lambda t: 1.0 if 2_100 <= t <= 2_600 else 0.5
+  )
+  found = diagnosis.diagnose(rows, window=300)
+  assert found.verdict == diagnosis.COLLAPSING
+  assert 'from 1.00 to 0.50' in found.reason
+  # A window that holds them has nothing as high before.
+  assert diagnosis.diagnose(rows, window=1_500).verdict == 'healthy'
+
+
 def test_the_first_verdict_counts_and_the_others_are_told():
   rows = rows_with(
     nearest_diversity=0.1, disc_accuracy_real=1.0, disc_accuracy_fake=1.0
@@ -142,8 +195,12 @@ def test_classes_and_samples_outweigh_the_rows():
   rows = rows_with()
   found = diagnosis.diagnose(rows, modes=(4, 10))
   assert found.verdict == diagnosis.COLLAPSED
-  assert '4 of the 10 classes' in found.reason
+  assert 'samples are of 4 classes' in found.reason
+  assert 'as many real images of 10' in found.reason
+  assert (found.evidence['modes'], found.evidence['real_modes']) == (4, 10)
   assert diagnosis.diagnose(rows, modes=(6, 10)).verdict == 'healthy'
+  # As many as as few real images are of.
+  assert diagnosis.diagnose(rows, modes=(4, 5)).verdict == 'healthy'
   found = diagnosis.diagnose(rows, measured={'diversity': 0.1})
   assert found.verdict == diagnosis.COLLAPSED
   assert found.evidence['diversity'] == 0.1
@@ -272,7 +329,25 @@ def test_samples_are_classified_where_there_are_labels(short_run, capsys):
   config = tiny_digits(diagnose__samples=64)
   found = inference.diagnose(config, short_run)
   assert 1 <= found.evidence['modes'] <= 10
+  assert found.evidence['real_modes'] == 10
   assert 'verdict at step 12' in capsys.readouterr().out
+
+
+def test_few_samples_are_of_few_classes(short_run, monkeypatch):
+  """Real images as fakes: three of them are of three classes of ten."""
+  real = load_dataset('digits').train
+
+  def as_samples(self, num, **keys):
+    chosen = np.random.default_rng(1).permutation(len(real))[:num]
+    return real.read(np.sort(chosen))['images']
+
+  monkeypatch.setattr(Sampler, 'sample', as_samples)
+  config = tiny_digits(diagnose__samples=3)
+  found = inference.diagnose(config, short_run)
+  assert found.evidence['modes'] <= 3
+  assert found.evidence['real_modes'] <= 3
+  assert 'classes' not in found.reason
+  assert found.verdict != diagnosis.COLLAPSED
 
 
 def test_without_data_the_rows_have_to_do(short_run, tmp_path, capsys):

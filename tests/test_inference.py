@@ -167,9 +167,19 @@ def test_weights_batch_norm_and_truncation_are_chosen_and_said(run):
   assert short.scores != raw.scores
 
 
-def test_the_boundary_is_that_of_the_divergence(tmp_path):
-  """KL's critic is undecided at 1, not at 0, where it calls all fake."""
-  config = tiny_digits(loss='f_gan', f_divergence='kl', num_steps=4)
+@pytest.mark.parametrize(
+  ('keys', 'boundary'),
+  [
+    # KL's critic is undecided at 1, not at 0, where it calls all fake.
+    (dict(loss='f_gan', f_divergence='kl'), 1.0),
+    (dict(loss='least_squares'), 0.5),
+    # Of a relativistic D only differences have a meaning.
+    (dict(tricks__relativistic='average'), None),
+  ],
+  ids=['kl', 'least_squares', 'relativistic'],
+)
+def test_the_boundary_is_that_of_the_loss(keys, boundary, tmp_path):
+  config = tiny_digits(num_steps=4, **keys)
   config.eval.update(
     network='random', scores=('disc_accuracy',), num_samples=50
   )
@@ -183,7 +193,7 @@ def test_the_boundary_is_that_of_the_divergence(tmp_path):
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr('gan_jax.metrics.disc_accuracy.accuracies', record)
     inference.evaluate(config, tmp_path)
-  assert seen == [1.0]
+  assert seen == [boundary]
 
 
 def test_a_copying_generator_is_caught(run, monkeypatch):

@@ -151,6 +151,14 @@ def test_a_reference_is_asked_for():
       make_networks('mlp', (8, 8, 1), **keys)
 
 
+@pytest.mark.parametrize('minibatch', ['stddev', 'discrimination'])
+def test_a_batch_is_not_compared_with_a_reference(minibatch):
+  keys = dict(disc_minibatch=minibatch, reference_size=4)
+  with pytest.raises(InputError, match=r'disc_minibatch.*reference batch'):
+    make_networks('mlp', (8, 8, 1), disc_norm='virtual', **keys)
+  make_networks('mlp', (8, 8, 1), gen_norm='virtual', **keys)  # G compares none
+
+
 # --- Maxout -----------------------------------------------------------------
 
 

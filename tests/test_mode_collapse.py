@@ -135,6 +135,10 @@ def test_training_is_by_seed_and_the_table_has_both_figures():
   text = ring_and_grid.table('ring', {'PacGAN2': ring._replace(scores=scores)})
   for cell in ('7.9 +- .1', '7 +- 1', '95.6 +- 2.0', '80 +- 10', '0.2 +- 0.1'):
     assert f'| {cell} |' in text
+  scores[1, 2] = np.nan  # no sample near any mode
+  text = ring_and_grid.table('ring', {'PacGAN2': ring._replace(scores=scores)})
+  assert 'nan' not in text
+  assert '| .07 +- .03 |  | ' in text
   figure = ring_and_grid.draw_frame({'ring': {'PacGAN2': ring}}, 1.0)
   assert 'PacGAN2\n25 steps' in figure.axes[0].get_title()
 
@@ -164,6 +168,8 @@ def test_one_command_for_ring_and_grid(tmp_path):
 def test_means_have_errors():
   assert common.with_error([8, 6]) == '7 +- 1'
   assert common.with_error([0.5]) == '0.5'
+  assert common.with_error([0.5, np.nan]) == ''  # no figure of all runs
+  assert common.with_error([np.nan]) == ''
 
 
 # --- Stacked MNIST ------------------------------------------------------------

@@ -19,6 +19,7 @@ from gan_jax.games.scalar import scalar_game
 from gan_jax.losses import make_loss
 from gan_jax.optimizers import OPTIMIZERS
 from gan_jax.solvers.algorithms import unrolled
+from gan_jax.solvers.moves import Moves
 from gan_jax.types import InputError, Players
 from tests.helpers import (
   assert_same_bits,
@@ -155,6 +156,45 @@ def test_unrolled_gradient_is_that_of_the_look_ahead(name, unroll_steps):
     plain, _ = solvers.make_train_step(game, optimizers)(state, data, KEY)
     gap = optax.tree.norm(optax.tree.sub(plain.params.gen, after.params.gen))
     assert gap > 1e-3 * optax.tree.norm(ours)
+
+
+def test_every_update_of_g_looks_ahead_with_its_own_noise():
+  """Two updates: each replays the fakes that its own objective draws."""
+  depth, game = 3, small_game()
+  optimizers = Players(gen=optax.sgd(0.5), disc=optax.sgd(0.5))
+  state, data = solvers.init_state(game, optimizers, KEY), batches()
+  step = solvers.make_train_step(
+    game,
+    optimizers,
+    solver=solvers.make_solver('unrolled', unroll_steps=depth),
+    gen_steps=2,
+  )
+  after, _ = jax.jit(step)(state, data, KEY)
+  moves = Moves(game, optimizers)
+  disc_key, gen_key = jax.random.split(KEY, 2)
+  batch = jax.tree.map(lambda x: x[0], data)
+  start, _ = moves.move('disc', state, batch, disc_key)
+
+  @functools.partial(jax.jit, static_argnums=2)
+  def gen_move(now, key, others_key):
+    def foresee(params, model_state):
+      ahead = now._replace(params=params, model_state=model_state)
+      for _ in range(depth):
+        noise = gen_key if others_key else key
+        ahead, _ = moves.move('disc', ahead, batch, noise)
+      return ahead.params, ahead.model_state
+
+    gradient = moves.gradient('gen', now, batch, key, foresee)
+    return moves.update('gen', now, gradient)[0]
+
+  ends = []
+  for others_key in (False, True):
+    now = gen_move(start, jax.random.fold_in(gen_key, 1_000), others_key)
+    ends.append(gen_move(now, gen_key, others_key).params.gen)
+  chex.assert_trees_all_close(after.params.gen, ends[0], rtol=1e-4, atol=1e-6)
+  # What would be wrong is not as near.
+  gap = optax.tree.norm(optax.tree.sub(*ends))
+  assert gap > 1e-3 * optax.tree.norm(ends[0])
 
 
 def test_unrolled_on_images_carries_statistics_and_moments():

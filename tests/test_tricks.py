@@ -12,6 +12,7 @@ import pytest
 
 from gan_jax import build_tricks, solvers
 from gan_jax.build import advice, build, loss_of
+from gan_jax.games import Outcome
 from gan_jax.games.scalar import bilinear
 from gan_jax.priors import draw_latents
 from gan_jax.solvers.moves import Moves
@@ -353,7 +354,7 @@ def test_g_may_move_more_often():
   moves = Moves(model.game, model.optimizers)
   disc_key, gen_key = jax.random.split(KEY, 2)
   expected, _ = moves.move('disc', state, batch_of(), disc_key)
-  for number in (1, 2, None):
+  for number in (1_000, 1_001, None):
     key = gen_key if number is None else jax.random.fold_in(gen_key, number)
     expected, _ = moves.move('gen', expected, batch_of(), key)
   assert_close(after.params, expected.params, 1e-5)
@@ -369,6 +370,28 @@ def test_g_may_move_more_often():
   )
   assert {int(c) for _, c in counts.gen} == {3}
   assert {int(c) for _, c in counts.disc} == {2}
+
+
+def test_no_update_of_g_has_the_noise_of_another():
+  """Their keys are none that an objective makes of the step's own key."""
+  seen = []
+
+  def objective(params, model_state, batch, key, step):
+    seen.append(tuple(np.asarray(jax.random.key_data(key))))
+    return params.gen**2, Outcome({}, {})
+
+  game = bilinear()._replace(objectives=Players(objective, objective))
+  optimizers = Players(optax.sgd(0.1), optax.sgd(0.1))
+  state = solvers.init_state(game, optimizers, KEY)
+  moves = Moves(game, optimizers, gen_steps=8)
+  with jax.disable_jit():
+    moves.gen_moves(state, jnp.zeros(1), KEY)
+  of_one = [*jax.random.split(KEY)]
+  of_one += [jax.random.fold_in(KEY, number) for number in range(16)]
+  of_one = {tuple(np.asarray(jax.random.key_data(key))) for key in of_one}
+  assert len(set(seen)) == 8
+  assert not of_one & set(seen)
+  assert seen[-1] == tuple(np.asarray(jax.random.key_data(KEY)))
 
 
 def test_lookahead_against_numpy():
@@ -468,6 +491,10 @@ BAD = {
     dict(tricks__augment='ada', loss='wasserstein'),
     ['augment', 'sign of D', 'diffaugment'],
   ),
+  'no policy': (
+    dict(tricks__augment='diffaugment', tricks__augment_policy=()),
+    ['augment_policy', 'is empty', 'colour', 'augment=none'],
+  ),
   'ada target': (dict(tricks__ada_target=1.5), ['ada_target: 1.5']),
   'mixing': (dict(tricks__mixing_weight=1.0), ['mixing_weight', 'num_discs']),
   'discs': (dict(tricks__num_discs=0), ['num_discs: 0']),
@@ -484,6 +511,34 @@ BAD = {
   'micro top k': (
     dict(tricks__top_k_share=0.5, micro_batch=4),
     ['top_k_share', 'micro_batch=4'],
+  ),
+  'micro averages': (
+    dict(tricks__relativistic='average', micro_batch=4),
+    ['relativistic', 'mean', 'micro_batch=4', 'paired'],
+  ),
+  'micro mixing': (
+    dict(tricks__num_discs=2, tricks__mixing_weight=1.0, micro_batch=4),
+    ['mixing_weight', 'softmax', 'micro_batch=4'],
+  ),
+  'micro lecam': (
+    dict(tricks__lecam_weight=0.1, micro_batch=4),
+    ['lecam_weight', 'once per update', 'micro_batch=4'],
+  ),
+  'micro ada': (
+    dict(tricks__augment='ada', micro_batch=4),
+    ['tricks.augment', 'ada', 'once per update', 'micro_batch=4'],
+  ),
+  'smoothed pairs': (
+    dict(tricks__relativistic='average', label_smoothing=0.1),
+    ['label_smoothing: 0.1', 'tricks.relativistic=none'],
+  ),
+  'virtual minibatch': (
+    dict(
+      network__disc_norm='virtual',
+      network__reference_size=4,
+      network__disc_minibatch='stddev',
+    ),
+    ['disc_minibatch', 'reference batch', 'disc_norm'],
   ),
   'micro minibatch': (
     dict(network__disc_minibatch='stddev', micro_batch=4),
@@ -510,3 +565,32 @@ def test_penalties_on_comparing_discriminators_are_noted():
   config = tiny_digits(penalty='r1', network__disc_minibatch='stddev')
   assert any('Progressive GAN' in line for line in advice(config, 'none'))
   assert not build_tricks.advice(tiny_digits(penalty='r1'))
+
+
+@pytest.mark.parametrize(
+  ('keys', 'noted'),
+  [
+    (dict(network__disc_norm='batch'), True),
+    (dict(network__name='dcgan'), True),  # its default
+    (dict(network__name='dcgan', network__disc_norm='layer'), False),
+    (dict(), False),
+  ],
+)
+def test_features_that_batch_norm_makes_equal_are_noted(keys, noted):
+  config = tiny_digits(tricks__feature_matching=1.0, **keys)
+  lines = build_tricks.advice(config)
+  assert any('feature_matching' in line for line in lines) == noted
+  config.tricks.feature_matching = 0.0
+  assert not build_tricks.advice(config)
+
+
+@pytest.mark.parametrize(
+  'keys',
+  [
+    dict(tricks__relativistic='paired'),
+    dict(tricks__num_discs=2),
+    dict(tricks__augment='diffaugment'),
+  ],
+)
+def test_what_is_of_single_examples_may_come_in_parts(keys):
+  build(tiny_digits(micro_batch=4, **keys), fake_info(SHAPE))

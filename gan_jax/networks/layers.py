@@ -220,23 +220,16 @@ def check_style(style: Style, player: str, norms: tuple[str, ...]) -> Style:
     norms: the normalisations that this player of this architecture takes.
 
   Raises:
-    InputError: an unknown activation or norm.
+    InputError: an unknown activation or norm, or one that does not go with the
+      rest of the style.
   """
   lookup(ACTIVATIONS, style.activation, f'network.{player}_activation')
   lookup(dict.fromkeys(norms), style.norm, f'network.{player}_norm')
   lookup(
     dict.fromkeys(MINIBATCH), style.minibatch, f'network.{player}_minibatch'
   )
-  if style.norm == 'virtual' and not style.reference_size:
-    raise InputError(
-      f'network.{player}_norm: virtual batch norm normalises by a reference '
-      'batch, and network.reference_size is 0; give it examples, such as 64'
-    )
-  if style.norm == 'virtual' and style.num_classes:
-    raise InputError(
-      f'network.{player}_norm: virtual batch norm has one reference batch '
-      'without labels; set conditional=False or another norm'
-    )
+  if style.norm == 'virtual':
+    virtual.check_style(style, player)
   return style
 
 

@@ -2,7 +2,7 @@
 
 Reference:
   Salimans et al., Improved Techniques for Training GANs, arXiv 1606.03498,
-  section 3.4.
+  section 3.5.
 """
 
 from typing import Any
@@ -10,6 +10,36 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from gan_jax.types import InputError
+
+
+def check_style(style: Any, player: str) -> None:
+  """Refuses what has no meaning with virtual batch norm.
+
+  Args:
+    style: of one player, with this norm; see gan_jax.networks.layers.
+    player: 'gen' or 'disc', the prefix of its config keys.
+
+  Raises:
+    InputError: the key at fault, with the reason.
+  """
+  if not style.reference_size:
+    raise InputError(
+      f'network.{player}_norm: virtual batch norm normalises by a reference '
+      'batch, and network.reference_size is 0; give it examples, such as 64'
+    )
+  if style.num_classes:
+    raise InputError(
+      f'network.{player}_norm: virtual batch norm has one reference batch '
+      'without labels; set conditional=False or another norm'
+    )
+  if style.minibatch != 'none':
+    raise InputError(
+      f'network.{player}_minibatch: {style.minibatch} compares the examples of '
+      'a batch, among which virtual batch norm passes its reference batch; set '
+      f'it to none, or take another network.{player}_norm'
+    )
 
 
 class VirtualBatchNorm(nn.Module):

@@ -98,11 +98,11 @@ def unrolled(
   state, disc_metrics = moves.disc_moves(state, batches, keys.disc)
   batch = _last(batches)
 
-  def foresee(params, model_state):
+  def foresee(params, model_state, key):
     if not unroll_steps:
       return params, model_state
     ahead, _ = jax.lax.scan(
-      lambda ahead, _: moves.move('disc', ahead, batch, keys.gen),
+      lambda ahead, _: moves.move('disc', ahead, batch, key),
       state._replace(params=params, model_state=model_state),
       length=unroll_steps,
     )

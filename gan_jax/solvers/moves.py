@@ -99,7 +99,8 @@ class Moves:
       disc_accuracy_limit: D keeps its parameters and its optimizer's state
         where its accuracy on the batch is above this (Wu et al., Learning a
         Probabilistic Latent Space of Object Shapes, arXiv 1610.07584, section
-        3.2: .8); 1: it always moves.
+        3.2: .8); 1: it always moves. Of several Ds the accuracy is their mean:
+        all rest, or all move.
     """
     self.game = game
     self.micro_batch = micro_batch
@@ -224,19 +225,23 @@ class Moves:
     state: TrainState,
     batch: Any,
     key: jax.Array,
-    foresee: Foresight = lambda params, model_state: (params, model_state),
+    foresee: Callable[..., Any] = lambda *players, key: players,
   ) -> tuple[TrainState, Metrics]:
     """`gen_steps` updates of G alone, the last by `key`; metrics are its own.
 
-    All use the same batch, each its own noise; `foresee` as in `gradient`.
+    All use the same batch, each its own noise; `foresee` as in `gradient`, and
+    it is told the update's `key`.
     """
 
     def move(state, key):
-      gradient = self.gradient('gen', state, batch, key, foresee)
+      ahead = functools.partial(foresee, key=key)
+      gradient = self.gradient('gen', state, batch, key, ahead)
       return self.update('gen', state, gradient)
 
     if self.gen_steps > 1:
-      numbers = jnp.arange(1, self.gen_steps)
+      # From 1,000 on: split(key) is fold_in(key, 0) and fold_in(key, 1), and an
+      # objective folds small numbers into its key for noise of other kinds.
+      numbers = 1_000 + jnp.arange(self.gen_steps - 1)
       keys = jax.vmap(functools.partial(jax.random.fold_in, key))(numbers)
       state, _ = jax.lax.scan(lambda s, k: (move(s, k)[0], None), state, keys)
     return move(state, key)

@@ -33,6 +33,8 @@ class Tricks(NamedTuple):
     fake_consistency_weight: on fakes.
     feature_matching: None for none.
     num_discs: discriminators, each with parameters and updates of its own.
+      Under a `disc_accuracy_limit` (see `solvers.moves.Moves`) all rest or all
+      move, by their mean accuracy.
     mixing_weight: see `regularisers.mixed`.
   """
 

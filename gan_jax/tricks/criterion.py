@@ -15,8 +15,8 @@ from gan_jax.losses import AdversarialLoss
 from gan_jax.types import InputError, lookup
 
 RELATIVISTIC = ('none', 'paired', 'average')
-# Losses f with f_fake(y) = f_real(-y), so that a difference can take y's place.
-SYMMETRIC = ('non_saturating', 'least_squares', 'hinge')
+# Losses whose part on real logits, f, says something of a difference of logits.
+COMPARING = ('non_saturating', 'least_squares', 'hinge')
 
 
 class Criterion(NamedTuple):
@@ -72,15 +72,18 @@ def relativistic_average(
 ) -> Criterion:
   """Each logit against the mean of the other side: RaGAN.
 
-      L_D = E f(D(x) - E D(G(z))) + E g(D(G(z)) - E D(x)),  L_G with x, G(z)
+      L_D = E f(D(x) - E D(G(z))) + E f(E D(x) - D(G(z))),  L_G with x, G(z)
       exchanged
 
-  f is the loss of a real logit, g that of a fake; inner means are of the batch
-  over all devices.
+  f is the loss of a real logit; inner means are of the batch over all devices.
+  The paper's loss of a fake's difference y is f(-y): for the cross-entropy and
+  the hinge that is the loss of a fake logit, and for least squares (y + 1)^2,
+  where a fake logit in the 0-1 coding has y^2.
 
   Reference:
     Jolicoeur-Martineau, The relativistic discriminator, arXiv 1807.00734,
-    eq. 9 and Algorithm 2.
+    eq. 9, Algorithm 2 and the appendix's RaLSGAN (a factor 1/2 here, as in
+    `least_squares`) and RaHingeGAN.
   """
 
   def mean(logits):
@@ -91,7 +94,7 @@ def relativistic_average(
     del keys
     return (
       loss.disc_real(real - mean(fake)),
-      loss.disc_fake(fake - mean(real)),
+      loss.disc_real(mean(real) - fake),
     )
 
   return Criterion(
@@ -205,7 +208,11 @@ def make_criterion(
 
 
 def check(
-  loss: str, relativistic: str, label_flip: float, top_k_share: float
+  loss: str,
+  relativistic: str,
+  label_flip: float,
+  top_k_share: float,
+  label_smoothing: float = 0.0,
 ) -> None:
   """Refuses values out of range, and what makes no sense together.
 
@@ -214,6 +221,7 @@ def check(
     relativistic: its name.
     label_flip: key tricks.label_flip.
     top_k_share: key tricks.top_k_share.
+    label_smoothing: key label_smoothing.
 
   Raises:
     InputError: the key and the reason.
@@ -233,11 +241,18 @@ def check(
     )
   if relativistic == 'none':
     return
-  if loss not in SYMMETRIC:
+  if loss not in COMPARING:
     raise InputError(
       f'tricks.relativistic: {relativistic} compares logits by a loss of one '
       f'real logit, which {loss!r} does not have or is not changed by; take '
-      f'loss={", ".join(SYMMETRIC)}'
+      f'loss={", ".join(COMPARING)}'
+    )
+  if label_smoothing:
+    raise InputError(
+      f'label_smoothing: {label_smoothing} is one-sided, of real examples in '
+      f'the loss of D; under tricks.relativistic={relativistic} both players '
+      'have both sides in theirs, and G would be smoothed too; set it to 0, or '
+      'tricks.relativistic=none'
     )
   for key, on in (('label_flip', label_flip), ('top_k_share', top_k_share < 1)):
     if on:
