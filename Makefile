@@ -6,7 +6,7 @@ REQUIREMENTS := $(shell nvidia-smi >/dev/null 2>&1 \
 	&& echo requirements.txt || echo requirements-cpu.txt)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-all bench profile lint install install-test install-dev
+.PHONY: demo test test-all test-multihost soak bench profile lint install install-test install-dev
 
 demo: install
 	$(BIN)/python run.py
@@ -16,6 +16,14 @@ test: lint
 
 test-all: lint install-dev
 	$(PYTEST) -m "slow or not slow"
+
+# Two and four processes of this machine that train one run.
+test-multihost: install-test
+	$(BIN)/python -m pytest -m multihost tests/test_hosts.py
+
+# 200 kills at random moments and 20,000 dispatches: a quarter of an hour.
+soak: install
+	$(BIN)/python benchmarks/soak.py
 
 lint: install-test
 	$(BIN)/ruff format --check .

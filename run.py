@@ -2,9 +2,9 @@
 
   python run.py                                  # digits, under a minute
   python run.py --config=configs/dcgan_cifar.py  # another result
-  python run.py --config.loss=wasserstein        # one key changed
+  python run.py --config.loss=wasserstein        # another loss
   python run.py --mode=sample --workdir=runs/mlp_digits
-  python run.py --mode=compare --workdir=runs/comparison RUN RUN ...
+  python run.py --coordinator=HOST:PORT --num_processes=N --process_id=I
 
 The same command resumes a run where it stopped. Keys: configs/base.py.
 Config files are Python and are executed: run only those you trust.
@@ -20,10 +20,11 @@ from ml_collections import config_flags
 
 from configs import base
 from gan_jax import overrides
+from gan_jax.exits import fail, one_line
 
 STARTED = time.monotonic()
 CONFIGS = pathlib.Path(__file__).resolve().parent / 'configs'
-MODES = ('train', 'sample', 'interpolate', 'evaluate', 'diagnose', 'compare')
+MODES = 'train sample interpolate evaluate diagnose compare replay'.split()
 FLAGS = flags.FLAGS
 
 config_flags.DEFINE_config_file(
@@ -31,12 +32,9 @@ config_flags.DEFINE_config_file(
 )
 flags.DEFINE_string('workdir', None, 'Folder of the run; default: in runs/.')
 flags.DEFINE_enum('mode', 'train', MODES, 'What to do.')
-
-
-def fail(message: object) -> None:
-  """Prints one line and ends with the exit code of bad input."""
-  print('error:', ' '.join(str(message).split()), file=sys.stderr)
-  sys.exit(2)
+flags.DEFINE_string('coordinator', None, 'Several processes: HOST:PORT, auto.')
+flags.DEFINE_integer('num_processes', None, 'How many there are.')
+flags.DEFINE_integer('process_id', None, 'Number of this one, from 0 on.')
 
 
 def parse_flags() -> tuple[str, list[str]]:
@@ -69,30 +67,32 @@ def parse_flags() -> tuple[str, list[str]]:
 
 
 def main() -> None:
-  """Parses flags, sets devices up, and does what --mode says."""
+  """Parses flags and runs."""
   config_file, runs = parse_flags()
   logging.set_verbosity(logging.FATAL)  # libraries' asides; we say it ourselves
-  from gan_jax import comparison, inference, parallel, training, workdir
-  from gan_jax.types import InputError
+  with one_line():
+    run(config_file, runs)
 
+
+def run(config_file: str, runs: list[str]) -> None:
+  """Joins other processes, if there are any, and does what --mode says."""
+  from gan_jax import comparison, hosts, inference, parallel, training, workdir
+
+  if FLAGS.coordinator and FLAGS.mode != 'train':
+    fail(f'--coordinator: --mode={FLAGS.mode} is for one process; leave it out')
+  hosts.enter(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
   parallel.enable_compilation_cache()
   changed = config_flags.get_override_values(FLAGS['config'])
   original = FLAGS['config'].parser.parse(config_file)
   overrides.forget_replaced(FLAGS.config, base.get_config(), original, changed)
   path = FLAGS.workdir or overrides.default_workdir(config_file, changed)
-  try:
-    if FLAGS.mode == 'train':
-      training.train(FLAGS.config, path, started=STARTED)
-    elif FLAGS.mode == 'compare':
-      comparison.compare(runs, FLAGS.workdir or 'runs/comparison')
-    else:
-      workdir.check_overrides(path, changed)
-      getattr(inference, FLAGS.mode)(FLAGS.config, path)
-  except InputError as error:
-    fail(error)
-  except KeyboardInterrupt:
-    print('interrupted; the same command takes it up again', file=sys.stderr)
-    sys.exit(130)
+  if FLAGS.mode == 'train':
+    training.train(FLAGS.config, path, started=STARTED)
+  elif FLAGS.mode == 'compare':
+    comparison.compare(runs, FLAGS.workdir or 'runs/comparison')
+  else:
+    workdir.check_overrides(path, changed)
+    getattr(inference, FLAGS.mode)(FLAGS.config, path)
 
 
 if __name__ == '__main__':

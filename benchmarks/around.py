@@ -95,7 +95,7 @@ def _bare_dispatches(run) -> Callable[[int], float]:
 def pipeline(repeats: int) -> str:
   """A run as users run it, over the bare dispatches of the same program."""
   from configs import mlp_mnist
-  from gan_jax import parallel, reporting, runs, training
+  from gan_jax import logs, parallel, runs, training
 
   config = mlp_mnist.get_config()
   config.data.name = _prepared(['mnist']) or 'digits'
@@ -112,7 +112,7 @@ def pipeline(repeats: int) -> str:
       contextlib.redirect_stdout(sys.stderr),
     ):
       training.train(config, folder)
-      rows = reporting.read_metrics(pathlib.Path(folder))
+      rows = logs.read_metrics(pathlib.Path(folder))
     steps = np.diff([row['step'] for row in rows])
     images = steps * config.batch_size
     full = sum(images / [row['images_per_second'] for row in rows[1:]])

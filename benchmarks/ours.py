@@ -16,6 +16,7 @@ from gan_jax import build, data, parallel, solvers, training
 from gan_jax.games import Game, mixture
 from gan_jax.losses import make_loss
 from gan_jax.optimizers import make_optimizer
+from gan_jax.precision import check_on
 from gan_jax.solvers.moves import Moves
 from gan_jax.types import Players
 
@@ -92,11 +93,13 @@ def image_steps(
     metrics = {}
     for _ in range(steps // chunk):
       inputs = training.take_draws(draws, chunk, config.disc_steps)
-      state, metrics = dispatch(state, constants, parallel.shard(inputs, 1))
+      state, metrics = dispatch(
+        state, constants, parallel.shard(inputs, devices)
+      )
     jax.block_until_ready((state.step, metrics))
 
   run.programs = dispatch.programs
-  with parallel.check_precision(config.precision, devices):
+  with check_on(config.precision, devices):
     run(chunk)  # compiles
   return run
 

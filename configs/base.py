@@ -152,12 +152,19 @@ def get_config() -> ConfigDict:
         decoded_cache=True,
       ),
       # --- the run
-      num_devices=0,  # 0: all
+      num_devices=0,  # of each process; 0: all
       steps_per_dispatch=50,  # at most; between logs no more than log_every
       log_every=100,  # steps
       sample_every=500,  # steps between grids
       checkpoint_every=1_000,  # steps
       keep_checkpoints=2,  # the newest ones
+      # --- a loss or a gradient that is not finite
+      non_finite=dict(
+        action='stop',  # stop; rollback: to the last checkpoint, and on
+        rollbacks=3,  # of one run at the most; after that it stops
+        rate_factor=0.5,  # on both learning rates at each of them
+        step=0,  # of --mode=replay: the failure to repeat; 0: the newest
+      ),
       # --- the other modes
       member=0,  # which of several runs to sample or score, from 0 on
       sample=dict(

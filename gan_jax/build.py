@@ -5,7 +5,7 @@ anything else with the same attributes (a run's config.json, read back).
 """
 
 import functools
-import math
+import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,10 +14,11 @@ import flax.linen as nn
 import jax
 import optax
 
-from gan_jax import build_tricks, gradients, priors, sampling, solvers, sweep
+from gan_jax import build_tricks, gradients, limits, priors, sampling, solvers
 from gan_jax import networks as networks_lib
 from gan_jax import optimizers as optimizers_lib
-from gan_jax.data import DatasetInfo
+from gan_jax import sweep as sweep_lib
+from gan_jax.data import DatasetInfo, load_dataset
 from gan_jax.games import Game
 from gan_jax.games.image import image_gan
 from gan_jax.losses import AdversarialLoss, make_loss
@@ -27,6 +28,7 @@ from gan_jax.precision import PRECISIONS
 from gan_jax.types import InputError, Players, TrainState, lookup
 
 Config = Any
+check_seed = limits.check_seed
 
 
 class Model(NamedTuple):
@@ -74,6 +76,7 @@ def build(
       makes no sense; the message names the key.
   """
   check(config)
+  limits.check_image_shape(info.image_shape)
   config = replaced(config, swept or {})
   if config.conditional and not info.class_names:
     raise InputError(
@@ -119,12 +122,14 @@ def build(
     networks,
     game,
     optimizers,
-    init=functools.partial(
-      solvers.init_state,
-      game,
-      optimizers,
-      ema=config.ema_decay > 0,
-      lookahead=lookahead is not None,
+    init=limits.within_memory(
+      functools.partial(
+        solvers.init_state,
+        game,
+        optimizers,
+        ema=config.ema_decay > 0,
+        lookahead=lookahead is not None,
+      )
     ),
     train_step=solvers.make_train_step(
       game,
@@ -146,7 +151,8 @@ def check(config: Config) -> None:
   Raises:
     InputError: an unknown name or a value out of range.
   """
-  check_ranges(config)
+  limits.check(config)
+  dataset_keys(config)
   loss_of(config)
   lookup(PENALTIES, config.penalty, 'penalty')
   lookup(PRECISIONS, config.precision, 'precision')
@@ -156,14 +162,17 @@ def check(config: Config) -> None:
   for player in ('gen_optimizer', 'disc_optimizer'):
     _optimizer(config, player)
   build_tricks.check(config)
-  sweep.check(config, check)
+  sweep_lib.check(config, check)
 
 
 def dataset_keys(config: Config) -> dict[str, Any]:
   """The keys of `load_dataset`: those of the data that are not the feed's."""
   keys = section(config.data)
   for of_feed in ('flip', 'cache', 'cache_mb'):
-    keys.pop(of_feed)
+    keys.pop(of_feed, None)
+  unknown = sorted(keys.keys() - inspect.signature(load_dataset).parameters)
+  if unknown or 'name' not in keys:
+    raise InputError(f'data: {unknown or "name"} is not what data must hold')
   return keys
 
 
@@ -207,46 +216,6 @@ def _optimizer(config, key, updates_per_step=1) -> optax.GradientTransformation:
   return optimizers_lib.make_optimizer(
     keys.pop('name'), key=key, updates_per_step=updates_per_step, **keys
   )
-
-
-_AT_LEAST_ONE = [
-  'batch_size',
-  'num_steps',
-  'disc_steps',
-  'latent_dim',
-  'steps_per_dispatch',
-  'log_every',
-  'sample_every',
-  'checkpoint_every',
-  'keep_checkpoints',
-]
-_NOT_NEGATIVE = [
-  'weight_clip',
-  'penalty_weight',
-  'consensus_weight',
-  'time_scale_ratio',
-]
-
-
-def check_ranges(config: Config) -> None:
-  """Raises InputError for a top-level number out of its range."""
-  for key in _AT_LEAST_ONE:
-    if getattr(config, key) < 1:
-      raise InputError(f'{key}: {getattr(config, key)} is not at least 1')
-  for key in _NOT_NEGATIVE:
-    if not 0 <= getattr(config, key) < math.inf:
-      raise InputError(
-        f'{key}: {getattr(config, key)} is not a finite number from 0 on'
-      )
-  check_seed(config.seed, 'seed')
-  if not 0.0 <= config.ema_decay < 1.0:
-    raise InputError(f'ema_decay: {config.ema_decay} is not in [0, 1)')
-
-
-def check_seed(seed: int, key: str) -> None:
-  """Raises InputError for a seed that JAX would take for another one."""
-  if not 0 <= seed < 2**32:
-    raise InputError(f'{key}: {seed} is not between 0 and 2 ** 32 - 1')
 
 
 def check_combination(config: Config, disc_norm: str) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from gan_jax import build as build_lib
-from gan_jax import data, reporting
+from gan_jax import data, logs, reporting
 from gan_jax import workdir as workdir_lib
 from gan_jax.diagnosis import Diagnosis, diagnose, report
 from gan_jax.diversity import diversity
 from gan_jax.ensemble import Ensemble
 from gan_jax.features import FeatureNetwork, extract, image_set
 from gan_jax.features.classifier import classifier_network
-from gan_jax.trained import Trained, restore
+from gan_jax.trained import Trained, read_config, restore
 from gan_jax.types import InputError
 
 
@@ -51,7 +51,7 @@ def of_run(config: Any, workdir: pathlib.Path, keys: Any) -> list[str]:
     keys: the section `diagnose`.
   """
   ensemble = Ensemble(config)
-  by_member = reporting.rows_by_member(reporting.read_metrics(workdir))
+  by_member = reporting.rows_by_member(logs.read_metrics(workdir))
   if not ensemble.several:
     return [report(of_rows(config, by_member[None], keys))]
   lines = []
@@ -81,10 +81,9 @@ def diagnose_run(config: Any, workdir: str | pathlib.Path) -> Diagnosis:
   keys = config.diagnose
   check(keys)
   path = workdir_lib.absolute(workdir)
-  run_config = workdir_lib.read_config(path)
-  ensemble = Ensemble(run_config)
+  run_config, ensemble = read_config(path)
   member = ensemble.member(config.member).number if ensemble.several else None
-  rows = reporting.rows_by_member(reporting.read_metrics(path))[member]
+  rows = reporting.rows_by_member(logs.read_metrics(path))[member]
   if not rows:
     raise InputError(
       f'workdir: {path / "metrics.jsonl"} has no rows to diagnose; train first'

@@ -118,6 +118,8 @@ def _unsteadiness(rows: Sequence[Row]) -> float:
   return _deviation((real + fake) / 2)
 
 
+# What has diverged is infinite, and means so.
+@np.errstate(invalid='ignore', over='ignore')
 def evidence_of(rows: Sequence[Row]) -> dict[str, float]:
   """What the rows of the window say; means, unless the name says else.
 

@@ -202,7 +202,7 @@ class Ensemble:
     compiled = parallel.parallelize(dispatch, devices)
 
     def call(state, constants, draws):
-      return compiled(state, constants, parallel.shard(draws, len(devices)))
+      return compiled(state, constants, parallel.shard(draws, devices))
 
     return call
 

@@ -1,10 +1,16 @@
 """Files that appear whole or not at all, and where they are kept."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import tempfile
 from collections.abc import Iterator
+
+from gan_jax.types import InputError
+
+# Of files that are being written; `sweep_temporary` removes what a kill left.
+_TEMPORARY = '.tmp.'
 
 
 def cache_dir() -> pathlib.Path:
@@ -18,7 +24,7 @@ def atomic(path: pathlib.Path) -> Iterator[pathlib.Path]:
   """Yields a temporary name of the same suffix; renames it on success."""
   path.parent.mkdir(parents=True, exist_ok=True)
   handle, name = tempfile.mkstemp(
-    dir=path.parent, prefix=f'.{path.stem}.', suffix=path.suffix
+    dir=path.parent, prefix=f'{_TEMPORARY}{path.stem}.', suffix=path.suffix
   )
   os.close(handle)
   temporary = pathlib.Path(name)
@@ -30,3 +36,43 @@ def atomic(path: pathlib.Path) -> Iterator[pathlib.Path]:
     temporary.replace(path)
   finally:
     temporary.unlink(missing_ok=True)
+
+
+def sweep_temporary(*folders: pathlib.Path) -> None:
+  """Removes what `atomic` had begun in these folders when it was killed."""
+  for folder in folders:
+    for path in folder.glob(f'{_TEMPORARY}*'):
+      with contextlib.suppress(OSError):
+        path.unlink()
+
+
+@contextlib.contextmanager
+def locked(folder: pathlib.Path) -> Iterator[None]:
+  """Holds a folder against other processes; the lock dies with its owner.
+
+  It is advisory and the system's own (`flock` on `.lock`), so nothing stays
+  behind after a kill. On network file systems it holds as far as they do.
+
+  Raises:
+    InputError: another process has it; the message names it.
+  """
+  handle = os.open(folder / '.lock', os.O_RDWR | os.O_CREAT, 0o666)
+  try:
+    try:
+      fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      owner = os.pread(handle, 200, 0).decode(errors='replace').strip()
+      raise InputError(
+        f'workdir: {folder} is in use by {owner or "another process"}; wait '
+        'until it ends, or name another --workdir'
+      ) from error
+    with contextlib.suppress(OSError):  # a full disk takes no name
+      os.ftruncate(handle, 0)
+      os.pwrite(handle, f'process {os.getpid()} on {_host()}'.encode(), 0)
+    yield
+  finally:
+    os.close(handle)
+
+
+def _host() -> str:
+  return os.uname().nodename

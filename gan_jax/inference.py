@@ -16,12 +16,21 @@ from gan_jax.evaluation import report as evaluation_report
 from gan_jax.evaluation.evaluator import Discriminator, Evaluator, Result
 from gan_jax.files import atomic
 from gan_jax.metrics.disc_accuracy import disc_logits
+from gan_jax.replay import replay
 from gan_jax.sampling import INTERPOLATIONS, Sampler
 from gan_jax.trained import Trained, restore
 from gan_jax.tricks.criterion import make_criterion
 from gan_jax.tricks.views import pack
 
-__all__ = ('diagnose', 'evaluate', 'interpolate', 'load', 'restore', 'sample')
+__all__ = (
+  'diagnose',
+  'evaluate',
+  'interpolate',
+  'load',
+  'replay',
+  'restore',
+  'sample',
+)
 
 
 def load(

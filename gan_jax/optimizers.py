@@ -63,7 +63,9 @@ def weight_clipping(limit: float) -> optax.GradientTransformation:
 
   def update(updates, state, params):
     def clip(update, param):
-      return jnp.clip(param + update, -limit, limit) - param
+      inside = jnp.clip(param + update, -limit, limit) - param
+      # An infinity inside the box would look sound.
+      return jnp.where(jnp.isfinite(update), inside, update)
 
     return jax.tree.map(clip, updates, params), state
 

@@ -26,6 +26,7 @@ MAY_CHANGE = (
   'interpolate.',
   'eval.',
   'diagnose.',
+  'non_finite.',
 )
 
 

@@ -1,9 +1,11 @@
 """Devices. Every call of `pmap`, and all that knows of devices, is here.
 
-A state is a plain tree, replicated over the devices, without a device axis.
-Batches are shared: leaf `[S, K, B, ...]` on the host becomes `[N, S, K, B/N,
-...]` for N devices. Whatever a mapped function returns must be equal on all
-devices, so it averages over `AXIS` what depends on its share of the batch.
+The devices of a run are those of all its processes, in the order of the
+processes, equally many of each. A state is a plain tree, replicated over them,
+without a device axis. Batches are shared: leaf `[S, K, B, ...]` on the host
+becomes `[N, S, K, B/N, ...]` for N devices. Whatever a mapped function returns
+must be equal on all devices, so it averages over `AXIS` what depends on its
+share of the batch.
 """
 
 import contextlib
@@ -15,7 +17,7 @@ import chex
 import jax
 import numpy as np
 
-from gan_jax import precision
+from gan_jax import hosts
 from gan_jax.files import cache_dir
 from gan_jax.types import InputError
 
@@ -71,83 +73,68 @@ def split_cpu(num_runs: int) -> None:
 
 
 def select_devices(num_devices: int = 0) -> list[jax.Device]:
-  """The first `num_devices` local devices; 0 for all.
+  """The first `num_devices` devices of each process; 0 for all.
 
   Raises:
-    InputError: there are not so many.
+    InputError: there are not so many, or not equally many in each process.
   """
-  devices = jax.local_devices()
-  if not 0 <= num_devices <= len(devices):
+  by_process = {}
+  for device in jax.devices():
+    by_process.setdefault(device.process_index, []).append(device)
+  least = min(map(len, by_process.values()))
+  if not 0 <= num_devices <= least:
     raise InputError(
-      f'num_devices: {num_devices} is not between 0 (all) and {len(devices)}, '
-      f'the number of {devices[0].platform} devices here'
+      f'num_devices: {num_devices} is not between 0 (all) and {least}, the '
+      f'number of {device.platform} devices here'
     )
-  return devices[: num_devices or None]
+  if not num_devices and least < max(map(len, by_process.values())):
+    raise InputError(
+      'num_devices: the processes have unequal numbers of devices; set it to '
+      f'at most {least} of each'
+    )
+  num = num_devices or least
+  return [d for _, own in sorted(by_process.items()) for d in own[:num]]
 
 
 def memory_of_each(devices: Sequence[jax.Device]) -> int:
   """Bytes that each of the devices can use; CPU devices share the machine's."""
-  stats = devices[0].memory_stats() or {}
+  stats = own(devices)[0].memory_stats() or {}
   if 'bytes_limit' in stats:
     return stats['bytes_limit']
   pages = os.sysconf('SC_PHYS_PAGES')
   return os.sysconf('SC_PAGE_SIZE') * pages // len(devices)
 
 
-def check_precision(
-  name: str, devices: Sequence[jax.Device]
-) -> contextlib.AbstractContextManager:
-  """Checks that the devices have a precision of `precision.PRECISIONS`.
-
-  Returns:
-    A context in which to compile: on accelerators, products of float32
-    arrays are exactly what the precision says. CPUs know no other.
-
-  Raises:
-    InputError: they have not.
-  """
-  device = devices[0]
-  capability = getattr(device, 'compute_capability', None)
-  found = precision.check(
-    name, device.platform, None if capability is None else float(capability)
-  )
-  if device.platform == 'cpu':
-    return contextlib.nullcontext()
-  return jax.default_matmul_precision(found.products)
-
-
-def check_micro_batch(micro_batch: int, share: int) -> None:
-  """Raises InputError unless micro-batches divide a device's share."""
-  if micro_batch < 0:
-    raise InputError(f'micro_batch: {micro_batch} is not at least 0')
-  if micro_batch and share % micro_batch:
-    near = [n for n in range(1, share + 1) if share % n == 0]
-    near.sort(key=lambda n: abs(n - micro_batch))
-    raise InputError(
-      f'micro_batch: {micro_batch} does not divide the {share} images that a '
-      f'device has of each batch; take {near[0]} or {near[1]}, or 0 for all'
-      if len(near) > 1
-      else f'micro_batch: {micro_batch} is more than the 1 image that a device '
-      'has of each batch; take 0'
-    )
-
-
-def check_batch_size(batch_size: int, num_devices: int) -> None:
-  """Raises InputError unless the devices share the batch equally."""
-  if batch_size % num_devices:
-    down = batch_size - batch_size % num_devices
-    near = [n for n in (down, down + num_devices) if n]
-    raise InputError(
-      f'batch_size: {batch_size} does not divide over {num_devices} devices; '
-      f'take {" or ".join(map(str, near))}, or set num_devices'
-    )
-
-
 def replicate(
   tree: chex.ArrayTree, devices: Sequence[jax.Device]
 ) -> chex.ArrayTree:
-  """Puts a copy of the tree on every device."""
-  return jax.device_put(tree, replicated(devices))
+  """Puts a copy of the tree on every device, from each process's own."""
+  sharding = replicated(devices)
+  if hosts.count() == 1:
+    return jax.device_put(tree, sharding)
+
+  def put(x):
+    if isinstance(x, jax.Array) and not x.is_fully_addressable:
+      return x  # there already
+    if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+      data = put(jax.random.key_data(x))
+      return jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
+    x = np.asarray(x)
+    return jax.make_array_from_callback(x.shape, sharding, lambda i: x[i])
+
+  return jax.tree.map(put, tree)
+
+
+def own(devices: Sequence[jax.Device]) -> list[jax.Device]:
+  """Those of the devices that this process has."""
+  return [d for d in devices if d.process_index == hosts.index()]
+
+
+def local(tree: chex.ArrayTree) -> chex.ArrayTree:
+  """A replicated tree as this process alone has it."""
+  if hosts.count() == 1:
+    return tree
+  return jax.tree.map(lambda x: x.addressable_data(0), tree)
 
 
 def replicated(devices: Sequence[jax.Device]) -> jax.sharding.Sharding:
@@ -156,15 +143,52 @@ def replicated(devices: Sequence[jax.Device]) -> jax.sharding.Sharding:
   return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
 
 
-def shard(tree: chex.ArrayTree, num_devices: int) -> chex.ArrayTree:
-  """`[S, K, B, ...]` -> `[N, S, K, B/N, ...]`; device i gets the i-th share."""
+def shard(
+  tree: chex.ArrayTree, devices: Sequence[jax.Device]
+) -> chex.ArrayTree:
+  """`[S, K, B, ...]` -> `[N, S, K, B/N, ...]`; device i gets the i-th share.
+
+  Args:
+    tree: on the host; of several processes, each has its own share of B.
+    devices: of the run, N.
+  """
+  num = len(devices) // hosts.count()
 
   def split(x):
     s, k, b = x.shape[:3]
-    x = x.reshape(s, k, num_devices, b // num_devices, *x.shape[3:])
-    return np.moveaxis(x, 2, 0)
+    x = np.moveaxis(x.reshape(s, k, num, b // num, *x.shape[3:]), 2, 0)
+    if hosts.count() == 1:
+      return x
+    return jax.make_array_from_process_local_data(_by_device(devices), x)
 
   return jax.tree.map(split, tree)
+
+
+def _by_device(devices: Sequence[jax.Device]) -> jax.sharding.Sharding:
+  mesh = jax.sharding.Mesh(np.array(devices), (AXIS,))
+  return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+
+
+def agreement(devices: Sequence[jax.Device]) -> Callable[[bool], bool]:
+  """Whether any process has said yes, so that all act alike.
+
+  Returns:
+    ask(mine) -> yes or no. Of several processes the answer is to what they
+    said at the call before, so that none waits for the others.
+  """
+  if hosts.count() == 1:
+    return lambda mine: mine
+  any_of = jax.jit(lambda flags: flags.any(), out_shardings=replicated(devices))
+  under_way = []
+
+  def ask(mine):
+    flags = np.full(len(own(devices)), mine)
+    sharding = _by_device(devices)
+    flags = jax.make_array_from_process_local_data(sharding, flags)
+    under_way.append(any_of(flags))
+    return bool(under_way.pop(0)) if len(under_way) > 1 else False
+
+  return ask
 
 
 def parallelize(function: Callable, devices: Sequence[jax.Device]) -> Callable:

@@ -4,8 +4,11 @@ Parameters, optimizer states, batch statistics and losses are float32 in all of
 them; what differs is matrix products, convolutions and the activations between.
 """
 
+import contextlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from gan_jax.types import InputError, lookup
@@ -60,3 +63,25 @@ def check(name: str, platform: str, capability: float | None) -> Precision:
       f'precision: this {device} has no {name}; take {" or ".join(valid)}'
     )
   return PRECISIONS[name]
+
+
+def check_on(
+  name: str, devices: Sequence[jax.Device]
+) -> contextlib.AbstractContextManager:
+  """Checks that devices have a precision of `PRECISIONS`.
+
+  Returns:
+    A context in which to compile: on accelerators, products of float32
+    arrays are exactly what the precision says. CPUs know no other.
+
+  Raises:
+    InputError: they have not.
+  """
+  device = devices[0]
+  capability = getattr(device, 'compute_capability', None)
+  found = check(
+    name, device.platform, None if capability is None else float(capability)
+  )
+  if device.platform == 'cpu':
+    return contextlib.nullcontext()
+  return jax.default_matmul_precision(found.products)

@@ -1,5 +1,6 @@
 """How a run is getting on: the progress bar and the metric rows."""
 
+import contextlib
 import math
 import time
 from typing import Any
@@ -7,22 +8,24 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import reporting
 from gan_jax.ensemble import Ensemble
+from gan_jax.logs import MetricsLog
+from gan_jax.types import NonFiniteError
 
 
 class Progress:
   """The progress bar and the metric rows; a context manager.
 
   A dispatch is reported once the next one is under way, so that the device
-  never waits for the host.
+  never waits for the host. Without a log nothing is shown or written: on all
+  processes but the first.
   """
 
   def __init__(
     self,
     config: Any,
     ensemble: Ensemble,
-    log: reporting.MetricsLog,
+    log: MetricsLog | None,
     step: int,
     started: float,
   ):
@@ -31,7 +34,7 @@ class Progress:
     Args:
       config: of the run.
       ensemble: whose metrics these are, a row each.
-      log: where rows go.
+      log: where rows go; None for nowhere.
       step: where the run starts.
       started: `time.monotonic()` when the program began.
     """
@@ -39,7 +42,9 @@ class Progress:
 
     self._config, self.log, self._started = config, log, started
     self._ensemble = ensemble
-    self._pending, self._warned = None, set()
+    self._pending, self._warned, self._bad = None, set(), set()
+    if log is not None:
+      log.note = self.note
     self._row = None  # step and time of the last row, to take rates between
     self._bar = tqdm(
       total=config.num_steps,
@@ -47,6 +52,7 @@ class Progress:
       unit='step',
       dynamic_ncols=True,
       mininterval=0.5,
+      disable=log is None,
     )
 
   def __enter__(self) -> 'Progress':
@@ -56,29 +62,52 @@ class Progress:
     self._bar.close()
 
   def advance(self, step: int, metrics: dict[str, jax.Array]) -> None:
-    """Notes a dispatch that has been sent off, up to `step`."""
+    """Notes a dispatch that has been sent off, up to `step`.
+
+    Raises:
+      NonFiniteError: a loss or a gradient was not, in the dispatch before; of
+        several runs, in all of them.
+    """
     if self._row is None:
       jax.block_until_ready(metrics)
       self._row = (step, time.monotonic())
       seconds = self._row[1] - self._started
-      self._bar.write(f'first dispatch done {seconds:.1f} s after the start')
+      self.note(f'first dispatch done {seconds:.1f} s after the start')
     self._report()
     self._pending = (step, metrics)
 
   def note(self, line: str) -> None:
     """Says something above the bar."""
-    self._bar.write(line)
+    if self.log is not None:
+      self._bar.write(line)
 
   def flush(self) -> None:
-    """Reports the last dispatch, waiting for it, and puts all rows on disk."""
+    """Reports the last dispatch, waiting for it, and puts all rows on disk.
+
+    Raises:
+      NonFiniteError: see `advance`.
+      OSError: rows cannot be written; they are kept for the next time.
+    """
     self._report()
-    self.log.flush()
+    if self.log is not None:
+      self.log.flush()
+
+  def try_flush(self) -> None:
+    """As `flush`; the log has said what cannot be written."""
+    with contextlib.suppress(OSError):
+      self.flush()
 
   def _report(self) -> None:
     if self._pending is None:
       return
     step, metrics = self._pending
     self._pending = None
+    metrics = dict(metrics)
+    bad_steps = np.atleast_1d(metrics.pop('bad_step'))
+    if bad_steps.any():
+      self._look_at_bad(bad_steps, metrics)
+    if self.log is None:
+      return
     config = self._config
     if step % config.log_every == 0 or step == config.num_steps:
       rows, rate = self._ensemble.rows(metrics), self._rate(step)
@@ -94,6 +123,26 @@ class Progress:
         f'D {disc:.3f} G {gen:.3f} {speed:,.0f} images/s', refresh=False
       )
     self._bar.update(step - self._bar.n)
+
+  def _look_at_bad(
+    self, steps: np.ndarray, metrics: dict[str, jax.Array]
+  ) -> None:
+    """Says which runs have lost their numbers; raises if it is all of them."""
+    # Looks back are taken at the end of a dispatch, which came later.
+    late = ('_after', 'diversity')
+    metrics = {k: v for k, v in metrics.items() if not k.endswith(late)}
+    rows = self._ensemble.rows(metrics)
+    for number in np.flatnonzero(steps):
+      member, row = rows[number]
+      names = [k for k, v in row.items() if not np.isfinite(v)]
+      what = f'not finite at step {steps[number]}: {", ".join(names)}'
+      if self.log is not None and number not in self._bad:
+        self.log.write(int(steps[number]), row, member)
+      if member is not None and number not in self._bad:
+        self.note(f'warning: run {number} ({member.label}): {what}')
+      self._bad.add(number)
+    if len(self._bad) == len(rows):
+      raise NonFiniteError(what, step=int(steps[number]), metrics=row)
 
   def _warn(self, step: int, row: dict[str, float]) -> None:
     """Says once for each player that its gradient is long or not finite."""

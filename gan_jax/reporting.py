@@ -1,10 +1,6 @@
-"""What people look at: metric rows, image grids, loss curves, animations."""
+"""What people look at: image grids, loss curves, animations, tables."""
 
 import collections
-import contextlib
-import functools
-import json
-import logging
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -13,98 +9,11 @@ from typing import Any
 import numpy as np
 
 from gan_jax.files import atomic
-from gan_jax.sweep import Member
+from gan_jax.logs import read_metrics
 
 # What sets runs apart -> their numbers, as the rows of metrics.jsonl have them.
 Groups = Mapping[str, Sequence[int | None]]
 ALONE: Groups = {'': [None]}
-
-
-class MetricsLog:
-  """Rows of metrics.jsonl, and the same for TensorBoard; a context manager."""
-
-  def __init__(self, workdir: pathlib.Path, *, resume_step: int = 0):
-    """Opens the log.
-
-    Args:
-      workdir: of the run.
-      resume_step: rows after this step are dropped: they are about to be
-        written again.
-    """
-    path = workdir / 'metrics.jsonl'
-    rows = [row for row in read_rows(path) if row['step'] <= resume_step]
-    write_rows(path, rows)
-    self._file = path.open('a', buffering=1)
-    self._workdir, self._resume_step = workdir, resume_step
-
-  @functools.cached_property
-  def _writer(self) -> Any:
-    """TensorBoard's, at the first row: to import it takes a second or more."""
-    from tensorboardX import SummaryWriter
-
-    # It would say of every NaN that it is one.
-    logging.getLogger('tensorboardX.x2num').setLevel(logging.ERROR)
-    return SummaryWriter(
-      str(self._workdir), purge_step=self._resume_step + 1, flush_secs=30
-    )
-
-  def __enter__(self) -> 'MetricsLog':
-    return self
-
-  def __exit__(self, *unused: Any) -> None:
-    self._file.close()
-    if '_writer' in vars(self):
-      self._writer.close()
-
-  def write(
-    self, step: int, metrics: dict[str, float], member: Member | None = None
-  ) -> None:
-    """Adds a row; that of a member says whose it is, in TensorBoard too."""
-    columns = member.columns if member else {}
-    self._file.write(json.dumps({'step': step, **columns, **metrics}) + '\n')
-    suffix = f'/{member.label}' if member else ''
-    for name, value in metrics.items():
-      self._writer.add_scalar(f'{name}{suffix}', value, step)
-
-  def flush(self) -> None:
-    """Puts all rows so far on disk."""
-    self._file.flush()
-    if '_writer' in vars(self):
-      self._writer.flush()
-
-  def scalar(self, step: int, name: str, value: float) -> None:
-    """Adds a number to TensorBoard alone."""
-    self._writer.add_scalar(name, value, step)
-
-  def image(self, step: int, name: str, image: np.ndarray) -> None:
-    """Adds a picture uint8 `[H, W, C]` to TensorBoard."""
-    self._writer.add_image(name, image, step, dataformats='HWC')
-
-
-def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
-  """The rows of metrics.jsonl."""
-  return read_rows(workdir / 'metrics.jsonl')
-
-
-def read_rows(path: pathlib.Path) -> list[dict[str, Any]]:
-  """JSON objects with a `step`, one a line; none if there is no file.
-
-  A row cut off by a kill is left out.
-  """
-  rows = []
-  if path.exists():
-    for line in path.read_text().splitlines():
-      with contextlib.suppress(ValueError):
-        row = json.loads(line)
-        if isinstance(row, dict) and 'step' in row:
-          rows.append(row)
-  return rows
-
-
-def write_rows(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
-  """Writes JSON objects, one a line, atomically."""
-  with atomic(path) as temporary:
-    temporary.write_text(''.join(f'{json.dumps(row)}\n' for row in rows))
 
 
 def grid(
@@ -302,7 +211,7 @@ def final_table(rows: list[dict[str, Any]], groups: Groups) -> str:
     cells = []
     for name in _FINAL:
       finals = [
-        np.mean([row[name] for row in members[number][-last:]])
+        np.mean([row.get(name, math.nan) for row in members[number][-last:]])
         for number in numbers
       ]
       cells.append(f'{np.mean(finals):.4g}')

@@ -17,6 +17,8 @@ from gan_jax.types import InputError, lookup
 
 _BATCH = 64  # fixed, so that an image does not depend on how many are drawn
 
+MOST_IMAGES = 2**24  # of one draw
+
 
 def lerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:
   """Points `[T, Z]` on the straight line from `[Z]` to `[Z]`, t in [0, 1]."""
@@ -208,8 +210,8 @@ class Sampler:
     Raises:
       InputError: nothing to draw, or truncation of another prior.
     """
-    if num < 1:
-      raise InputError(f'num: {num} is not at least 1')
+    if not 1 <= num <= MOST_IMAGES:
+      raise InputError(f'num: {num} is not between 1 and {MOST_IMAGES:,}')
     if not truncation >= 0 or (truncation and self._prior != 'normal'):
       raise InputError(
         f'truncation: {truncation} with prior {self._prior!r}; it must be '

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from gan_jax import build as build_lib
-from gan_jax import checkpoint, data, reporting
+from gan_jax import checkpoint, data, hosts, logs, parallel, reporting
 from gan_jax.ensemble import Ensemble
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation.evaluator import (
@@ -74,7 +74,7 @@ class Scoring:
     """
     self._run, self._keys = run, run.config.eval
     self._path = run.workdir / 'evaluations.jsonl'
-    rows = reporting.read_rows(self._path)
+    rows = logs.read_rows(self._path)
     self._rows = [
       row
       for row in rows
@@ -82,7 +82,9 @@ class Scoring:
     ]
     self._sampler = self._evaluator = self._best = None
     if self._keys.every:
-      self._best = checkpoint.Checkpoints(run.workdir / 'best', keep=1)
+      self._best = checkpoint.Checkpoints(
+        run.workdir / 'best', keep=1, alone=hosts.count() > 1
+      )
       self._best.forget_after(start)
 
   def __enter__(self) -> 'Scoring':
@@ -104,6 +106,7 @@ class Scoring:
       state: being trained.
       progress: where to say so.
     """
+    state = parallel.local(state)
     try:
       if self._evaluator is None:
         progress.note('first scores: preparing the network and real images')
@@ -126,7 +129,10 @@ class Scoring:
     config, keys = self._run.config, self._keys
     if self._evaluator is None:
       self._evaluator = Evaluator(
-        keys, self._run.dataset, devices=self._run.devices, progress=False
+        keys,
+        self._run.dataset,
+        devices=parallel.own(self._run.devices),
+        progress=False,
       )
     if self._sampler is None:
       # A model of its own: the run's averages batch statistics over devices.
@@ -135,7 +141,7 @@ class Scoring:
         config, self._run.info, model, state, keys.ema
       )
     variables = build_lib.generator_variables(state, keys.ema)
-    variables = jax.device_put(variables, self._run.devices[0])
+    variables = jax.device_put(variables, parallel.own(self._run.devices)[0])
     return self._evaluator.score(
       self._sampler.with_variables(variables),
       keys_lib.score_names(keys.every_scores),
@@ -155,7 +161,7 @@ class Scoring:
       'protocol': result.protocol,
     }
     self._rows.append(row)
-    reporting.write_rows(self._path, self._rows)
+    logs.write_rows(self._path, self._rows)
     return row
 
   @property

@@ -1,6 +1,9 @@
 """A run read back from its workdir."""
 
+import contextlib
 import pathlib
+import sys
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from gan_jax import build as build_lib
@@ -44,7 +47,62 @@ class Trained(NamedTuple):
     )
 
 
+def read_back(path: pathlib.Path) -> tuple[Any, DatasetInfo]:
+  """A run's config and what it knows of its data.
+
+  Where config.json or dataset.json is lost or damaged, the newest checkpoint
+  has the same.
+
+  Raises:
+    InputError: neither can be read.
+  """
+  try:
+    return workdir_lib.read_config(path), workdir_lib.read_info(path)
+  except InputError as error:
+    folder = path / 'checkpoints'
+    if not folder.is_dir():
+      raise
+    with checkpoint_lib.Checkpoints(folder, read_only=True) as checkpoints:
+      meta = checkpoints.meta()
+    if not {'config', 'data'} <= meta.keys():
+      raise
+    print(
+      f'note: {error}; the newest checkpoint has what was in it',
+      file=sys.stderr,
+    )
+    return (
+      workdir_lib.as_config(meta['config']),
+      workdir_lib.as_info(meta['data'], folder),
+    )
+
+
 _FOLDERS = {'latest': 'checkpoints', 'best': 'best'}
+
+
+@contextlib.contextmanager
+def of_file(workdir: pathlib.Path) -> Iterator[None]:
+  """What a config that is not ours makes fail, which may be anything."""
+  try:
+    yield
+  except InputError:
+    raise
+  except Exception as error:
+    raise InputError(
+      f'workdir: {workdir / "config.json"} is not a whole config of this '
+      f'version: {type(error).__name__}: {str(error)[:200]}'
+    ) from error
+
+
+def read_config(workdir: pathlib.Path) -> tuple[Any, Ensemble]:
+  """The config of a run, checked, and the members that it has.
+
+  Raises:
+    InputError: there is no run, or its config is not one of this version.
+  """
+  config = workdir_lib.read_config(workdir)
+  with of_file(workdir):
+    build_lib.check(config)
+    return config, Ensemble(config)
 
 
 def restore(
@@ -62,22 +120,19 @@ def restore(
   """
   folder = lookup(_FOLDERS, which, 'checkpoint')
   path = workdir_lib.absolute(workdir)
-  config, info = workdir_lib.read_config(path), workdir_lib.read_info(path)
-  try:
+  config, info = read_back(path)
+  with of_file(path):
+    build_lib.check(config)
     ensemble = Ensemble(config)
     config = replaced(config, ensemble.member(member).overrides)
     model = build_lib.build(config, info)
-  except (AttributeError, KeyError) as error:
-    raise InputError(
-      f'workdir: {path / "config.json"} is not a whole config of this version: '
-      f'{error}'
-    ) from error
+    abstract = build_lib.abstract_state(model)
   if which == 'best' and not (path / folder).is_dir():
     raise InputError(
       f'checkpoint: {path} has no best one, which eval.every keeps while '
       'training; take latest'
     )
-  template = ensemble.abstract(build_lib.abstract_state(model))
+  template = ensemble.abstract(abstract)
   state = checkpoint_lib.restore_latest(path / folder, template)
   return Trained(
     config,

@@ -1,5 +1,6 @@
 """The training loop: dispatches of several steps, and what lies between."""
 
+import contextlib
 import math
 import pathlib
 import sys
@@ -8,26 +9,37 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import build as build_lib
 from gan_jax import (
   checkpoint,
   checkup,
+  failures,
+  hosts,
+  logs,
   parallel,
   reporting,
+  results,
   runs,
   scoring,
   sweep,
 )
 from gan_jax.data import feeds
+from gan_jax.interruption import StopRequest
 from gan_jax.progress import Progress
 from gan_jax.rng import unrolled
-from gan_jax.types import InputError, TrainState
+from gan_jax.types import (
+  InputError,
+  Interrupted,
+  NonFiniteError,
+  StorageError,
+  TrainState,
+)
 
-GRID_IMAGES = 64
-# Of several runs at once, a row each; of more, every n-th.
-GRID_COLUMNS, GRID_ROWS = 16, 32
+_AGAIN = 'free or name other space, and run the same command again'
+WATCHED = ('_loss', '_grad_norm')  # metrics that have to be finite
 
 
 def make_dispatch(
@@ -41,8 +53,10 @@ def make_dispatch(
 
   Returns:
     dispatch(state, (resident, root_key), draws) -> (state, metrics): draws
-    lead with [S, K] for S steps of K D updates; metrics are the last step's.
-    Step t takes its randomness from fold_in(root_key, t) alone.
+    lead with [S, K] for S steps of K D updates; metrics are the last step's,
+    or those of the first one in which a loss or a gradient was not finite:
+    `bad_step` is the number of that step, from 1 on, and 0 without one. Step t
+    takes its randomness from fold_in(root_key, t) alone.
   """
 
   def dispatch(state, constants, draws):
@@ -61,9 +75,16 @@ def make_dispatch(
       return model.train_step(state, *inputs_of(state.step, draw))
 
     state, metrics = jax.lax.scan(one_step, state, draws)
-    last_draw, metrics = jax.tree.map(lambda x: x[-1], (draws, metrics))
+    last_draw = jax.tree.map(lambda x: x[-1], draws)
     after = model.probe(state, *inputs_of(state.step - 1, last_draw))
-    return state, metrics | after
+    # Losses and norms are there anyhow, so this costs a few additions.
+    watched = [x for name, x in metrics.items() if name.endswith(WATCHED)]
+    num = len(jax.tree.leaves(draws)[0])
+    bad = ~jnp.isfinite(sum(watched, jnp.zeros(num)))
+    first = jnp.where(bad.any(), jnp.argmax(bad), num - 1)
+    metrics = jax.tree.map(lambda x: x[first], metrics) | after
+    number = state.step - num + 1 + first
+    return state, metrics | {'bad_step': jnp.where(bad.any(), number, 0)}
 
   return dispatch
 
@@ -99,7 +120,7 @@ def take_draws(
 def train(
   config: Any, workdir: str | pathlib.Path, *, started: float | None = None
 ) -> pathlib.Path:
-  """Trains, or goes on where the workdir's newest checkpoint ends.
+  """Trains, or goes on where the workdir's newest whole checkpoint ends.
 
   Args:
     config: a ConfigDict with the keys of configs/base.py.
@@ -112,56 +133,114 @@ def train(
 
   Raises:
     InputError: what the user gave cannot be trained on.
+    NonFiniteError: a loss or a gradient is not finite.
+    StorageError: the last checkpoint cannot be written.
+    Interrupted: a signal asked for the end; a checkpoint is there.
   """
   started = time.monotonic() if started is None else started
   parallel.split_cpu(sweep.num_members(config))
-  run = runs.open_run(config, workdir)
-  for line in build_lib.advice(config, run.model.networks.disc.style.norm):
-    print(f'note: {line}', file=sys.stderr)
-  init_key, root_key = run.ensemble.keys()
-  paint = grid_painter(run)
-  folder = run.workdir / 'checkpoints'
-  with (
-    run.compiling,
-    checkpoint.Checkpoints(folder, keep=config.keep_checkpoints) as checkpoints,
-  ):
-    if checkpoints.latest_step is None:
-      init = jax.jit(run.ensemble.init(run.model.init))
-      state = init(init_key)
-    else:
-      template = run.ensemble.abstract(build_lib.abstract_state(run.model))
-      sharding = parallel.replicated(run.devices)
-      state = checkpoints.restore(template, sharding)
-    state = run.ensemble.put(state, run.devices)
-    start = int(state.step)
-    runs_at_once = ''
-    if run.ensemble.several:
-      runs_at_once = f', {run.ensemble.num_members} runs at once'
+  with contextlib.ExitStack() as hold:
+    run = runs.open_run(config, workdir, hold)
+    for line in build_lib.advice(config, run.model.networks.disc.style.norm):
+      _note(f'note: {line}')
+    folder = run.workdir / 'checkpoints'
+    hold.enter_context(run.compiling)
+    stop = hold.enter_context(StopRequest())
+    checkpoints = hold.enter_context(
+      checkpoint.Checkpoints(
+        folder, keep=config.keep_checkpoints, meta=runs.meta(run), note=_note
+      )
+    )
+    paint = results.grid_painter(run)
+    final = None
+    while final is None:
+      state, start = _begin(run, checkpoints)
+      try:
+        final = _attempt(run, state, start, paint, checkpoints, stop, started)
+      except NonFiniteError as error:
+        _go_back_or_stop(run, error, checkpoints.settled_step or 0)
+    if hosts.is_first():
+      results.finish(run, final, paint(final))
+  return run.workdir
+
+
+def _note(line: str) -> None:
+  if hosts.is_first():
+    print(line, file=sys.stderr)
+
+
+def _go_back_or_stop(run: runs.Run, error: NonFiniteError, start: int) -> None:
+  """Returns to make the way from `start` again, or says why not, and raises."""
+  try:
+    _note(failures.handle(run, error, start))
+  except NonFiniteError:
+    if hosts.is_first():
+      with contextlib.suppress(OSError):
+        reporting.plot_losses(run.workdir, run.ensemble.groups)
+      for line in checkup.of_run(run.config, run.workdir, run.config.diagnose):
+        print(line)
+    raise
+
+
+def _begin(
+  run: runs.Run, checkpoints: checkpoint.Checkpoints
+) -> tuple[TrainState, int]:
+  """The state of the newest whole checkpoint, or that of the seed; its step."""
+  if checkpoints.latest_step is None:
+    init_key, _ = run.ensemble.keys()
+    state = jax.jit(run.ensemble.init(run.model.init))(init_key)
+  else:
+    template = run.ensemble.abstract(build_lib.abstract_state(run.model))
+    state = checkpoints.restore(template, parallel.replicated(run.devices))
+  return run.ensemble.put(state, run.devices), int(state.step)
+
+
+def _attempt(
+  run: runs.Run,
+  state: TrainState,
+  start: int,
+  paint: Callable[[TrainState], np.ndarray],
+  checkpoints: checkpoint.Checkpoints,
+  stop: StopRequest,
+  started: float,
+) -> TrainState:
+  """Trains from a state to the end, unless something is not finite."""
+  config, ensemble = run.config, run.ensemble
+  factor = failures.rate_factor(run.workdir, start)
+  run = failures.slowed(run, factor)
+  if hosts.is_first():
+    at_once = f', {ensemble.num_members} runs at once' * ensemble.several
+    slower = f', learning rates times {factor:g}' * (factor != 1)
+    processes = f' of {hosts.count()} processes' * (hosts.count() > 1)
     print(
       f'{"resuming" if start else "training"} {run.workdir} at step {start} of '
       f'{config.num_steps}: {config.network.name} on {run.info.name}, '
       f'{run.info.num_train} images {run.info.image_shape}, '
-      f'{len(run.devices)} {run.devices[0].platform} device(s)'
-      f'{runs_at_once}'
+      f'{len(run.devices)} {run.devices[0].platform} device(s){processes}'
+      f'{at_once}{slower}'
     )
-    with (
-      reporting.MetricsLog(run.workdir, resume_step=start) as log,
-      scoring.Scoring(run, start) as score,
-    ):
-      progress = Progress(config, run.ensemble, log, start, started)
-      state = _loop(run, state, root_key, paint, checkpoints, progress, score)
-  _finish(run, state, paint(state))
-  return run.workdir
+  with contextlib.ExitStack() as stack:
+    log = score = None
+    if hosts.is_first():
+      log = logs.MetricsLog(run.workdir, resume_step=start, note=_note)
+      log = stack.enter_context(log)
+      score = stack.enter_context(scoring.Scoring(run, start))
+    progress = Progress(config, ensemble, log, start, started)
+    try:
+      return _loop(run, state, paint, checkpoints, progress, score, stop)
+    except jax.errors.JaxRuntimeError as error:
+      hosts.leave_if_lost(error)
+      raise
 
 
 def _loop(
   run: runs.Run,
   state: TrainState,
-  root_key: jax.Array,
   paint: Callable[[TrainState], np.ndarray],
   checkpoints: checkpoint.Checkpoints,
   progress: Progress,
-  score: scoring.Scoring,
+  score: scoring.Scoring | None,
+  stop: StopRequest,
 ) -> TrainState:
   """Runs dispatches from the state's step to `num_steps`."""
   config = run.config
@@ -175,8 +254,24 @@ def _loop(
     return make_dispatch(model, run.feed.decode)
 
   dispatch = run.ensemble.compile(dispatch_with, run.devices)
+  _, root_key = run.ensemble.keys()
   constants = run.ensemble.constants(run.feed.resident, root_key, run.devices)
   draws = run.ensemble.draws(run.feed, step * config.disc_steps)
+  asked = parallel.agreement(run.devices)  # whether any process is to stop
+
+  def save(*, last=False):
+    try:
+      progress.flush()  # rows come before the checkpoint that covers them
+    except OSError as error:
+      line = f'no checkpoint at step {step}: rows cannot be written'
+      if last:
+        raise StorageError(f'{line}: {error.strerror}; {_AGAIN}') from error
+      progress.note(f'warning: {line}: {error.strerror}')
+      return
+    checkpoints.save(step, state)
+    if last:
+      checkpoints.finish()
+
   with progress:
     while step < config.num_steps:
       # From an odd start, the first dispatch ends where the others do.
@@ -184,92 +279,44 @@ def _loop(
       try:
         inputs = take_draws(draws, count, config.disc_steps)
       except InputError:  # bad data loses no training
-        progress.flush()
-        checkpoints.save(step, state)
+        save()
         raise
       state, metrics = dispatch(state, constants, inputs)
       step += count
       progress.advance(step, metrics)
-      sample = step % config.sample_every == 0
-      save = step % config.checkpoint_every == 0 or step == config.num_steps
-      if sample or save:
-        progress.flush()  # rows come before the checkpoint that covers them
-      if sample:
-        image = paint(state)
-        name = f'samples/step_{step:08d}.png'
-        reporting.save_image(run.workdir / name, image)
-        progress.log.image(step, 'samples', image)
-      if score.due(step):
-        progress.flush()
+      stopping = asked(stop.requested is not None) and step < config.num_steps
+      if step % config.sample_every == 0 and not stopping:
+        _draw_grid(run, step, paint, state, progress)
+      if score is not None and score.due(step) and not stopping:
+        progress.try_flush()
         score(step, state, progress)
-      if save:
-        checkpoints.save(step, state)
+      if stopping:
+        save(last=True)
+        raise Interrupted(
+          f'{stop.requested or "another process"}: stopped at step {step} of '
+          f'{config.num_steps}, with a checkpoint; the same command goes on'
+        )
+      if step % config.checkpoint_every == 0:
+        save()
+    save(last=True)
   return state
 
 
-def grid_painter(run: runs.Run) -> Callable[[TrainState], np.ndarray]:
-  """Returns state -> grid `[H', W', 3]` of always the same latents.
-
-  The moving average is shown if there is one. Conditional runs show one class
-  a column. Of several runs each has a row.
-  """
-  device, ensemble = run.devices[0], run.ensemble
-  sampler = None
-
-  def paint(state: TrainState) -> np.ndarray:
-    nonlocal sampler
-    if sampler is None:
-      sampler = build_lib.make_sampler(
-        run.config, run.info, run.model, state, ema=True
-      )
-    variables = build_lib.generator_variables(state, ema=True)
-    variables = jax.device_put(variables, device)
-
-    def sample(number, num):
-      one = sampler.with_variables(ensemble.select(variables, number))
-      return one.sample(num, seed=run.config.seed)
-
-    if ensemble.several:
-      columns = sampler.num_classes or GRID_COLUMNS
-      every = math.ceil(ensemble.num_members / GRID_ROWS)
-      rows = [sample(i, columns) for i in range(0, ensemble.num_members, every)]
-      return reporting.grid(np.concatenate(rows), columns)
-    whole_rows = GRID_IMAGES - GRID_IMAGES % max(1, sampler.num_classes)
-    images = sample(0, whole_rows or GRID_IMAGES)
-    return reporting.labelled_grid(images, sampler.num_classes)
-
-  return paint
-
-
-def _finish(run: runs.Run, state: TrainState, image: np.ndarray) -> None:
-  """Leaves the final pictures, and says where things are."""
-  groups = run.ensemble.groups
-  reporting.plot_losses(run.workdir, groups)
-  final = run.workdir / 'samples' / 'final.png'
-  reporting.save_image(final, image)
-  rows = reporting.read_metrics(run.workdir)
-  rates = [r['images_per_second'] for r in rows if 'images_per_second' in r]
-  speed = f', median {np.median(rates):,.0f} images/s' if rates else ''
-  if run.ensemble.several:
-    speed += f' in each of {run.ensemble.num_members} runs'
-    print(reporting.final_table(rows, groups))
-  for line in checkup.of_run(run.config, run.workdir, run.config.diagnose):
-    print(line)
-  print(
-    f'done: {int(state.step)} steps{speed}\n'
-    f'  samples      {final}\n'
-    f'  loss curves  {run.workdir / "losses.png"}\n'
-    f'  metrics      {run.workdir / "metrics.jsonl"} and TensorBoard events\n'
-    f'{_where_scores_are(run)}'
-    f'  checkpoints  {run.workdir / "checkpoints"}\n'
-    f'draw images with: python run.py --mode=sample --workdir={run.workdir}'
-  )
-
-
-def _where_scores_are(run: runs.Run) -> str:
-  """Lines about what `eval.every` left, if it was on."""
-  plot = run.workdir / 'scores.png'
-  if not (run.config.eval.every and plot.exists()):
-    return ''
-  best = f'  best         {run.workdir / "best"}, by {run.config.eval.best}\n'
-  return f'  scores       {plot}\n{best}'
+def _draw_grid(
+  run: runs.Run,
+  step: int,
+  paint: Callable[[TrainState], np.ndarray],
+  state: TrainState,
+  progress: Progress,
+) -> None:
+  """Leaves a grid of samples; a full disk costs a line, not the training."""
+  progress.try_flush()
+  if progress.log is None:  # not the process that writes
+    return
+  image = paint(state)
+  progress.log.image(step, 'samples', image)
+  name = f'samples/step_{step:08d}.png'
+  try:
+    reporting.save_image(run.workdir / name, image)
+  except OSError as error:
+    progress.note(f'warning: cannot write {name}: {error.strerror}')

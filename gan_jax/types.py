@@ -19,6 +19,60 @@ class InputError(ValueError):
   gan_jax can catch it as the ValueError it is.
   """
 
+  exit_code = 2
+
+
+class Stopped(RuntimeError):
+  """Training could not go on, or was told not to: one line that says why.
+
+  `run.py` prints the message and exits with `exit_code`; docs/reliability.md
+  lists them.
+  """
+
+  exit_code = 1
+
+
+class NonFiniteError(Stopped):
+  """A loss or a gradient is not finite.
+
+  Attributes:
+    step: number of the first step in which it was so, from 1 on.
+    metrics: of that step.
+  """
+
+  exit_code = 3
+
+  def __init__(
+    self,
+    message: str,
+    *,
+    step: int = 0,
+    metrics: dict[str, float] | None = None,
+  ):
+    super().__init__(message)
+    self.step, self.metrics = step, metrics or {}
+
+
+class StorageError(Stopped):
+  """What had to be written could not be."""
+
+  exit_code = 4
+
+
+class LostProcessError(Stopped):
+  """Another process of a run on several is gone."""
+
+  exit_code = 5
+
+
+class Interrupted(Stopped):
+  """A signal asked for the end; a checkpoint has been written.
+
+  The code is sysexits' EX_TEMPFAIL: the same command may go on.
+  """
+
+  exit_code = 75
+
 
 class Players(NamedTuple, Generic[T]):
   """One value for the generator and one for the discriminator."""

@@ -12,6 +12,10 @@ losses.png         loss curves
 scores.png         scores against images seen
 checkpoints/       orbax, the newest ones
 best/              orbax, the one with the best score
+failures/          what is needed to repeat a step that was not finite
+rollbacks.json     when the run went back, and with which learning rates
+damaged/           checkpoints that could not be read
+.lock              held while a process trains
 """
 
 import contextlib
@@ -52,7 +56,10 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 
 def absolute(workdir: str | pathlib.Path) -> pathlib.Path:
   """The full path of a workdir, with ~ resolved."""
-  return pathlib.Path(workdir).expanduser().absolute()
+  try:
+    return pathlib.Path(workdir).expanduser().absolute()
+  except RuntimeError as error:  # ~nobody
+    raise InputError(f'workdir: {workdir}: {error}') from error
 
 
 def prepare(workdir: str | pathlib.Path) -> pathlib.Path:
@@ -76,6 +83,9 @@ def prepare(workdir: str | pathlib.Path) -> pathlib.Path:
   return path
 
 
+_DEEPEST = 10  # objects in objects, of a file of ours
+
+
 def read_json(path: pathlib.Path) -> dict[str, Any]:
   """A JSON object of a run, or InputError saying why there is none."""
   try:
@@ -85,23 +95,28 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
       f'workdir: {path} is missing, so {path.parent} holds no run; train '
       'first, or name another --workdir'
     ) from error
-  except (OSError, ValueError) as error:
+  except (OSError, ValueError, RecursionError) as error:
     raise InputError(f'workdir: cannot read {path}: {error}') from error
   if not isinstance(value, dict):
     raise InputError(f'workdir: cannot read {path}: it is no JSON object')
+  level, depth = [value], 0
+  while level := [x for d in level for x in d.values() if isinstance(x, dict)]:
+    depth += 1
+    if depth > _DEEPEST:
+      raise InputError(f'workdir: cannot read {path}: it is nested too deep')
   return value
 
 
 def read_config(workdir: pathlib.Path) -> SimpleNamespace:
   """The config of a run, with attributes like the one it was started with."""
-  return _namespace(read_json(workdir / 'config.json'))
+  return as_config(read_json(workdir / 'config.json'))
 
 
-def _namespace(fields: Any) -> Any:
+def as_config(fields: Any) -> Any:
   """Nested dicts as nested attributes."""
   if not isinstance(fields, dict):
     return fields
-  return SimpleNamespace(**{k: _namespace(v) for k, v in fields.items()})
+  return SimpleNamespace(**{k: as_config(v) for k, v in fields.items()})
 
 
 def read_info(workdir: pathlib.Path) -> DatasetInfo:
@@ -110,7 +125,16 @@ def read_info(workdir: pathlib.Path) -> DatasetInfo:
   Raises:
     InputError: there is no run, or its file is not ours.
   """
-  fields = read_json(workdir / 'dataset.json')
+  path = workdir / 'dataset.json'
+  return as_info(read_json(path), path)
+
+
+def as_info(fields: dict[str, Any], source: pathlib.Path) -> DatasetInfo:
+  """The description of a dataset that a JSON object holds.
+
+  Raises:
+    InputError: it is none; the message names the source.
+  """
   try:
     info = DatasetInfo(**fields)
     return info._replace(
@@ -118,8 +142,7 @@ def read_info(workdir: pathlib.Path) -> DatasetInfo:
     )
   except TypeError as error:
     raise InputError(
-      f'workdir: {workdir / "dataset.json"} is not a description of a '
-      f'dataset: {error}'
+      f'workdir: {source} is not a description of a dataset: {error}'
     ) from error
 
 
@@ -140,7 +163,8 @@ def check_resumable(workdir: pathlib.Path, config: dict[str, Any]) -> None:
 
 def has_checkpoint(workdir: pathlib.Path) -> bool:
   """Whether a run in this workdir has got as far as a checkpoint."""
-  return any((workdir / 'checkpoints').glob('[0-9]*'))
+  folders = (workdir / 'checkpoints').glob('[0-9]*')
+  return any(folder.name.isdigit() for folder in folders)
 
 
 def check_data(workdir: pathlib.Path, info: DatasetInfo) -> None:
@@ -155,8 +179,8 @@ def check_data(workdir: pathlib.Path, info: DatasetInfo) -> None:
     if before[field] != now[field]:
       raise InputError(
         f'workdir: the data of {workdir} has changed: {field} was '
-        f'{before[field]}, now {now[field]}; bring it back, or name another '
-        '--workdir'
+        f'{before[field]!r}, now {now[field]!r}; bring it back, or name '
+        'another --workdir'
       )
 
 

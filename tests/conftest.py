@@ -1,5 +1,6 @@
 """Four simulated CPU devices, and the embedded dataset prepared once."""
 
+import gc
 import os
 import pathlib
 
@@ -27,6 +28,20 @@ def pytest_configure(config):
     from gan_jax.data import load_dataset
 
     load_dataset('digits')
+
+
+@pytest.fixture(scope='module', autouse=True)
+def few_programs():
+  """Forgets compiled programs once there are many.
+
+  Each takes several mappings of memory, and Linux gives a process 65,530 of
+  them: beyond that XLA ends the process.
+  """
+  yield
+  maps = pathlib.Path('/proc/self/maps')
+  if maps.exists() and maps.read_bytes().count(b'\n') > 25_000:
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope='session')

@@ -14,7 +14,17 @@ SOURCES = sorted((ROOT / 'gan_jax').rglob('*.py'))
 # other.
 LAYERS = {
   'types': 0,
-  'files': 0,
+  'files': 1,
+  'digests': 2,
+  'logs': 3,
+  'hosts': 1,
+  'shares': 1,
+  'interruption': 0,
+  'exits': 2,
+  'non_finite': 1,
+  'failures': 10,
+  'replay': 12,
+  'results': 10,
   'cache': 1,
   'rng': 0,
   'pixels': 0,
@@ -40,6 +50,7 @@ LAYERS = {
   'precision': 2,
   'sweep': 2,
   'ensemble': 5,
+  'limits': 5,
   'metrics': 5,
   'workdir': 5,
   'features': 6,
@@ -53,10 +64,10 @@ LAYERS = {
   'diagnosis': 1,
   'trained': 8,
   'checkup': 8,
-  'inference': 8,
+  'inference': 13,
   'runs': 9,
-  'training': 10,
-  '__init__': 11,
+  'training': 11,
+  '__init__': 13,
 }
 
 

@@ -1,5 +1,6 @@
 """Checkpoints: what was saved comes back bit for bit, or is refused."""
 
+import errno
 import gc
 import shutil
 import subprocess
@@ -12,11 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import orbax.checkpoint as ocp
 import pytest
 
-from gan_jax import parallel
+from gan_jax import checkpoint, parallel
 from gan_jax.checkpoint import Checkpoints, restore_latest
-from gan_jax.types import InputError, Players, TrainState
+from gan_jax.types import InputError, Players, StorageError, TrainState
 from tests.helpers import ROOT, cli_environment
 
 
@@ -63,7 +65,7 @@ def assert_same(found, expected):
 
 
 def steps_in(folder):
-  return sorted(int(path.name) for path in folder.iterdir())
+  return sorted(int(path.name) for path in folder.glob('[0-9]*'))
 
 
 # --- Back and forth ---------------------------------------------------------
@@ -314,20 +316,104 @@ def fill(path):
 @pytest.mark.parametrize('damage', [delete, truncate, empty, fill])
 @pytest.mark.parametrize(
   'which',
-  ['default/d/*', 'default/manifest.ocdbt', 'default/_METADATA', '**/*'],
+  ['state/d/*', 'state/manifest.ocdbt', 'meta/metadata', '**/*'],
 )
-def test_a_damaged_checkpoint_is_named(which, damage, tmp_path):
-  save(tmp_path, 1, 2)
-  newest = tmp_path / '2'
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+  which, damage, tmp_path, capsys
+):
+  folder = tmp_path / 'checkpoints'
+  save(folder, 1, 2)
+  newest = folder / '2'
   paths = [path for path in newest.glob(which) if path.is_file()]
   assert paths
   for path in paths:
     damage(path)
-  message = refused(tmp_path)
-  assert message.startswith(f'workdir: checkpoint {newest} is damaged')
-  assert 'remove that folder' in message
-  shutil.rmtree(newest)
-  assert_same(restore(tmp_path), make_state(1))
+  # Who only reads leaves it where it is.
+  assert_same(restore_latest(folder, make_state()), make_state(1))
+  assert newest.is_dir()
+  with Checkpoints(folder) as checkpoints:
+    assert_same(checkpoints.restore(make_state()), make_state(1))
+    assert checkpoints.restored_step == checkpoints.latest_step == 1
+    checkpoints.save(2, make_state(22))
+  error = capsys.readouterr().err
+  assert error.count(f'checkpoint {newest} is damaged') == 2
+  assert 'going back to that of step 1' in error
+  assert len(list((tmp_path / 'damaged').glob('checkpoints_2_*'))) == 1
+  assert_same(restore(folder), make_state(22))
+
+
+@abandoned_reads
+def test_if_all_are_damaged_nothing_is_moved(tmp_path):
+  save(tmp_path / 'c', 1, 2)
+  for path in (tmp_path / 'c').glob('*/state/d/*'):
+    truncate(path)
+  message = refused(tmp_path / 'c')
+  assert message.startswith(
+    f'workdir: checkpoint {tmp_path / "c" / "2"} (and 1'
+  )
+  assert steps_in(tmp_path / 'c') == [1, 2]
+
+
+@pytest.mark.parametrize('which', ['state/d/*', 'state/ocdbt.process_0/d/*'])
+def test_one_flipped_bit_is_noticed(which, tmp_path, capsys):
+  """Orbax itself restores other numbers without a word."""
+  save(tmp_path / 'c', 1, 2)
+  path = max((tmp_path / 'c' / '2').glob(which), key=lambda p: p.stat().st_size)
+  content = bytearray(path.read_bytes())
+  content[len(content) // 2] ^= 1
+  path.write_bytes(content)
+  assert_same(restore_latest(tmp_path / 'c', make_state()), make_state(1))
+  assert 'is not what was written' in capsys.readouterr().err
+
+
+def test_a_checkpoint_says_what_it_is_of(tmp_path):
+  meta = {'config': {'seed': 3, 'widths': [1, 2]}, 'data': None}
+  with Checkpoints(tmp_path, meta=meta) as checkpoints:
+    assert checkpoints.meta() == {}
+    checkpoints.save(4, make_state(4))
+    checkpoints.finish()
+    assert checkpoints.meta() == {'format': checkpoint.FORMAT} | meta
+
+
+def test_checkpoints_of_before_there_was_a_format_are_read(tmp_path):
+  manager = ocp.CheckpointManager(tmp_path)
+  manager.save(3, args=ocp.args.StandardSave(make_state(3)))
+  manager.wait_until_finished()
+  manager.close()
+  assert_same(restore(tmp_path), make_state(3))
+  save(tmp_path, 4)
+  assert_same(restore(tmp_path), make_state(4))
+
+
+def test_a_later_format_is_refused(tmp_path, monkeypatch):
+  monkeypatch.setattr(checkpoint, 'FORMAT', 7)
+  save(tmp_path, 3)
+  monkeypatch.undo()
+  assert 'has format 7, and this version of gan_jax reads 1' in refused(
+    tmp_path
+  )
+
+
+def test_what_cannot_be_written_costs_a_line(tmp_path, monkeypatch):
+  """The folder's disk is full for one checkpoint of three."""
+  lines = []
+
+  def refuse(self, *args, **kwargs):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  with Checkpoints(tmp_path, note=lines.append) as checkpoints:
+    checkpoints.save(1, make_state(1))
+    checkpoints.finish()
+    with monkeypatch.context() as patch:
+      patch.setattr(ocp.CheckpointManager, 'save', refuse)
+      checkpoints.save(2, make_state(2))
+      with pytest.raises(StorageError, match=r'step 2 .* No space left'):
+        checkpoints.finish()
+    checkpoints.save(3, make_state(3))
+    checkpoints.finish()
+  assert len(lines) == 1
+  assert 'the newest is of 1; training goes on' in lines[0]
+  assert steps_in(tmp_path) == [1, 3]
 
 
 def test_a_checkpoint_that_was_being_written_does_not_count(tmp_path):

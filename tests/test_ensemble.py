@@ -13,7 +13,15 @@ import pytest
 
 import gan_jax
 from gan_jax import build as build_lib
-from gan_jax import comparison, inference, memory, parallel, sweep, training
+from gan_jax import (
+  comparison,
+  inference,
+  memory,
+  parallel,
+  results,
+  sweep,
+  training,
+)
 from gan_jax.data import load_dataset, make_feed
 from gan_jax.ensemble import AXES, Ensemble
 from gan_jax.overrides import replaced
@@ -295,7 +303,7 @@ def test_what_several_runs_leave(together):
 
   with Image.open(together / 'samples' / 'final.png') as image:
     # A row a run; 8 pixels enlarged 7 times.
-    assert image.size == (training.GRID_COLUMNS * 58 - 2, 4 * 58 - 2)
+    assert image.size == (results.GRID_COLUMNS * 58 - 2, 4 * 58 - 2)
     tiles = np.asarray(image).reshape(-1, image.size[0], 3)
   first = gan_jax.load(together, member=2).sample(1, seed=3)[0, :, :, 0]
   np.testing.assert_array_equal(tiles[116:172:7, :56:7, 0], first)
@@ -411,13 +419,17 @@ def test_what_several_runs_cannot_have(tmp_path, keys, words):
 
 
 def test_more_seeds_than_memory_is_one_line(tmp_path):
-  flags = tiny_flags(tmp_path / 'run', num_seeds=2_000_000_000)
-  done = run_cli(*flags)
+  wide = dict(network__gen_widths='900,900', num_seeds=60_000)
+  done = run_cli(*tiny_flags(tmp_path / 'run', **wide))
   assert done.returncode == 2
   [line] = done.stderr.splitlines()
-  assert line.startswith('error: num_seeds: 2000000000 runs at once')
+  assert line.startswith('error: num_seeds: 60000 runs at once')
   assert 'cpu has' in line
   assert 'take at most' in line
+  done = run_cli(*tiny_flags(tmp_path / 'run', num_seeds=2_000_000_000))
+  assert done.returncode == 2
+  assert '2,000,000,000 runs' in done.stderr
+  assert 'beyond the limit, 65,536' in done.stderr
 
 
 @pytest.mark.parametrize(

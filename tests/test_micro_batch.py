@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan_jax import build as build_lib
-from gan_jax import inference, parallel, training
+from gan_jax import inference, shares, training
 from gan_jax.solvers import SOLVERS
 from gan_jax.types import InputError
 from tests.helpers import (
@@ -133,12 +133,12 @@ def test_two_devices_take_parts_of_their_shares(tmp_path):
 )
 def test_parts_that_do_not_divide_are_refused(micro_batch, share, words):
   with pytest.raises(InputError, match=words):
-    parallel.check_micro_batch(micro_batch, share)
+    shares.check_micro_batch(micro_batch, share)
 
 
 def test_parts_that_divide_are_taken():
   for micro_batch in (0, 1, 32, 64):
-    parallel.check_micro_batch(micro_batch, 64)
+    shares.check_micro_batch(micro_batch, 64)
 
 
 def test_the_command_line_says_so_in_one_line(tmp_path):

@@ -150,10 +150,10 @@ def test_float32_products_on_a_gpu_are_float32():
     ('float32', 'highest'),
     ('tensorfloat32', 'tensorfloat32'),
   ):
-    with parallel.check_precision(name, gpu):
+    with precision.check_on(name, gpu):
       assert jax.config.jax_default_matmul_precision == expected
   cpu = parallel.select_devices(1)
-  with parallel.check_precision('float32', cpu):
+  with precision.check_on('float32', cpu):
     assert jax.config.jax_default_matmul_precision is None
 
 

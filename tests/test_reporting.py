@@ -14,7 +14,7 @@ from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
 
 from gan_jax import reporting
-from gan_jax.reporting import MetricsLog, read_metrics
+from gan_jax.logs import MetricsLog, read_metrics
 from tests.helpers import ROOT, cli_environment
 
 GAP = 64  # grey level between tiles
@@ -73,8 +73,8 @@ def test_nothing_is_imported_before_the_first_row():
   """Writers and plots would cost a second or more of every start."""
   code = (
     'import sys, pathlib, tempfile\n'
-    'from gan_jax import reporting, training\n'
-    'with reporting.MetricsLog(pathlib.Path(tempfile.mkdtemp())) as log:\n'
+    'from gan_jax import logs, reporting, training\n'
+    'with logs.MetricsLog(pathlib.Path(tempfile.mkdtemp())) as log:\n'
     '  log.flush()\n'
     'slow = {"tensorboardX", "torch", "matplotlib", "tensorflow_datasets"}\n'
     'print(sorted(slow & set(sys.modules)))'

@@ -676,10 +676,10 @@ def test_text_named_png_is_refused(tmp_path):
     decode_one(tmp_path / 'text.png')
 
 
-def test_image_too_large_for_pillow_is_refused(tmp_path, monkeypatch):
+def test_image_beyond_the_limit_is_refused(tmp_path, monkeypatch):
   save(tmp_path / 'x.png', pixels(0))
-  monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 4)
-  with pytest.raises(InputError, match=r'data\.dir: .*x\.png'):
+  monkeypatch.setattr(folders, 'MOST_PIXELS', 23)
+  with pytest.raises(InputError, match=r'data\.dir: .*x\.png: 6 x 4 .* 23 in'):
     decode_one(tmp_path / 'x.png')
 
 

@@ -50,7 +50,7 @@ def test_a_run_leaves_everything_in_its_workdir(tmp_path, capsys):
   assert list(run.glob('events.out.tfevents.*'))
   saved = sorted(int(p.name) for p in (run / 'checkpoints').iterdir())
   assert saved == [8, 12]  # the newest two
-  assert not [p for p in run.rglob('.*') if p.is_file()]
+  assert [p.name for p in run.rglob('.*') if p.is_file()] == ['.lock']
   out = capsys.readouterr().out
   assert 'training' in out
   assert str(run / 'losses.png') in out
@@ -59,6 +59,14 @@ def test_a_run_leaves_everything_in_its_workdir(tmp_path, capsys):
   training.train(config, run)
   assert 'resuming' in capsys.readouterr().out
   assert len(rows(run)) == 6
+
+
+def test_a_long_gradient_is_warned_of_once(tmp_path, capsys):
+  config = tiny_digits(diagnose__grad_norm=1e-9)
+  training.train(config, tmp_path / 'run')
+  out = capsys.readouterr().out
+  for player in ('disc', 'gen'):
+    assert out.count(f'warning: {player}_grad_norm ') == 1
 
 
 @pytest.mark.parametrize(
@@ -181,7 +189,7 @@ def run_dispatch(config, num_devices, dtype=np.float32, steps=3):
     training.make_dispatch(model, feed.decode), run_devices
   )
   state, metrics = dispatch(
-    state, constants, parallel.shard(inputs, num_devices)
+    state, constants, parallel.shard(inputs, run_devices)
   )
   return jax.device_get((state, metrics))
 
@@ -262,7 +270,7 @@ def test_batches_must_divide_over_devices(tmp_path):
 
 def test_shard_gives_each_device_its_share():
   x = np.arange(2 * 3 * 8).reshape(2, 3, 8)
-  shares = parallel.shard({'x': x}, 4)['x']
+  shares = parallel.shard({'x': x}, jax.devices()[:4])['x']
   assert shares.shape == (4, 2, 3, 2)
   np.testing.assert_array_equal(np.concatenate(list(shares), axis=2), x)
 

@@ -232,7 +232,7 @@ def test_other_data_is_refused(field, value, tmp_path):
   with pytest.raises(InputError) as caught:
     open_twice(tmp_path, {}, {}, INFO._replace(**{field: value}))
   message = str(caught.value)
-  assert f'{field} was {getattr(INFO, field)}, now {value};' in message
+  assert f'{field} was {getattr(INFO, field)!r}, now {value!r};' in message
   assert str(tmp_path) in message
   assert lib.read_info(tmp_path) == INFO
 

@@ -1,13 +1,15 @@
 """A dataset by name, with images of one size: `load_dataset`."""
 
 import concurrent.futures
+import math
+import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gan_jax.data import decoded
-from gan_jax.data.folder import open_folder
+from gan_jax.data.folder import MOST_PIXELS, open_folder
 from gan_jax.data.sources import Source
 from gan_jax.data.tfds_source import open_tfds
 from gan_jax.types import InputError, lookup
@@ -195,6 +197,20 @@ def _image_shape(source, image_size: int, channels: int, name: str):
   return (*shapes.pop()[:2], channels)
 
 
+def _check_types(
+  texts: dict[str, Any], numbers: dict[str, Any], test_fraction: Any
+) -> None:
+  """Raises InputError for a value that a config read back may have."""
+  for key, value in texts.items():
+    if not isinstance(value, str | pathlib.PurePath):
+      raise InputError(f'data.{key}: {value!r} is no text')
+  for key, value in numbers.items():
+    if not isinstance(value, int):
+      raise InputError(f'data.{key}: {value!r} is no whole number')
+  if not isinstance(test_fraction, int | float):
+    raise InputError(f'data.test_fraction: {test_fraction!r} is no number')
+
+
 def load_dataset(
   name: str,
   *,
@@ -220,11 +236,21 @@ def load_dataset(
   Raises:
     InputError: unknown, empty, unreadable, or of the wrong kind.
   """
+  _check_types(
+    dict(name=name, dir=dir, fit=fit),
+    dict(image_size=image_size, channels=channels),
+    test_fraction,
+  )
   lookup(FITS, fit, 'data.fit')
   if channels not in (0, 1, 3):
     raise InputError(f'data.channels: {channels} is not 0 (as is), 1 or 3')
   if image_size < 0:
     raise InputError(f'data.image_size: {image_size} is negative')
+  if image_size**2 > MOST_PIXELS:
+    raise InputError(
+      f'data.image_size: {image_size} is more than {math.isqrt(MOST_PIXELS):,} '
+      'pixels, the limit'
+    )
   if not 0.0 < test_fraction < 1.0:
     raise InputError(f'data.test_fraction: {test_fraction} is not in (0, 1)')
   if name == 'folder':

@@ -21,10 +21,7 @@ from gan_jax.files import cache_dir
 FORMAT = 1  # of the files; older ones are ignored
 MOST = 2 * 2**30  # bytes of a split; of more, nothing is kept
 WORTH = 0.5  # seconds of reading; what takes less is not kept
-_DECODERS = (  # TFDS takes OpenCV where it is installed
-  ('pillow', 'tensorflow-datasets')
-  + ('opencv-python', 'opencv-python-headless')
-)
+_DECODERS = ('pillow', 'tensorflow-datasets')
 
 
 def read_once(

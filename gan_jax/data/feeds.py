@@ -40,6 +40,12 @@ class Feed(Protocol):
   def draws(self, start: int) -> Iterator[Draw]:
     """Draws from number `start` on, without end; leaves lead with B."""
 
+  def indices(self, number: int) -> np.ndarray:
+    """Indices `[B]` of the examples in a draw, of the whole batch."""
+
+  def shared(self, index: int, count: int) -> 'Feed':
+    """The same feed, whose draws are the index-th of `count` equal shares."""
+
   def decode(self, resident, draw, key) -> Batch:
     """A (device's share of a) draw as a batch; pure, compiled."""
 
@@ -65,6 +71,29 @@ class IndexStream:
     return joined[offset : offset + stop - start].astype(np.int32)
 
 
+class _Shares:
+  """What both feeds know of the order, and of a process's share of a batch."""
+
+  def __init__(self, num_examples: int, batch_size: int, seed: int):
+    self._stream = IndexStream(num_examples, seed)
+    self._batch_size = batch_size
+    self._positions = np.arange(batch_size, dtype=np.int32)
+
+  def indices(self, number: int) -> np.ndarray:
+    """See `Feed`."""
+    size = self._batch_size
+    return self._stream(number * size, (number + 1) * size)
+
+  def shared(self, index: int, count: int) -> 'Feed':
+    """See `Feed`."""
+    other = copy.copy(self)
+    other._positions = np.array_split(self._positions, count)[index]
+    return other
+
+  def _own_indices(self, number: int) -> np.ndarray:
+    return self.indices(number)[self._positions]
+
+
 def decode_images(
   images: jax.Array, key: jax.Array, positions: jax.Array, flip: bool
 ) -> jax.Array:
@@ -76,7 +105,7 @@ def decode_images(
   return from_uint8(images)
 
 
-class DeviceFeed:
+class DeviceFeed(_Shares):
   """Holds all images on the device and gathers batches in the step."""
 
   def __init__(
@@ -101,8 +130,8 @@ class DeviceFeed:
     self.resident = {'images': arrays['images']}
     if labels:
       self.resident['labels'] = arrays['labels']
-    self._stream = IndexStream(len(images), seed)
-    self._batch_size, self._flip = batch_size, flip
+    super().__init__(len(images), batch_size, seed)
+    self._flip = flip
 
   def reseeded(self, seed: int) -> 'DeviceFeed':
     """The same images, not held twice, in the order of another seed."""
@@ -112,11 +141,9 @@ class DeviceFeed:
 
   def draws(self, start: int) -> Iterator[Draw]:
     """See `Feed`."""
-    size = self._batch_size
-    positions = np.arange(size, dtype=np.int32)
     while True:
-      indices = self._stream(start * size, (start + 1) * size)
-      yield {'indices': indices, 'positions': positions}
+      indices = self._own_indices(start)
+      yield {'indices': indices, 'positions': self._positions}
       start += 1
 
   def decode(
@@ -128,7 +155,7 @@ class DeviceFeed:
     return Batch(images, rows.get('labels'), draw['positions'])
 
 
-class StreamFeed:
+class StreamFeed(_Shares):
   """Reads images as they are needed, ahead of time and in parallel."""
 
   def __init__(
@@ -154,18 +181,15 @@ class StreamFeed:
       prefetch: draws to read ahead.
     """
     self.resident = {}
-    self._images, self._labels = images, labels
-    self._stream = IndexStream(len(images), seed)
-    self._batch_size, self._flip = batch_size, flip
+    super().__init__(len(images), batch_size, seed)
+    self._images, self._labels, self._flip = images, labels, flip
     self._num_threads, self._prefetch = num_threads, prefetch
 
   def _read_draw(self, number: int) -> Draw:
-    size = self._batch_size
-    indices = self._stream(number * size, (number + 1) * size)
-    draw = self._images.read(indices)
+    draw = self._images.read(self._own_indices(number))
     if not self._labels:
       draw.pop('labels', None)
-    return draw | {'positions': np.arange(size, dtype=np.int32)}
+    return draw | {'positions': self._positions}
 
   def draws(self, start: int) -> Iterator[Draw]:
     """See `Feed`."""

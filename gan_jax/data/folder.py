@@ -1,8 +1,11 @@
-"""A folder of PNG and JPEG images, decoded on access."""
+"""A folder of PNG and JPEG images, decoded on access.
+
+Images are not trusted: see `open_image`.
+"""
 
 import pathlib
 import zlib
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -12,6 +15,10 @@ from gan_jax.types import InputError
 # Names of the folder beside `train` that is held out, the first one found.
 _HELD_OUT = ('test', 'val', 'validation')
 _SUFFIXES = ('.png', '.jpg', '.jpeg')
+# Of an image that is decoded: 8,192 x 8,192, which takes 256 MiB as RGBA. A
+# side may have what a JPEG's can: to resize takes memory for each pixel of it.
+MOST_PIXELS = 2**26
+MOST_PIXELS_OF_SIDE = 2**16 - 1
 
 
 class Folder:
@@ -39,17 +46,53 @@ class Folder:
     return [file_facts(self._paths), self._labels]
 
 
+def shown(path: pathlib.Path) -> str:
+  """A path on one line: control characters and odd bytes are escaped."""
+  text = str(path)
+  return text if text.isprintable() else ascii(text)
+
+
+def open_image(file: BinaryIO) -> Any:
+  """A PNG or JPEG as Pillow's image; no pixel is decoded yet.
+
+  The first bytes say which of the two it is. Not `Image.open`: it tries other
+  formats, follows a JPEG to the further pictures behind it, and warns of sizes
+  that are refused here.
+
+  Raises:
+    ValueError: it is neither, or larger than `MOST_PIXELS`.
+    Exception: Pillow has exceptions of any kind for damage.
+  """
+  from PIL import JpegImagePlugin, PngImagePlugin
+
+  head = file.read(8)
+  file.seek(0)
+  if head == b'\x89PNG\r\n\x1a\n':
+    image = PngImagePlugin.PngImageFile(file)
+  elif head.startswith(b'\xff\xd8\xff'):
+    image = JpegImagePlugin.JpegImageFile(file)
+  else:
+    raise ValueError('it is neither PNG nor JPEG')
+  width, height = image.size
+  if width * height > MOST_PIXELS or max(width, height) > MOST_PIXELS_OF_SIDE:
+    raise ValueError(
+      f'{width} x {height} pixels are beyond the limit, {MOST_PIXELS:,} in all '
+      f'and {MOST_PIXELS_OF_SIDE:,} a side'
+    )
+  return image
+
+
 def _decode(path: pathlib.Path) -> np.ndarray:
   """uint8 `[H, W, 1 or 3]`; transparency is laid on black.
 
   Raises:
-    InputError: the file is not a whole image.
+    InputError: the file is not a whole image, or too large.
   """
   from PIL import Image
 
   try:
-    with Image.open(path) as file:
-      image = _upright(file)
+    with path.open('rb') as file:
+      image = _upright(open_image(file))
       grey = image.mode in ('1', 'L', 'LA') or image.mode.startswith('I')
       if image.mode.startswith('I'):  # 16 bits, which Pillow would clip
         levels = np.asarray(image).astype(np.float64) / 257
@@ -59,14 +102,10 @@ def _decode(path: pathlib.Path) -> np.ndarray:
         image = Image.new('RGBA', image.size, 'black')
         image.alpha_composite(layer)
       pixels = np.asarray(image.convert('L' if grey else 'RGB'))
-  except (
-    OSError,
-    SyntaxError,
-    ValueError,
-    Image.DecompressionBombError,
-  ) as error:
+  except Exception as error:  # damage can show anywhere in a decoder
+    reason = ' '.join(str(error).split()) or type(error).__name__
     raise InputError(
-      f'data.dir: cannot read image {path}: {error}; replace it'
+      f'data.dir: cannot read image {shown(path)}: {reason}; replace it'
     ) from error
   return pixels.reshape(*pixels.shape[:2], -1)
 
@@ -121,12 +160,20 @@ def open_folder(data_dir: str | None, test_fraction: float) -> Splits:
   """
   if not data_dir:
     raise InputError('data.dir: data.name=folder needs the path of a folder')
-  root = pathlib.Path(data_dir).expanduser()
-  if not root.is_dir():
-    raise InputError(f'data.dir: {root} is not a folder')
-  if not _find_images(root):
-    raise InputError(f'data.dir: no PNG or JPEG images in {root}')
-  images = [(path, path.relative_to(root)) for path in _find_images(root)]
+  try:
+    root = pathlib.Path(data_dir).expanduser()
+    if not root.is_dir():
+      raise InputError(f'data.dir: {shown(root)} is not a folder')
+    return _open(root, test_fraction)
+  except (OSError, RuntimeError) as error:  # no permission; ~ of nobody
+    raise InputError(f'data.dir: cannot read {data_dir!r}: {error}') from error
+
+
+def _open(root: pathlib.Path, test_fraction: float) -> Splits:
+  paths = _find_images(root)
+  if not paths:
+    raise InputError(f'data.dir: no PNG or JPEG images in {shown(root)}')
+  images = [(path, path.relative_to(root)) for path in paths]
   folders = {path.name for path in root.iterdir() if path.is_dir()}
   held_out = next((name for name in _HELD_OUT if name in folders), None)
   if 'train' in folders and held_out:
@@ -134,7 +181,7 @@ def open_folder(data_dir: str | None, test_fraction: float) -> Splits:
     found = [[(p, p.relative_to(r)) for p in _find_images(r)] for r in roots]
     for folder, split in zip(roots, found, strict=True):
       if not split:
-        raise InputError(f'data.dir: no PNG or JPEG images in {folder}')
+        raise InputError(f'data.dir: no PNG or JPEG images in {shown(folder)}')
   else:
     found = _hold_out(images, test_fraction)
   everything = [relative for split in found for _, relative in split]
@@ -150,16 +197,20 @@ def open_folder(data_dir: str | None, test_fraction: float) -> Splits:
     return Folder([path for path, _ in split], labels, origin)
 
   names = '\n'.join(sorted(relative.as_posix() for relative in everything))
-  version = f'{len(everything)} files, crc32 {zlib.crc32(names.encode()):08x}'
+  version = f'{len(everything)} files, crc32 {_crc32(names):08x}'
   train, test = source('train', found[0]), source('test', found[1])
   return Splits(train, test, class_names, version)
 
 
+def _crc32(name: str) -> int:
+  """Of a file's name, which need not be text."""
+  return zlib.crc32(name.encode(errors='surrogateescape'))
+
+
 def _hold_out(paths, test_fraction):
   """Splits (path, relative path) pairs, at least one image on each side."""
-  kept = num_kept(len(paths), test_fraction, f'data.dir: {paths[0][0].parent}')
-  by_hash = sorted(
-    paths, key=lambda pair: zlib.crc32(pair[1].as_posix().encode())
-  )
+  where = f'data.dir: {shown(paths[0][0].parent)}'
+  kept = num_kept(len(paths), test_fraction, where)
+  by_hash = sorted(paths, key=lambda pair: _crc32(pair[1].as_posix()))
   held_out = len(paths) - kept
   return sorted(by_hash[held_out:]), sorted(by_hash[:held_out])

@@ -2,13 +2,16 @@
 
 import contextlib
 import difflib
+import io
 import logging
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from gan_jax.data.folder import open_image, shown
 from gan_jax.data.sources import Splits, file_facts, num_kept
 from gan_jax.types import InputError
 
@@ -25,17 +28,27 @@ class _Renamed:
     folder: pathlib.Path,
   ):
     self._source, self._keys = source, (image_key, label_key)
-    self._folder, self.origin = folder, f'{split} of {folder}'
+    self._folder, self.origin = folder, f'{split} of {shown(folder)}'
 
   def __len__(self) -> int:
     return len(self._source)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
-    return self._rename(self._source[index])
+    try:
+      return self._rename(self._source[index])
+    except Exception as error:  # damage can show anywhere below
+      reason = ' '.join(str(error).split())[:200] or type(error).__name__
+      raise InputError(
+        f'data.dir: cannot read example {index} of {self.origin}: {reason}; '
+        'prepare the dataset anew'
+      ) from error
 
   def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
     """Several at once, in a third of the time of one after the other."""
-    return [self._rename(x) for x in self._source.__getitems__(indices)]
+    try:
+      return [self._rename(x) for x in self._source.__getitems__(indices)]
+    except Exception:  # one by one, to say which
+      return [self[index] for index in indices]
 
   def fingerprint(self) -> Any:
     """See `sources`."""
@@ -47,6 +60,31 @@ class _Renamed:
     if label_key is not None:
       renamed['label'] = example[label_key]
     return renamed
+
+
+def _decode(data: bytes, feature: Any) -> np.ndarray:
+  """uint8 `[H, W, C]` of a stored PNG or JPEG, with the feature's channels.
+
+  By Pillow alone, where TFDS takes whatever is installed, and only once the
+  image's size is known to be within the limits.
+  """
+  image = open_image(io.BytesIO(data))
+  mode = {1: 'L', 3: 'RGB', 4: 'RGBA'}.get(feature.shape[-1], image.mode)
+  pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+  return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def _decoders(builder, image_key: str) -> dict[str, Any]:
+  """How to decode the images of an example: one of them, and no other."""
+  import tensorflow_datasets as tfds
+
+  return {
+    key: tfds.decode.make_decoder()(_decode)()
+    if key == image_key
+    else tfds.decode.SkipDecoding()
+    for key, feature in builder.info.features.items()
+    if isinstance(feature, tfds.features.Image)
+  }
 
 
 @contextlib.contextmanager
@@ -71,6 +109,11 @@ def _tfds_builder(name: str, data_dir: str | None):
 
   from gan_jax.data import digits  # noqa: F401  registers the builder
 
+  if re.match(r'[\w-]*:(?![\d*]+\.)', name):
+    raise InputError(
+      f'data.name: {name!r} is of the community: TFDS would download and run '
+      'its code; prepare it elsewhere, and name it without what is before ":"'
+    )
   try:
     builder = tfds.builder(name, data_dir=data_dir)
     if builder.data_path.exists():
@@ -143,8 +186,10 @@ def _feature_keys(builder) -> tuple[str, str | None]:
   images = [
     key
     for key, feature in features.items()
-    if isinstance(feature, tfds.features.Image)
-    or (len(feature.shape or ()) == 3 and feature.np_dtype == np.uint8)
+    if feature.np_dtype == np.uint8
+    and (
+      isinstance(feature, tfds.features.Image) or len(feature.shape or ()) == 3
+    )
   ]
   labels = [
     key
@@ -192,7 +237,8 @@ def open_tfds(name: str, data_dir: str | None, test_fraction: float) -> Splits:
       )
       names = (f'train[:{kept}]', f'train[{kept}:]')
     try:
-      sources = [builder.as_data_source(split=split) for split in names]
+      decoders = _decoders(builder, image_key)
+      sources = [builder.as_data_source(s, decoders=decoders) for s in names]
     except NotImplementedError as error:
       raise InputError(
         f'data.name: {builder.data_path} is not in array_record format; '

@@ -2,113 +2,37 @@
 
 Such a file is a pickle of tensors that refer to storages, which follow it: as
 members of a zip archive since PyTorch 1.6, as raw bytes in one stream before
-that. A pickle may call anything; this reader knows only the names and the
-instructions that a dict of tensors needs.
+that. A pickle may call anything; `torch_pickle` reads it without calling.
+
+No size is believed: no more is read than the file has, and all tensors
+together may be as large as a file may be.
 """
 
-import collections
 import io
 import math
+import os
 import pathlib
-import pickle
-import pickletools
+import stat
 import struct
 import zipfile
 from collections.abc import Callable
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from gan_jax.features.torch_pickle import Storage, Tensor, unpickle
 from gan_jax.types import InputError
+
+# Bytes of a file, and of all tensors in it, which may share storages and so be
+# larger: three times those of the FID Inception.
+MOST_BYTES = 2**28
+_SHOWN = 200  # characters of what a file has in it, in a message
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-_DTYPES = {
-  'FloatStorage': '<f4',
-  'DoubleStorage': '<f8',
-  'HalfStorage': '<f2',
-  'LongStorage': '<i8',
-  'IntStorage': '<i4',
-  'ShortStorage': '<i2',
-  'CharStorage': '<i1',
-  'ByteStorage': '<u1',
-  'BoolStorage': '<?',
-}
 
 
-_INSTRUCTIONS = frozenset(
-  'PROTO FRAME STOP MARK GLOBAL STACK_GLOBAL REDUCE BUILD BINPERSID NONE '
-  'NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINUNICODE SHORT_BINUNICODE '
-  'TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_TUPLE EMPTY_LIST APPEND APPENDS EMPTY_DICT '
-  'SETITEM SETITEMS BINPUT LONG_BINPUT BINGET LONG_BINGET MEMOIZE'.split()
-)
-
-
-class _Storage(NamedTuple):
-  """A one-dimensional array of the file; `first` is where a view starts."""
-
-  key: str
-  dtype: str
-  numel: int
-  first: int
-
-
-class _Tensor(NamedTuple):
-  """A tensor whose storage is yet to be read."""
-
-  storage: _Storage
-  offset: int
-  shape: tuple[int, ...]
-  strides: tuple[int, ...]
-
-
-class _Unpickler(pickle.Unpickler):
-  """Builds ordered dicts and `_Tensor`s, and nothing else."""
-
-  def __init__(self, file: BinaryIO):
-    super().__init__(file, encoding='utf-8')
-    self.storages: dict[str, _Storage] = {}
-    # Made anew for each file: a pickle can set attributes of what it is given.
-    self._known = {
-      'collections.OrderedDict': collections.OrderedDict,
-      'torch._utils._rebuild_tensor': lambda *fields: _Tensor(*fields),
-      'torch._utils._rebuild_tensor_v2': lambda *fields: _Tensor(*fields[:4]),
-      'torch._utils._rebuild_parameter': lambda tensor, *_: tensor,
-    } | {f'torch.{name}': name for name in _DTYPES}
-
-  def find_class(self, module: str, name: str) -> Any:
-    full = f'{module}.{name}'
-    if full not in self._known:
-      raise ValueError(f'it asks for {full}, which is not part of a state dict')
-    return self._known[full]
-
-  def persistent_load(self, pid: Any) -> _Storage:
-    kind, type_name, key, _, numel, *view = pid
-    if kind != 'storage' or not isinstance(key, str):
-      raise ValueError(f'it refers to a {kind!r}, which is no storage')
-    storage = _Storage(key, _DTYPES[type_name], int(numel), 0)
-    storage = self.storages.setdefault(key, storage)
-    if view and view[0] is not None:
-      _, first, _ = view[0]
-      storage = storage._replace(first=int(first))
-    return storage
-
-
-def _unpickle(file: BinaryIO) -> tuple[Any, dict[str, _Storage]]:
-  """The next pickle of a stream, and the storages that it refers to."""
-  start = file.tell()
-  for count, (code, value, _) in enumerate(pickletools.genops(file)):
-    if code.name not in _INSTRUCTIONS:
-      raise ValueError(f'{code.name} is no part of a state dict')
-    # Python would reserve memory for as many notes as the number says.
-    if code.name.endswith('BINPUT') and value > count:
-      raise ValueError(f'note {value} after {count} instructions')
-  file.seek(start)
-  unpickler = _Unpickler(file)
-  return unpickler.load(), unpickler.storages
-
-
-def _take(tensor: _Tensor, flat: np.ndarray) -> np.ndarray:
+def _take(tensor: Tensor, flat: np.ndarray) -> np.ndarray:
   """A tensor's own copy out of its storage, in the machine's byte order."""
   storage, offset, shape, strides = tensor
   offset += storage.first
@@ -127,23 +51,28 @@ def _take(tensor: _Tensor, flat: np.ndarray) -> np.ndarray:
 
 
 def _resolve(
-  state: Any, read: Callable[[_Storage], np.ndarray]
+  state: Any, read: Callable[[Storage], np.ndarray]
 ) -> dict[str, np.ndarray]:
   """The tensors of a dict as arrays, each storage read once."""
   if not isinstance(state, dict):
     raise ValueError(f'it holds a {type(state).__name__}, not a dict')
-  arrays, flats = {}, {}
+  arrays, flats, total = {}, {}, 0
   for name, tensor in state.items():
-    if not isinstance(name, str) or not isinstance(tensor, _Tensor):
+    if not isinstance(name, str) or not isinstance(tensor, Tensor):
       raise ValueError(f'its entry {name!r} is no tensor')
     key = tensor.storage.key
     if key not in flats:
       flats[key] = read(tensor.storage)
+    # One that reaches beyond its storage is refused by `_take`.
+    size = min(abs(math.prod(tensor.shape)), len(flats[key]))
+    total += size * flats[key].itemsize
+    if total > MOST_BYTES:
+      raise ValueError(f'its tensors have more than {MOST_BYTES:,} bytes')
     arrays[name] = _take(tensor, flats[key])
   return arrays
 
 
-def _from_bytes(data: bytes, storage: _Storage) -> np.ndarray:
+def _from_bytes(data: bytes, storage: Storage) -> np.ndarray:
   flat = np.frombuffer(data, storage.dtype)
   if len(flat) != storage.numel:
     raise ValueError(
@@ -152,9 +81,20 @@ def _from_bytes(data: bytes, storage: _Storage) -> np.ndarray:
   return flat
 
 
-def _read_zip(file: BinaryIO) -> dict[str, np.ndarray]:
-  """The format since PyTorch 1.6."""
+def _read_zip(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
+  """The format since PyTorch 1.6, of a file of `size` bytes."""
   with zipfile.ZipFile(file) as archive:
+    left = size
+
+    def member(name):
+      nonlocal left
+      info = archive.getinfo(name)
+      left -= info.file_size
+      # torch.save compresses nothing, and members lie beside each other.
+      if info.compress_type != zipfile.ZIP_STORED or left < 0:
+        raise ValueError(f'its members are larger than its {size:,} bytes')
+      return archive.read(info)
+
     names = archive.namelist()
     root = next(
       (name.removesuffix('data.pkl') for name in names if _is_index(name)), None
@@ -162,12 +102,12 @@ def _read_zip(file: BinaryIO) -> dict[str, np.ndarray]:
     if root is None:
       raise ValueError('it is a zip archive without data.pkl')
     order = f'{root}byteorder'
-    if order in names and archive.read(order) != b'little':
+    if order in names and member(order) != b'little':
       raise ValueError('its numbers are big-endian')
-    state, _ = _unpickle(io.BytesIO(archive.read(f'{root}data.pkl')))
+    state, _ = unpickle(io.BytesIO(member(f'{root}data.pkl')))
 
     def read(storage):
-      return _from_bytes(archive.read(f'{root}data/{storage.key}'), storage)
+      return _from_bytes(member(f'{root}data/{storage.key}'), storage)
 
     return _resolve(state, read)
 
@@ -178,23 +118,42 @@ def _is_index(name: str) -> bool:
 
 def _read_stream(file: BinaryIO) -> dict[str, np.ndarray]:
   """The format before PyTorch 1.6."""
-  head = [_unpickle(file)[0] for _ in range(3)]
+  head = [unpickle(file)[0] for _ in range(3)]
   if head[:2] != [_MAGIC, _PROTOCOL]:
     raise ValueError('it does not begin as such a file does')
   if not head[2]['little_endian']:
     raise ValueError('its numbers are big-endian')
-  state, storages = _unpickle(file)
+  state, storages = unpickle(file)
   flats = {}
-  for key in _unpickle(file)[0]:
+  keys = unpickle(file)[0]
+  if type(keys) is not list or not all(type(key) is str for key in keys):
+    raise ValueError('it does not list its storages')
+  flats = {}
+  for key in keys:
     storage = storages[key]
     (numel,) = struct.unpack('<q', file.read(8))
-    if numel != storage.numel:
+    if numel != storage.numel or numel < 0:
       raise ValueError(
         f'storage {key} has {numel} numbers, not {storage.numel}'
       )
     size = numel * np.dtype(storage.dtype).itemsize
     flats[key] = _from_bytes(file.read(size), storage)
   return _resolve(state, lambda storage: flats[storage.key])
+
+
+def _read(path: str | pathlib.Path) -> dict[str, np.ndarray]:
+  found = os.stat(path)
+  # A folder is refused by `open`; a pipe would be waited for.
+  if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+    raise ValueError('it is no regular file')
+  with open(path, 'rb') as file:
+    if found.st_size > MOST_BYTES:
+      raise ValueError(f'it has more than {MOST_BYTES:,} bytes')
+    if file.read(4) == b'PK\x03\x04':
+      return _read_zip(file, found.st_size)
+    file.seek(0)
+    # In memory, where no more can be read than there is.
+    return _read_stream(io.BytesIO(file.read(found.st_size)))
 
 
 def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
@@ -207,16 +166,14 @@ def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     Arrays by name, each with memory of its own.
 
   Raises:
-    InputError: the file cannot be read, is damaged, is no such file, or holds
-      anything but a dict of tensors.
+    InputError: the file cannot be read, is damaged or too large, is no such
+      file, or holds anything but a dict of tensors.
   """
   try:
-    with open(path, 'rb') as file:
-      zipped = file.read(4) == b'PK\x03\x04'
-      file.seek(0)
-      return _read_zip(file) if zipped else _read_stream(file)
-  except Exception as error:  # damage can show anywhere in the pickle machine
+    return _read(path)
+  except Exception as error:  # damage can show anywhere
     what = ' '.join(str(error).split()) or 'it ends too early'
+    what = ''.join(x if x.isprintable() else '?' for x in what[:_SHOWN])
     raise InputError(
       f'weights: cannot read {path}: {type(error).__name__}: {what}; a '
       'state_dict saved by torch.save is expected'

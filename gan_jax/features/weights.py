@@ -37,6 +37,10 @@ def _chunks(file: BinaryIO, digest: 'hashlib._Hash') -> Iterator[bytes]:
 
 def _hash(path: pathlib.Path) -> str:
   digest = hashlib.sha256()
+  if path.exists() and not path.is_file():  # a pipe would be waited for
+    raise InputError(
+      f'eval.weights: {path} is no regular file; name the file from {URL}'
+    )
   try:
     with path.open('rb') as file:
       for _ in _chunks(file, digest):
@@ -47,6 +51,13 @@ def _hash(path: pathlib.Path) -> str:
       f'from {URL}'
     ) from error
   return digest.hexdigest()
+
+
+def _expanded(path: str) -> pathlib.Path:
+  try:
+    return pathlib.Path(path).expanduser()
+  except RuntimeError as error:  # of a user that is not there
+    raise InputError(f'eval.weights: {path}: {error}') from error
 
 
 def _check_hash(source: pathlib.Path | str, found: str, wanted: str) -> None:
@@ -133,10 +144,8 @@ def load_inception(
   """
   directory = cache_dir or default_cache_dir()
   sha256 = sha256.lower()
-  if path:
-    source = pathlib.Path(path).expanduser()
-  else:
-    source = _published(directory, sha256, download)
+  named = _expanded(path) if path else None
+  source = named or _published(directory, sha256, download)
   found = _hash(source)
   _check_hash(source, found, sha256)
   kept = directory / f'inception-{found[:16]}.npz'

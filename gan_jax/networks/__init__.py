@@ -90,6 +90,9 @@ def _style(architecture, player, given, **shared) -> Style:
   return check_style(style, player, norms)
 
 
+MOST_UNITS = 2**16  # of a layer; no published network has a wider one
+MOST_LAYERS = 100
+MOST_PIECES = 1_000  # of a maxout unit
 _WHOLE = ('widths', 'width', 'depth', 'dim', 'size', 'kernels', 'maxout')
 
 
@@ -98,7 +101,14 @@ def _check_number(key: str, value: object) -> None:
   if isinstance(value, (tuple, list)):
     if not value:
       raise InputError(f'network.{key}: give one width at least, such as 64')
+    if len(value) > MOST_LAYERS:
+      raise InputError(
+        f'network.{key}: {len(value)} layers are beyond the limit, '
+        f'{MOST_LAYERS}'
+      )
     for width in value:
+      if isinstance(width, tuple | list):
+        raise InputError(f'network.{key}: {width!r} is no whole number above 0')
       _check_number(key, width)
     return
   if key == 'norm_momentum':
@@ -106,6 +116,10 @@ def _check_number(key: str, value: object) -> None:
       raise InputError(f'network.{key}: {value} is not between 0 and 1')
   elif key.endswith(_WHOLE) and (not isinstance(value, int) or value < 1):
     raise InputError(f'network.{key}: {value!r} is no whole number above 0')
+  elif key.endswith(_WHOLE):
+    most = MOST_PIECES if key.endswith('maxout') else MOST_UNITS
+    if value > most:
+      raise InputError(f'network.{key}: {value} is beyond the limit, {most:,}')
 
 
 def make_networks(

@@ -1,0 +1,187 @@
+"""Numbers that are not finite: noticed, written down, and gone back from.
+
+A dispatch says at which of its steps a loss or a gradient norm was first not
+finite (`training.make_dispatch`). The run then stops, or goes back to its last
+checkpoint with smaller learning rates. Either way failures/step_00001234 keeps
+what is needed to repeat that step: see gan_jax/replay.py.
+"""
+
+import contextlib
+import functools
+import math
+import pathlib
+import shutil
+from typing import Any
+
+import jax
+import numpy as np
+
+from gan_jax import build as build_lib
+from gan_jax import hosts
+from gan_jax.overrides import replaced
+from gan_jax.runs import Run
+from gan_jax.types import InputError, NonFiniteError
+from gan_jax.workdir import read_json, write_json
+
+RATES = ('gen_optimizer.learning_rate', 'disc_optimizer.learning_rate')
+
+
+def folder(workdir: pathlib.Path, step: int) -> pathlib.Path:
+  """Where the failure of a step is described."""
+  return workdir / 'failures' / f'step_{step:08d}'
+
+
+# --- Going back ---------------------------------------------------------------
+
+
+def rollbacks(workdir: pathlib.Path, step: int) -> list[dict[str, Any]]:
+  """The times that a run has gone back, to this step or before.
+
+  Args:
+    workdir: of the run.
+    step: that it goes on from. What happened after it is about to happen again.
+  """
+  path = workdir / 'rollbacks.json'
+  if not path.exists():
+    return []
+  listed = read_json(path).get('rollbacks')
+  try:
+    return [entry for entry in listed if entry['to'] <= step]
+  except (TypeError, KeyError) as error:
+    raise InputError(f'workdir: cannot read {path}: {error!r}') from error
+
+
+def rate_factor(workdir: pathlib.Path, step: int) -> float:
+  """What the learning rates are multiplied by from a step on."""
+  factors = [entry['factor'] for entry in rollbacks(workdir, step)]
+  return float(math.prod(factors))
+
+
+def slowed(run: Run, factor: float) -> Run:
+  """The run with its learning rates multiplied."""
+  if factor == 1.0:
+    return run
+  config = run.config
+  rates = {
+    key: factor * functools.reduce(getattr, key.split('.'), config)
+    for key in RATES
+  }
+  axis = run.ensemble.axis_name(run.devices)
+  model = build_lib.build(replaced(config, rates), run.info, axis_name=axis)
+  return run._replace(model=model._replace(init=run.model.init))
+
+
+def handle(run: Run, error: NonFiniteError, start: int) -> str:
+  """Writes a failure down, and decides whether the run goes back.
+
+  Args:
+    run: in which it happened.
+    error: says at which step, with which metrics.
+    start: step of the checkpoint to go back to, 0 for the beginning.
+
+  Returns:
+    A line about going back, once it is decided and noted in the workdir.
+
+  Raises:
+    NonFiniteError: the run stops; the message says how it could go on.
+  """
+  keys = run.config.non_finite
+  before = rollbacks(run.workdir, start)
+  place = folder(run.workdir, error.step)
+  problem = ''
+  if hosts.is_first():
+    try:
+      _dump(run, error, start, rate_factor(run.workdir, start))
+    except OSError as full:
+      problem = f' (not written: {full.strerror})'
+  where = f'{error}; described in {place}{problem}'
+  if keys.action != 'rollback':
+    raise NonFiniteError(
+      f'{where}; repeat it with --mode=replay --workdir={run.workdir}, or go '
+      f'on from step {start} with --config.non_finite.action=rollback',
+      step=error.step,
+      metrics=error.metrics,
+    )
+  if len(before) >= keys.rollbacks:
+    raise NonFiniteError(
+      f'{where}; the run went back {len(before)} times already, which is all '
+      f'that non_finite.rollbacks allows; repeat it with --mode=replay '
+      f'--workdir={run.workdir}',
+      step=error.step,
+      metrics=error.metrics,
+    )
+  entry = {'step': error.step, 'to': start, 'factor': keys.rate_factor}
+  if hosts.is_first():
+    write_json(run.workdir / 'rollbacks.json', {'rollbacks': [*before, entry]})
+  hosts.broadcast(None)  # nobody reads it before it is written
+  factor = rate_factor(run.workdir, start)
+  return (
+    f'warning: {where}; going back to step {start}, with learning rates times '
+    f'{factor:g} ({len(before) + 1} of {keys.rollbacks} times)'
+  )
+
+
+def _dump(run: Run, error: NonFiniteError, start: int, factor: float) -> None:
+  """Keeps what is needed to repeat a step, beside the checkpoint before it."""
+  place, disc_steps = folder(run.workdir, error.step), run.config.disc_steps
+  _, root_key = run.ensemble.keys()
+  draws = range((error.step - 1) * disc_steps, error.step * disc_steps)
+  description = {
+    'step': error.step,
+    'not_finite': [k for k, v in error.metrics.items() if not np.isfinite(v)],
+    'metrics': {k: repr(v) for k, v in error.metrics.items()},
+    'seed': run.config.seed,
+    'learning_rate_factor': factor,
+    'checkpoint_step': start,
+    'batch_indices': [],
+    'command': f'python run.py --mode=replay --workdir={run.workdir}',
+  }
+  if not run.ensemble.several:  # else each member has its own
+    key = jax.random.fold_in(root_key, error.step - 1)
+    description['key'] = np.asarray(jax.random.key_data(key)).tolist()
+    description['batch_indices'] = [
+      run.feed.indices(number).tolist() for number in draws
+    ]
+  write_json(place / 'failure.json', description)
+  source = run.workdir / 'checkpoints' / str(start)
+  target = place / 'checkpoints' / str(start)
+  if source.is_dir() and not target.exists():
+    begun = place / 'checkpoints' / f'.{start}'
+    shutil.rmtree(begun, ignore_errors=True)
+    shutil.copytree(source, begun)
+    begun.rename(target)
+
+
+def read(workdir: pathlib.Path, step: int) -> dict[str, Any]:
+  """The description of a failure.
+
+  Args:
+    workdir: of the run.
+    step: at which it happened; 0 for the newest one.
+
+  Raises:
+    InputError: there is none, or it cannot be read.
+  """
+  found = sorted((workdir / 'failures').glob('step_*/failure.json'))
+  numbers = {}
+  for path in found:
+    with contextlib.suppress(ValueError):
+      numbers[int(path.parent.name.removeprefix('step_'))] = path
+  if not numbers:
+    raise InputError(
+      f'workdir: {workdir} has no failures to repeat; all numbers were finite'
+    )
+  if step and step not in numbers:
+    raise InputError(
+      f'non_finite.step: no failure at step {step}; there are those of '
+      f'{", ".join(map(str, numbers))}'
+    )
+  newest = max(found, key=lambda path: path.stat().st_mtime_ns)
+  path = numbers[step] if step else newest
+  description = read_json(path)
+  kinds = {'step': int, 'checkpoint_step': int, 'learning_rate_factor': float}
+  kinds |= {'metrics': dict, 'batch_indices': list}
+  for name, kind in kinds.items():
+    if not isinstance(description.get(name), kind):
+      raise InputError(f'workdir: {path} has no {name}; it is not ours')
+  return description

@@ -1,0 +1,81 @@
+"""SIGTERM and SIGINT: once ends a run in good order, twice at once.
+
+Python runs its own signal handlers between two of its instructions, which a
+long computation puts off. So a thread reads what the system's handler writes
+into a pipe, and can end the process while the main thread is computing.
+"""
+
+import os
+import signal
+import sys
+import threading
+from types import TracebackType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopRequest:
+  """Whether a signal has asked for the end; a context manager.
+
+  Within the context the first signal is only noted. The second one ends the
+  process at once, with 128 + its number: checkpoints and files are whole or
+  absent at any moment, so nothing is damaged. In another thread than the main
+  one, where Python takes no signals, nothing is changed.
+
+  Attributes:
+    requested: name of the first signal, or None.
+  """
+
+  def __init__(self):
+    self.requested: str | None = None
+    self._old = {}
+
+  def __enter__(self) -> 'StopRequest':
+    if threading.current_thread() is not threading.main_thread():
+      return self
+    self._read, self._write = os.pipe()
+    os.set_blocking(self._write, False)
+    for number in SIGNALS:
+      # Something has to be set, or the system's handler stays.
+      self._old[number] = signal.signal(number, lambda *_: None)
+    self._old_fd = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+    self._thread = threading.Thread(target=self._listen, daemon=True)
+    self._thread.start()
+    return self
+
+  def __exit__(
+    self,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    trace: TracebackType | None,
+  ) -> None:
+    if not self._old:
+      return
+    signal.set_wakeup_fd(self._old_fd)
+    for number, handler in self._old.items():
+      signal.signal(number, handler)
+    os.close(self._write)
+    self._thread.join()
+    os.close(self._read)
+    self._old = {}
+
+  def _listen(self) -> None:
+    while data := os.read(self._read, 1):
+      number = data[0]
+      if number not in SIGNALS:
+        continue
+      name = signal.Signals(number).name
+      if self.requested is None:
+        self.requested = name
+        _say(
+          f'{name}: a checkpoint is written after this dispatch; a second '
+          'signal ends the run at once'
+        )
+      else:
+        _say(f'{name}: ended at once; the newest checkpoint is whole')
+        os._exit(128 + number)
+
+
+def _say(line: str) -> None:
+  """Not through `print`, whose lock the main thread may hold."""
+  os.write(sys.__stderr__.fileno(), f'\n{line}\n'.encode())
