@@ -6,8 +6,10 @@ orbax does not notice a flipped bit in an array.
 """
 
 import contextlib
+import errno
 import gc
 import io
+import os
 import pathlib
 import shutil
 import sys
@@ -22,6 +24,7 @@ import orbax.checkpoint as ocp
 from gan_jax import digests, hosts, parallel
 from gan_jax.types import InputError, StorageError
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 FORMAT = 1  # 0: before there was one; a bare state under `default`
 
 
@@ -141,20 +144,22 @@ class Checkpoints:
     """Waits for what is being written, and says so if it has failed."""
     if self._under_way is None:
       return
-    with _unheard():
-      try:
+    try:
+      with _unheard():
         self._manager.wait_until_finished()
-      except Exception as error:
-        self._failed(error)
-        return
-    self._under_way = self._failure = None
+    except Exception as error:
+      self._failed(error)
+    else:
+      self._under_way = self._failure = None
 
   def _failed(self, error: Exception) -> None:
+    hosts.leave_if_lost(error)  # not a matter of this disk
     step, self._under_way = self._under_way, None
     with contextlib.suppress(Exception), _unheard():  # or the next save raises
       self._manager.wait_until_finished()
-    for remains in self._directory.glob(f'{step}.orbax-checkpoint-tmp*'):
-      shutil.rmtree(remains, ignore_errors=True)
+    for folder in self._of_step(step):
+      if folder.name != str(step):
+        shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
       self._manager.reload()
     newest = self.latest_step
@@ -165,10 +170,17 @@ class Checkpoints:
     )
     self._note(f'warning: {self._failure}; training goes on')
 
+  def _of_step(self, step: int | None) -> list[pathlib.Path]:
+    """Its folder, being written first: under a longer name."""
+    return [
+      path
+      for path in sorted(self._directory.iterdir(), reverse=True)
+      if path.name.split('.')[0] == str(step)
+    ]
+
   def _seal(self) -> None:
     """Notes what the files of a checkpoint hash to, before it gets its name."""
-    names = (f'{self._under_way}.orbax-checkpoint-tmp*', str(self._under_way))
-    folders = [path for name in names for path in self._directory.glob(name)]
+    folders = self._of_step(self._under_way)
     if folders and hosts.is_first():
       digests.write(folders[0])
 
@@ -215,6 +227,9 @@ class Checkpoints:
       try:
         state = self._read(step, abstract)
       except digests.DamagedError as error:
+        if self._read_only and not (self._directory / str(step)).exists():
+          self._manager.reload()  # a training has moved on meanwhile
+          return self.restore(template, sharding)
         reasons[step] = str(error)
         continue
       self.restored_step = step
@@ -287,13 +302,16 @@ class Checkpoints:
           source.rename(target)
           line += f'; it is kept as {target}'
       self._note(line)
+    if not (self._alone or self._read_only):
+      hosts.broadcast(None)  # until the first has moved them
     self._manager.reload()
 
 
 def _reason(error: Exception) -> str:
   text = ' '.join(str(error).split())
-  if 'No space left on device' in text:  # at the end of what tensorstore says
-    return 'No space left on device'
+  for number in _DISK:  # named at the end of what tensorstore says
+    if os.strerror(number) in text:
+      return os.strerror(number)
   return f'{type(error).__name__}: {text[:160]}'
 
 

@@ -67,7 +67,7 @@ def read(workdir: str | pathlib.Path) -> Scored:
     InputError: it is no run, or has not been evaluated.
   """
   path = workdir_lib.absolute(workdir)
-  config = workdir_lib.flatten(workdir_lib.read_json(path / 'config.json'))
+  config = workdir_lib.flatten(workdir_lib.config_fields(path))
   if not (path / 'metrics.json').exists():
     raise InputError(
       f'compare: {path} has no metrics.json; score it first: python run.py '

@@ -35,8 +35,9 @@ def check(folder: pathlib.Path) -> None:
   try:
     wanted = json.loads(path.read_text())
     for name, digest in wanted.items():
-      outside = '..' in pathlib.PurePath(name).parts
-      if outside or _digest(folder / name) != digest:
+      path = (folder / name).resolve()
+      inside = path.is_relative_to(folder.resolve()) and path.is_file()
+      if not inside or _digest(path) != digest:
         raise DamagedError(f'{name} is not what was written')
   except (OSError, ValueError, AttributeError, TypeError) as error:
     raise DamagedError(f'{type(error).__name__}: {error}') from error

@@ -34,27 +34,34 @@ def folder(workdir: pathlib.Path, step: int) -> pathlib.Path:
 # --- Going back ---------------------------------------------------------------
 
 
-def rollbacks(workdir: pathlib.Path, step: int) -> list[dict[str, Any]]:
-  """The times that a run has gone back, to this step or before.
+def rollbacks(workdir: pathlib.Path, start: int) -> list[dict[str, Any]]:
+  """The times that a run has gone back, to a step or before; on all processes.
+
+  Later ones are forgotten, as later rows are: they may be about to happen
+  again.
 
   Args:
     workdir: of the run.
-    step: that it goes on from. What happened after it is about to happen again.
+    start: step that it goes on from.
   """
-  path = workdir / 'rollbacks.json'
-  if not path.exists():
-    return []
-  listed = read_json(path).get('rollbacks')
-  try:
-    return [entry for entry in listed if entry['to'] <= step]
-  except (TypeError, KeyError) as error:
-    raise InputError(f'workdir: cannot read {path}: {error!r}') from error
+  if not hosts.is_first():
+    return hosts.broadcast(None)
+  path, kept = workdir / 'rollbacks.json', []
+  if path.exists():
+    listed = read_json(path).get('rollbacks')
+    try:
+      kept = [entry for entry in listed if entry['to'] <= start]
+      rate_factor(kept)
+    except (TypeError, KeyError) as error:
+      raise InputError(f'workdir: cannot read {path}: {error!r}') from error
+    if kept != listed:
+      write_json(path, {'rollbacks': kept})
+  return hosts.broadcast(kept)
 
 
-def rate_factor(workdir: pathlib.Path, step: int) -> float:
-  """What the learning rates are multiplied by from a step on."""
-  factors = [entry['factor'] for entry in rollbacks(workdir, step)]
-  return float(math.prod(factors))
+def rate_factor(entries: list[dict[str, Any]]) -> float:
+  """What the learning rates are multiplied by after these rollbacks."""
+  return float(math.prod(entry['factor'] for entry in entries))
 
 
 def slowed(run: Run, factor: float) -> Run:
@@ -87,11 +94,12 @@ def handle(run: Run, error: NonFiniteError, start: int) -> str:
   """
   keys = run.config.non_finite
   before = rollbacks(run.workdir, start)
+  factor = rate_factor(before)
   place = folder(run.workdir, error.step)
   problem = ''
   if hosts.is_first():
     try:
-      _dump(run, error, start, rate_factor(run.workdir, start))
+      _dump(run, error, start, factor)
     except OSError as full:
       problem = f' (not written: {full.strerror})'
   where = f'{error}; described in {place}{problem}'
@@ -113,8 +121,7 @@ def handle(run: Run, error: NonFiniteError, start: int) -> str:
   entry = {'step': error.step, 'to': start, 'factor': keys.rate_factor}
   if hosts.is_first():
     write_json(run.workdir / 'rollbacks.json', {'rollbacks': [*before, entry]})
-  hosts.broadcast(None)  # nobody reads it before it is written
-  factor = rate_factor(run.workdir, start)
+  factor *= keys.rate_factor
   return (
     f'warning: {where}; going back to step {start}, with learning rates times '
     f'{factor:g} ({len(before) + 1} of {keys.rollbacks} times)'
@@ -184,4 +191,8 @@ def read(workdir: pathlib.Path, step: int) -> dict[str, Any]:
   for name, kind in kinds.items():
     if not isinstance(description.get(name), kind):
       raise InputError(f'workdir: {path} has no {name}; it is not ours')
+  if not 0 <= description['checkpoint_step'] < description['step']:
+    raise InputError(
+      f'workdir: {path} has a checkpoint_step that is not before its step'
+    )
   return description

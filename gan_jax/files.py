@@ -1,9 +1,11 @@
 """Files that appear whole or not at all, and where they are kept."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import pathlib
+import sys
 import tempfile
 from collections.abc import Iterator
 
@@ -11,6 +13,8 @@ from gan_jax.types import InputError
 
 # Of files that are being written; `sweep_temporary` removes what a kill left.
 _TEMPORARY = '.tmp.'
+# Of file systems that know no locks.
+_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 def cache_dir() -> pathlib.Path:
@@ -24,7 +28,9 @@ def atomic(path: pathlib.Path) -> Iterator[pathlib.Path]:
   """Yields a temporary name of the same suffix; renames it on success."""
   path.parent.mkdir(parents=True, exist_ok=True)
   handle, name = tempfile.mkstemp(
-    dir=path.parent, prefix=f'{_TEMPORARY}{path.stem}.', suffix=path.suffix
+    dir=path.parent,
+    prefix=f'{_TEMPORARY}{os.getpid()}.{path.stem}.',
+    suffix=path.suffix,
   )
   os.close(handle)
   temporary = pathlib.Path(name)
@@ -39,11 +45,26 @@ def atomic(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def sweep_temporary(*folders: pathlib.Path) -> None:
-  """Removes what `atomic` had begun in these folders when it was killed."""
+  """Removes what `atomic` had begun in these folders when it was killed.
+
+  What belongs to a process that lives, of this machine, stays.
+  """
   for folder in folders:
     for path in folder.glob(f'{_TEMPORARY}*'):
-      with contextlib.suppress(OSError):
-        path.unlink()
+      owner = path.name.removeprefix(_TEMPORARY).split('.')[0]
+      if not (owner.isdigit() and _lives(int(owner))):
+        with contextlib.suppress(OSError):
+          path.unlink()
+
+
+def _lives(process: int) -> bool:
+  try:
+    os.kill(process, 0)
+  except (ProcessLookupError, OverflowError):
+    return False
+  except PermissionError:
+    pass
+  return True
 
 
 @contextlib.contextmanager
@@ -66,6 +87,14 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
         f'workdir: {folder} is in use by {owner or "another process"}; wait '
         'until it ends, or name another --workdir'
       ) from error
+    except OSError as error:
+      if error.errno not in _NO_LOCKS:
+        raise
+      print(
+        f'warning: {folder} cannot be locked ({error.strerror}); see to it '
+        'that one process alone trains there',
+        file=sys.stderr,
+      )
     with contextlib.suppress(OSError):  # a full disk takes no name
       os.ftruncate(handle, 0)
       os.pwrite(handle, f'process {os.getpid()} on {_host()}'.encode(), 0)

@@ -13,10 +13,11 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeVar
 
-from gan_jax.types import InputError, LostProcessError
+from gan_jax.types import InputError, LostProcessError, Stopped
 
 T = TypeVar('T')
 
@@ -144,7 +145,7 @@ def _fall(kind: Any, error: Any, trace: Any) -> None:
   leave_at_once(1)
 
 
-def agree(function: Callable[[], T]) -> T:
+def agree(function: Callable[[], T], *, everywhere: bool = True) -> T | None:
   """Calls a function on the first process, then on the others.
 
   For what must not be done twice at a time, such as preparing a dataset on a
@@ -152,9 +153,11 @@ def agree(function: Callable[[], T]) -> T:
 
   Args:
     function: its result is each process's own.
+    everywhere: False leaves it to the first; the others get None.
 
   Raises:
-    InputError: of the function, on any process.
+    InputError: of the function, on any process; that the first cannot write
+      is refused by all of several as one.
   """
   if count() == 1:
     return function()
@@ -162,12 +165,12 @@ def agree(function: Callable[[], T]) -> T:
   if is_first():
     try:
       result = function()
-    except InputError as error:
+    except (InputError, OSError) as error:
       refused = str(error)
   refused = broadcast(refused)
   if refused:
     raise InputError(refused)
-  return result if is_first() else function()
+  return result if is_first() or not everywhere else function()
 
 
 def broadcast(value: Any) -> Any:
@@ -205,6 +208,30 @@ def lost(error: Exception) -> LostProcessError | None:
   )
 
 
+@contextlib.contextmanager
+def noticed() -> Iterator[None]:
+  """Within it, an error that means that another process is gone is taken so."""
+  try:
+    yield
+  except (InputError, Stopped):
+    raise
+  except (RuntimeError, ValueError) as error:  # as JAX raises one or the other
+    leave_if_lost(error)
+    raise
+
+
+def leave_in_turn(code: int) -> None:
+  """Ends one of several processes without waiting for the others.
+
+  They may be in a computation that this one will not join. The first goes a
+  second later: it serves the others, who may have a line of their own to say.
+  """
+  if count() > 1:
+    if is_first():
+      time.sleep(1.0)
+    leave_at_once(code)
+
+
 def leave_if_lost(error: Exception) -> None:
   """Says so and ends the process, if an error means that another is gone.
 
@@ -218,8 +245,9 @@ def leave_if_lost(error: Exception) -> None:
 
 def leave_at_once(code: int) -> NoReturn:
   """Ends without waiting for the others, who may be gone."""
-  sys.stdout.flush()
-  sys.stderr.flush()
+  for stream in (sys.stdout, sys.stderr):
+    with contextlib.suppress(OSError):
+      stream.flush()
   os._exit(code)
 
 

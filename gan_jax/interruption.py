@@ -5,22 +5,27 @@ long computation puts off. So a thread reads what the system's handler writes
 into a pipe, and can end the process while the main thread is computing.
 """
 
+import contextlib
 import os
 import signal
-import sys
 import threading
+import time
 from types import TracebackType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+TOGETHER = (
+  1.0  # seconds in which signals to a whole group of processes count once
+)
 
 
 class StopRequest:
   """Whether a signal has asked for the end; a context manager.
 
-  Within the context the first signal is only noted. The second one ends the
-  process at once, with 128 + its number: checkpoints and files are whole or
-  absent at any moment, so nothing is damaged. In another thread than the main
-  one, where Python takes no signals, nothing is changed.
+  Within the context the first signal is only noted. The second one, unless it
+  comes within a second, ends the process at once, with 128 + its number:
+  checkpoints and files are whole or absent at any moment, so nothing is
+  damaged. In another thread than the main one, where Python takes no signals,
+  nothing is changed.
 
   Attributes:
     requested: name of the first signal, or None.
@@ -64,18 +69,19 @@ class StopRequest:
       number = data[0]
       if number not in SIGNALS:
         continue
-      name = signal.Signals(number).name
+      name, now = signal.Signals(number).name, time.monotonic()
       if self.requested is None:
-        self.requested = name
+        self.requested, first = name, now
         _say(
           f'{name}: a checkpoint is written after this dispatch; a second '
           'signal ends the run at once'
         )
-      else:
+      elif now - first > TOGETHER:
         _say(f'{name}: ended at once; the newest checkpoint is whole')
         os._exit(128 + number)
 
 
 def _say(line: str) -> None:
   """Not through `print`, whose lock the main thread may hold."""
-  os.write(sys.__stderr__.fileno(), f'\n{line}\n'.encode())
+  with contextlib.suppress(OSError):
+    os.write(2, f'\n{line}\n'.encode())

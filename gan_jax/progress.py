@@ -136,8 +136,8 @@ class Progress:
       member, row = rows[number]
       names = [k for k, v in row.items() if not np.isfinite(v)]
       what = f'not finite at step {steps[number]}: {", ".join(names)}'
-      if self.log is not None and number not in self._bad:
-        self.log.write(int(steps[number]), row, member)
+      if self.log is not None and member is None:
+        self.log.write(int(steps[number]), row)
       if member is not None and number not in self._bad:
         self.note(f'warning: run {number} ({member.label}): {what}')
       self._bad.add(number)

@@ -10,7 +10,7 @@ from gan_jax import build as build_lib
 from gan_jax import checkpoint, data, failures, parallel, runs, training
 from gan_jax import workdir as workdir_lib
 from gan_jax.ensemble import Ensemble
-from gan_jax.trained import of_file, read_back
+from gan_jax.trained import of_file
 from gan_jax.types import InputError, TrainState
 
 
@@ -33,7 +33,7 @@ def replay(config: Any, workdir: str | pathlib.Path) -> dict[str, float]:
   path = workdir_lib.absolute(workdir)
   description = failures.read(path, config.non_finite.step)
   number = description['step']
-  kept, _ = read_back(path)
+  kept = workdir_lib.read_config(path)
   with of_file(path):
     several = Ensemble(kept).several
   if several:

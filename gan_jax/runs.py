@@ -64,15 +64,15 @@ def open_run(
   devices = parallel.select_devices(config.num_devices)
   share_of_each(config, devices)
   path = workdir_lib.absolute(workdir)
-  hosts.agree(lambda: _prepare(config, path, hold))
+  hosts.agree(lambda: _prepare(config, path, hold), everywhere=False)
   keys = build_lib.dataset_keys(config)
   dataset = hosts.agree(lambda: data.load_dataset(**keys))
   scoring.check(config, dataset.info)
   run = assemble(config, path, dataset, devices)
   if run.ensemble.several:
     check_several(run)
-  if hosts.is_first():
-    workdir_lib.describe_run(path, config.to_dict(), dataset.info)
+  fields = config.to_dict(), dataset.info
+  hosts.agree(lambda: workdir_lib.describe_run(path, *fields), everywhere=False)
   return run
 
 
@@ -147,14 +147,14 @@ def meta(run: Run) -> dict[str, Any]:
 def _prepare(
   config: Any, path: pathlib.Path, hold: contextlib.ExitStack | None
 ) -> None:
-  """Makes the workdir and takes it, on the process that writes."""
-  if not hosts.is_first():
-    return
+  """Makes the workdir and takes it."""
   workdir_lib.prepare(path)
   if hold is not None:
     hold.enter_context(files.locked(path))
     files.sweep_temporary(path, path / 'samples')
   workdir_lib.check_resumable(path, config.to_dict())
+  if not workdir_lib.is_of(path, config.to_dict()):
+    (path / 'rollbacks.json').unlink(missing_ok=True)  # of another run
 
 
 def check_several(run: Run) -> None:

@@ -58,6 +58,11 @@ def check(config: Any, info: data.DatasetInfo) -> None:
     )
 
 
+def due(config: Any, step: int) -> bool:
+  """Whether a step is one to score."""
+  return bool(config.eval.every) and step % config.eval.every == 0
+
+
 class Scoring:
   """Scores the run now and then, and keeps the best checkpoint.
 
@@ -86,6 +91,8 @@ class Scoring:
         run.workdir / 'best', keep=1, alone=hosts.count() > 1
       )
       self._best.forget_after(start)
+      # Of earlier rows the one whose weights are there alone is in the running.
+      self._kept, self._start = self._best.latest_step, start
 
   def __enter__(self) -> 'Scoring':
     return self
@@ -93,10 +100,6 @@ class Scoring:
   def __exit__(self, *exception: Any) -> None:
     if self._best is not None:
       self._best.__exit__(*exception)
-
-  def due(self, step: int) -> bool:
-    """Whether this step is one to score."""
-    return bool(self._keys.every) and step % self._keys.every == 0
 
   def __call__(self, step: int, state: TrainState, progress: Progress) -> None:
     """Scores the state.
@@ -178,6 +181,7 @@ class Scoring:
     values = [
       (row['scores'][name]['value'], row)
       for row in self._rows
+      if row['step'] > self._start or row['step'] == self._kept
       if name in row['scores'] and same_measure(row['protocol'], newest)
     ]
     values = [pair for pair in values if math.isfinite(pair[0])]

@@ -2,7 +2,6 @@
 
 import contextlib
 import pathlib
-import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -44,35 +43,6 @@ class Trained(NamedTuple):
       self.state,
       ema=ema,
       batch_norm=batch_norm,
-    )
-
-
-def read_back(path: pathlib.Path) -> tuple[Any, DatasetInfo]:
-  """A run's config and what it knows of its data.
-
-  Where config.json or dataset.json is lost or damaged, the newest checkpoint
-  has the same.
-
-  Raises:
-    InputError: neither can be read.
-  """
-  try:
-    return workdir_lib.read_config(path), workdir_lib.read_info(path)
-  except InputError as error:
-    folder = path / 'checkpoints'
-    if not folder.is_dir():
-      raise
-    with checkpoint_lib.Checkpoints(folder, read_only=True) as checkpoints:
-      meta = checkpoints.meta()
-    if not {'config', 'data'} <= meta.keys():
-      raise
-    print(
-      f'note: {error}; the newest checkpoint has what was in it',
-      file=sys.stderr,
-    )
-    return (
-      workdir_lib.as_config(meta['config']),
-      workdir_lib.as_info(meta['data'], folder),
     )
 
 
@@ -120,7 +90,7 @@ def restore(
   """
   folder = lookup(_FOLDERS, which, 'checkpoint')
   path = workdir_lib.absolute(workdir)
-  config, info = read_back(path)
+  config, info = workdir_lib.read_config(path), workdir_lib.read_info(path)
   with of_file(path):
     build_lib.check(config)
     ensemble = Ensemble(config)

@@ -139,7 +139,7 @@ def train(
   """
   started = time.monotonic() if started is None else started
   parallel.split_cpu(sweep.num_members(config))
-  with contextlib.ExitStack() as hold:
+  with contextlib.ExitStack() as hold, hosts.noticed():
     run = runs.open_run(config, workdir, hold)
     for line in build_lib.advice(config, run.model.networks.disc.style.norm):
       _note(f'note: {line}')
@@ -161,6 +161,7 @@ def train(
         _go_back_or_stop(run, error, checkpoints.settled_step or 0)
     if hosts.is_first():
       results.finish(run, final, paint(final))
+    hosts.broadcast(None)  # none leaves before the first has drawn
   return run.workdir
 
 
@@ -179,6 +180,7 @@ def _go_back_or_stop(run: runs.Run, error: NonFiniteError, start: int) -> None:
         reporting.plot_losses(run.workdir, run.ensemble.groups)
       for line in checkup.of_run(run.config, run.workdir, run.config.diagnose):
         print(line)
+    hosts.broadcast(None)
     raise
 
 
@@ -206,7 +208,7 @@ def _attempt(
 ) -> TrainState:
   """Trains from a state to the end, unless something is not finite."""
   config, ensemble = run.config, run.ensemble
-  factor = failures.rate_factor(run.workdir, start)
+  factor = failures.rate_factor(failures.rollbacks(run.workdir, start))
   run = failures.slowed(run, factor)
   if hosts.is_first():
     at_once = f', {ensemble.num_members} runs at once' * ensemble.several
@@ -226,11 +228,7 @@ def _attempt(
       log = stack.enter_context(log)
       score = stack.enter_context(scoring.Scoring(run, start))
     progress = Progress(config, ensemble, log, start, started)
-    try:
-      return _loop(run, state, paint, checkpoints, progress, score, stop)
-    except jax.errors.JaxRuntimeError as error:
-      hosts.leave_if_lost(error)
-      raise
+    return _loop(run, state, paint, checkpoints, progress, score, stop)
 
 
 def _loop(
@@ -260,13 +258,17 @@ def _loop(
   asked = parallel.agreement(run.devices)  # whether any process is to stop
 
   def save(*, last=False):
+    problem = ''
     try:
       progress.flush()  # rows come before the checkpoint that covers them
     except OSError as error:
       line = f'no checkpoint at step {step}: rows cannot be written'
-      if last:
-        raise StorageError(f'{line}: {error.strerror}; {_AGAIN}') from error
-      progress.note(f'warning: {line}: {error.strerror}')
+      problem = f'{line}: {error.strerror or error}'
+    problem = hosts.broadcast(problem)  # all save, or none
+    if problem and last:
+      raise StorageError(f'{problem}; {_AGAIN}')
+    if problem:
+      progress.note(f'warning: {problem}')
       return
     checkpoints.save(step, state)
     if last:
@@ -279,7 +281,8 @@ def _loop(
       try:
         inputs = take_draws(draws, count, config.disc_steps)
       except InputError:  # bad data loses no training
-        save()
+        if hosts.count() == 1:  # else the others do not know
+          save()
         raise
       state, metrics = dispatch(state, constants, inputs)
       step += count
@@ -287,9 +290,10 @@ def _loop(
       stopping = asked(stop.requested is not None) and step < config.num_steps
       if step % config.sample_every == 0 and not stopping:
         _draw_grid(run, step, paint, state, progress)
-      if score is not None and score.due(step) and not stopping:
+      if scoring.due(config, step) and not stopping:
         progress.try_flush()
-        score(step, state, progress)
+        if score is not None:
+          score(step, state, progress)
       if stopping:
         save(last=True)
         raise Interrupted(

@@ -18,18 +18,15 @@ damaged/           checkpoints that could not be read
 .lock              held while a process trains
 """
 
-import contextlib
-import importlib.metadata
 import json
 import pathlib
-import platform
-import subprocess
 import sys
 import tempfile
 from types import SimpleNamespace
 from typing import Any
 
 from gan_jax.data import DatasetInfo
+from gan_jax.environment import environment
 from gan_jax.files import atomic
 from gan_jax.overrides import may_change
 from gan_jax.types import InputError
@@ -109,7 +106,37 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 
 def read_config(workdir: pathlib.Path) -> SimpleNamespace:
   """The config of a run, with attributes like the one it was started with."""
-  return as_config(read_json(workdir / 'config.json'))
+  return as_config(config_fields(workdir))
+
+
+def config_fields(workdir: pathlib.Path) -> dict[str, Any]:
+  """The config of a run, nested.
+
+  Raises:
+    InputError: neither config.json nor a checkpoint can be read.
+  """
+  return _described(workdir, 'config.json', 'config')
+
+
+def _described(workdir: pathlib.Path, name: str, field: str) -> dict[str, Any]:
+  """What a file says of a run; the newest checkpoint has the same."""
+  try:
+    return read_json(workdir / name)
+  except InputError as error:
+    if not has_checkpoint(workdir):
+      raise
+    from gan_jax.checkpoint import Checkpoints  # not to wait for orbax
+
+    folder = workdir / 'checkpoints'
+    with Checkpoints(folder, read_only=True) as checkpoints:
+      fields = checkpoints.meta().get(field)
+    if not isinstance(fields, dict):
+      raise
+    print(
+      f'note: {error}; the newest checkpoint has what was in it',
+      file=sys.stderr,
+    )
+    return fields
 
 
 def as_config(fields: Any) -> Any:
@@ -125,8 +152,8 @@ def read_info(workdir: pathlib.Path) -> DatasetInfo:
   Raises:
     InputError: there is no run, or its file is not ours.
   """
-  path = workdir / 'dataset.json'
-  return as_info(read_json(path), path)
+  fields = _described(workdir, 'dataset.json', 'data')
+  return as_info(fields, workdir / 'dataset.json')
 
 
 def as_info(fields: dict[str, Any], source: pathlib.Path) -> DatasetInfo:
@@ -157,8 +184,23 @@ def check_resumable(workdir: pathlib.Path, config: dict[str, Any]) -> None:
     config: the resolved config, nested.
   """
   if has_checkpoint(workdir):
+    old = flatten(config_fields(workdir))
+    check_same(workdir, old, flatten(json.loads(json.dumps(config))))
+
+
+def is_of(workdir: pathlib.Path, config: dict[str, Any]) -> bool:
+  """Whether the workdir is of a run with this config, or one that it may take.
+
+  Args:
+    workdir: from `prepare`.
+    config: the resolved config, nested.
+  """
+  try:
     old = flatten(read_json(workdir / 'config.json'))
     check_same(workdir, old, flatten(json.loads(json.dumps(config))))
+  except InputError:
+    return has_checkpoint(workdir)
+  return True
 
 
 def has_checkpoint(workdir: pathlib.Path) -> bool:
@@ -261,7 +303,7 @@ def check_overrides(
   if not overrides:
     return
   path = absolute(workdir)
-  trained = flatten(read_json(path / 'config.json'))
+  trained = flatten(config_fields(path))
   given = flatten(json.loads(json.dumps(overrides)))
   for key, value in given.items():
     if not may_change(key) and trained.get(key) != value:
@@ -269,50 +311,3 @@ def check_overrides(
         f'{key}: the run in {path} has {trained.get(key)!r}, not {value!r}; '
         'train another one with that, or leave the key out'
       )
-
-
-_PACKAGES = (
-  ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'chex')
-  + ('ml_collections', 'numpy', 'grain', 'tensorflow-datasets', 'pillow')
-  + ('matplotlib',)
-)
-
-
-def package_versions() -> dict[str, str]:
-  """Versions of the packages that results depend on."""
-  versions = {}
-  for package in _PACKAGES:
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-      versions[package] = importlib.metadata.version(package)
-  return versions
-
-
-def environment() -> dict[str, Any]:
-  """What a result depends on besides its config."""
-  import jax
-
-  return {
-    'command': sys.argv,
-    'python': platform.python_version(),
-    'platform': platform.platform(),
-    'devices': [str(device) for device in jax.devices()],
-    'packages': package_versions(),
-    'git_commit': _git('rev-parse', 'HEAD'),
-    'git_changes': bool(_git('status', '--porcelain')),
-  }
-
-
-def _git(*arguments: str) -> str | None:
-  """Output of git in the source tree, None where there is no repository."""
-  try:
-    done = subprocess.run(
-      ['git', *arguments],
-      cwd=pathlib.Path(__file__).parent,
-      capture_output=True,
-      text=True,
-      timeout=10,
-      check=True,
-    )
-  except (OSError, subprocess.SubprocessError):
-    return None
-  return done.stdout.strip()

@@ -52,6 +52,7 @@ LAYERS = {
   'ensemble': 5,
   'limits': 5,
   'metrics': 5,
+  'environment': 5,
   'workdir': 5,
   'features': 6,
   'evaluation': 7,

@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import json
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import optax
 import orbax.checkpoint as ocp
 import pytest
 
-from gan_jax import checkpoint, parallel
+from gan_jax import checkpoint, digests, parallel
 from gan_jax.checkpoint import Checkpoints, restore_latest
 from gan_jax.types import InputError, Players, StorageError, TrainState
 from tests.helpers import ROOT, cli_environment
@@ -392,6 +393,32 @@ def test_a_later_format_is_refused(tmp_path, monkeypatch):
   assert 'has format 7, and this version of gan_jax reads 1' in refused(
     tmp_path
   )
+
+
+def test_a_failure_in_the_background_is_said(tmp_path, monkeypatch, capsys):
+  """Where its threads are kept from printing tracebacks, we still speak."""
+  real = ocp.CheckpointManager.wait_until_finished
+
+  def full(self):
+    real(self)
+    raise ValueError('RESOURCE_EXHAUSTED: No space left on device [28]')
+
+  with Checkpoints(tmp_path) as checkpoints:
+    with monkeypatch.context() as patch:
+      patch.setattr(ocp.CheckpointManager, 'wait_until_finished', full)
+      checkpoints.save(1, make_state(1))
+      with pytest.raises(StorageError, match='No space left on device; '):
+        checkpoints.finish()
+    assert 'that of step 1 cannot be written' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('name', ['/dev/zero', '../x', 'state', 'missing'])
+def test_digests_name_files_of_the_checkpoint_alone(name, tmp_path):
+  (tmp_path / 'c' / 'state').mkdir(parents=True)
+  (tmp_path / 'x').write_text('')
+  (tmp_path / 'c' / 'digests.json').write_text(json.dumps({name: 'ab'}))
+  with pytest.raises(digests.DamagedError):
+    digests.check(tmp_path / 'c')
 
 
 def test_what_cannot_be_written_costs_a_line(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Numbers that are not finite: noticed, gone back from, repeated."""
 
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -149,6 +150,54 @@ def test_a_run_goes_back_so_many_times_and_no_more(tmp_path):
   assert 'went back 2 times already' in str(error)
   entries = json.loads((tmp_path / 'rollbacks.json').read_text())['rollbacks']
   assert [entry['to'] for entry in entries] == [4, 4]
+
+
+def test_a_failure_after_a_way_back_is_repeated_with_its_rates(tmp_path):
+  keys = dict(non_finite__action='rollback', non_finite__rate_factor=0.5)
+  error = diverge(tmp_path, **keys, non_finite__rollbacks=1)
+  assert failures.read(tmp_path, error.step)['learning_rate_factor'] == 0.5
+  config = tiny_digits(non_finite__step=error.step)
+  metrics = inference.replay(config, tmp_path)
+  for name, value in error.metrics.items():
+    assert repr(metrics[name]) == repr(value), name
+
+
+def test_ways_back_of_another_run_are_forgotten(tmp_path, capsys):
+  """Before the first checkpoint a workdir may be given to another config."""
+  keys = dict(non_finite__rollbacks=1, checkpoint_every=1_000)
+  diverge(tmp_path, **BACK | dict(non_finite__rate_factor=1.0), **keys)
+  assert (tmp_path / 'rollbacks.json').exists()
+  capsys.readouterr()
+  training.train(tiny_digits(), tmp_path)
+  assert 'learning rates times' not in capsys.readouterr().out
+  assert not (tmp_path / 'rollbacks.json').exists()
+
+
+def test_later_ways_back_are_forgotten_as_later_rows_are(tmp_path):
+  """A checkpoint before them is what could be read."""
+  entries = [{'step': s + 2, 'to': s, 'factor': 0.5} for s in (0, 4, 8)]
+  path = tmp_path / 'rollbacks.json'
+  path.write_text(json.dumps({'rollbacks': entries}))
+  assert failures.rollbacks(tmp_path, 8) == entries
+  assert failures.rollbacks(tmp_path, 4) == entries[:2]
+  assert json.loads(path.read_text()) == {'rollbacks': entries[:2]}
+  assert failures.rate_factor(entries[:2]) == 0.25
+
+
+def test_a_failure_that_is_not_ours_is_refused(stopped, tmp_path):
+  workdir = tmp_path / 'run'
+  shutil.copytree(stopped[0], workdir)
+  path = workdir / 'failures' / 'step_00000006' / 'failure.json'
+  found = json.loads(path.read_text())
+  for change in (
+    dict(checkpoint_step=6),
+    dict(checkpoint_step=-1),
+    dict(step='6'),
+    dict(metrics=[]),
+  ):
+    path.write_text(json.dumps(found | change))
+    with pytest.raises(InputError, match=r'workdir: .*failure\.json has'):
+      inference.replay(tiny_digits(), workdir)
 
 
 @pytest.mark.parametrize(

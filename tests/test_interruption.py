@@ -1,5 +1,7 @@
 """Signals: once ends a run in good order, twice at once; locks; kills."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -106,6 +108,8 @@ def test_the_second_signal_ends_at_once():
   assert 'SIGINT: a checkpoint' in process.stderr.readline() + (
     process.stderr.readline()
   )
+  process.send_signal(signal.SIGINT)  # as to a group: counts once
+  time.sleep(1.2)
   process.send_signal(signal.SIGTERM)
   _, error = process.communicate(timeout=10)
   assert process.returncode == 128 + signal.SIGTERM
@@ -141,12 +145,40 @@ def test_a_folder_is_held_by_one_process(tmp_path):
     pass
 
 
+def test_a_file_system_without_locks_is_warned_of(
+  tmp_path, monkeypatch, capsys
+):
+  def none(handle, how):
+    raise OSError(errno.ENOLCK, 'No locks available')
+
+  monkeypatch.setattr(fcntl, 'flock', none)
+  with files.locked(tmp_path):
+    pass
+  assert 'cannot be locked (No locks available)' in capsys.readouterr().err
+
+
+def test_a_screen_that_is_gone_stops_nothing(tmp_path):
+  """As of `| tee log` after Ctrl-C, or a log file on a full disk."""
+  if not os.path.exists('/dev/full'):
+    pytest.skip('no /dev/full here')
+  with open('/dev/full', 'w') as full:
+    done = subprocess.run(
+      [sys.executable, str(ROOT / 'run.py'), *tiny_flags(tmp_path / 'run')],
+      env=cli_environment(),
+      stdout=full,
+      stderr=full,
+      check=False,
+    )
+  assert done.returncode == 0
+  assert (tmp_path / 'run' / 'checkpoints' / '4').is_dir()
+
+
 def test_what_a_kill_had_begun_is_swept(tmp_path):
-  with files.atomic(tmp_path / 'a.json') as temporary:
-    (tmp_path / 'mine.tmp.json').touch()
-    left = temporary.with_name(temporary.name + '2')
-    left.touch()
-  files.sweep_temporary(tmp_path)
+  (tmp_path / 'mine.tmp.json').touch()
+  (tmp_path / '.tmp.999999999.a.x.json').touch()  # of no process that lives
+  (tmp_path / '.tmp.b.y.json').touch()
+  with files.atomic(tmp_path / 'a.json'):
+    files.sweep_temporary(tmp_path)  # its own is being written
   names = sorted(path.name for path in tmp_path.iterdir())
   assert names == ['a.json', 'mine.tmp.json']
 

@@ -137,10 +137,15 @@ def test_only_rows_of_one_measure_compete(run):
   rows[0]['scores']['fid_random']['value'] = -1.0
   rows[0]['protocol']['num_fake'] = 7
   rows[1]['scores']['fid_random']['value'] = float('nan')
-  scores._rows = rows
+  scores._rows, scores._start = rows, 0
   assert scores.best_row is rows[2]
   rows[0]['protocol']['num_fake'] = 40
   assert scores.best_row is rows[0]
+  # Of the rows before a (re)start, the one whose weights are kept.
+  scores._start, scores._kept = 8, 8
+  assert scores.best_row is rows[2]  # the other's value is none
+  scores._start, scores._kept = 12, None
+  assert scores.best_row is None
   scores._rows = []
   assert scores.best_row is None
 

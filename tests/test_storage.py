@@ -162,14 +162,12 @@ def test_a_quota_is_a_full_disk_too(tmp_path):
   """Needs no rights: no file of the process may grow beyond 16 KiB."""
   limit = 2**14
 
-  def quota():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
   workdir = tmp_path / 'run'
   keys = dict(num_steps=40, checkpoint_every=20, network__gen_widths='256,256')
   # The compiled program must be there: it is larger, and could not be kept.
   assert run_cli(*tiny_flags(tmp_path / 'warm', **keys)).returncode == 0
-  process = start(*tiny_flags(workdir, **keys), preexec_fn=quota)
+  process = start(*tiny_flags(workdir, **keys))
+  resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, limit))
   out, error = process.communicate(timeout=120)
   assert process.returncode == 4, (out, error)
   assert 'Traceback' not in out + error, error
@@ -204,9 +202,16 @@ def test_a_lost_config_is_in_the_checkpoint(tmp_path, whole):
   shutil.copytree(whole, workdir)
   (workdir / 'config.json').unlink()
   (workdir / 'dataset.json').write_text('{')
-  done = run_cli('--mode=sample', f'--workdir={workdir}')
-  assert done.returncode == 0, done.stderr
-  assert 'the newest checkpoint has what was in it' in done.stderr
+  for flags in (
+    ['--mode=sample', f'--workdir={workdir}', '--config.sample.num=9'],
+    ['--mode=diagnose', f'--workdir={workdir}'],
+    tiny_flags(workdir, **KEYS | dict(num_steps=4_100)),  # goes on
+  ):
+    done = run_cli(*flags)
+    assert done.returncode == 0, done.stderr
+    assert 'the newest checkpoint has what was in it' in done.stderr
+  assert 'at step 4000 of 4100' in done.stdout
+  assert (workdir / 'config.json').exists()
 
 
 def test_a_kill_leaves_nothing_that_stands_in_the_way(tmp_path, whole):

@@ -12,6 +12,7 @@ import sys
 import jax
 import pytest
 
+from gan_jax import environment
 from gan_jax import workdir as lib
 from gan_jax.data import DatasetInfo
 from gan_jax.types import InputError
@@ -375,7 +376,7 @@ def test_environment_names_the_commit(tmp_path, monkeypatch):
 
   for name in [name for name in os.environ if name.startswith('GIT_')]:
     monkeypatch.delenv(name)
-  monkeypatch.setattr(lib, '__file__', str(tmp_path / 'workdir.py'))
+  monkeypatch.setattr(environment, '__file__', str(tmp_path / 'x.py'))
   assert lib.environment()['git_commit'] is None
   git('init')
   git('commit', '--allow-empty', '-m', 'first')

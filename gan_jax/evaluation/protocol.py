@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from gan_jax import workdir
+from gan_jax.environment import package_versions
 from gan_jax.features import FeatureNetwork
 
 # Two scores can be compared if these agree; the rest of a record may be what
@@ -55,7 +55,7 @@ def record(
     'resize': network.resize,
     **network.notes,
     'device': jax.devices()[0].device_kind,
-    'packages': workdir.package_versions(),
+    'packages': package_versions(),
   }
 
 
