@@ -21,7 +21,7 @@ test-all: lint install-dev
 test-multihost: install-test
 	$(BIN)/python -m pytest -m multihost tests/test_hosts.py
 
-# 200 kills at random moments and 20,000 dispatches: a quarter of an hour.
+# 200 kills at random moments and 20,000 dispatches: some twenty minutes.
 soak: install
 	$(BIN)/python benchmarks/soak.py
 

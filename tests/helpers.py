@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from gan_jax.data import DatasetInfo
+from gan_jax.logs import read_metrics
 from gan_jax.types import Batch
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -152,6 +153,25 @@ def run_cli(
 def cli_environment() -> dict[str, str]:
   """This environment, without what the tests changed for themselves."""
   return {k: v for k, v in os.environ.items() if k != 'NPROC'}
+
+
+def start_cli(*flags: str) -> subprocess.Popen:
+  """As `run_cli`, without waiting for the end."""
+  return subprocess.Popen(
+    [sys.executable, str(ROOT / 'run.py'), *flags],
+    env=cli_environment(),
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+def timeless_rows(workdir: pathlib.Path) -> list[dict[str, Any]]:
+  """The rows of metrics.jsonl without what depends on the machine's speed."""
+  found = read_metrics(workdir)
+  for row in found:
+    row.pop('images_per_second', None)
+  return found
 
 
 def tiny_flags(workdir: Any, **overrides: Any) -> list[str]:

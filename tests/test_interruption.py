@@ -13,13 +13,14 @@ import pytest
 
 from gan_jax import files, inference
 from gan_jax.interruption import StopRequest
-from gan_jax.logs import read_metrics
 from gan_jax.types import InputError
 from tests.helpers import (
   ROOT,
   assert_same_bits,
   cli_environment,
   run_cli,
+  start_cli,
+  timeless_rows,
   tiny_flags,
 )
 
@@ -33,28 +34,11 @@ LONG = dict(
 )
 
 
-def start(*flags):
-  return subprocess.Popen(
-    [sys.executable, str(ROOT / 'run.py'), *flags],
-    env=cli_environment(),
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
-
-
 def wait_for(condition, seconds=120):
   deadline = time.monotonic() + seconds
   while not condition():
     assert time.monotonic() < deadline, 'nothing came'
     time.sleep(0.01)
-
-
-def rows(workdir):
-  found = read_metrics(workdir)
-  for row in found:
-    row.pop('images_per_second', None)
-  return found
 
 
 # --- In this process --------------------------------------------------------
@@ -190,7 +174,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path):
   """SIGTERM in mid-training; another process is kept out meanwhile."""
   workdir = tmp_path / 'stopped'
   keys = LONG | dict(num_steps=1_500, sample_every=700)
-  process = start(*tiny_flags(workdir, **keys | dict(num_steps=100_000)))
+  process = start_cli(*tiny_flags(workdir, **keys | dict(num_steps=100_000)))
   wait_for(lambda: (workdir / 'checkpoints' / '100').exists())
   second = run_cli(*tiny_flags(workdir, **keys))
   assert second.returncode == 2
@@ -203,7 +187,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path):
   assert 'the same command goes on' in last
   step = int(last.split('step ')[1].split()[0])
   assert (workdir / 'checkpoints' / str(step)).is_dir()
-  assert rows(workdir)[-1]['step'] == step
+  assert timeless_rows(workdir)[-1]['step'] == step
   keys |= dict(num_steps=step + 105)
   done = run_cli(*tiny_flags(workdir, **keys))
   assert done.returncode == 0, done.stderr
@@ -212,4 +196,4 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path):
   assert whole.returncode == 0, whole.stderr
   states = [inference.restore(tmp_path / n).state for n in ('stopped', 'whole')]
   assert_same_bits(*states)
-  assert rows(workdir) == rows(tmp_path / 'whole')
+  assert timeless_rows(workdir) == timeless_rows(tmp_path / 'whole')

@@ -6,18 +6,16 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
 from gan_jax import inference
-from gan_jax.logs import read_metrics
 from tests.helpers import (
-  ROOT,
   assert_same_bits,
-  cli_environment,
   run_cli,
+  start_cli,
+  timeless_rows,
   tiny_flags,
 )
 
@@ -29,24 +27,6 @@ KEYS = dict(
   steps_per_dispatch=20,
   network__gen_widths='64,64',
 )
-
-
-def rows(workdir):
-  found = read_metrics(workdir)
-  for row in found:
-    row.pop('images_per_second', None)
-  return found
-
-
-def start(*flags, **options):
-  return subprocess.Popen(
-    [sys.executable, str(ROOT / 'run.py'), *flags],
-    env=cli_environment(),
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-    **options,
-  )
 
 
 @contextlib.contextmanager
@@ -76,7 +56,7 @@ def fill(folder):
 
 def started(workdir, **keys):
   """A run with a checkpoint behind it."""
-  process = start(*tiny_flags(workdir, **KEYS | keys))
+  process = start_cli(*tiny_flags(workdir, **KEYS | keys))
   deadline = time.monotonic() + 120
   while not (workdir / 'checkpoints' / '100').exists():
     assert process.poll() is None, process.communicate()
@@ -97,7 +77,7 @@ def whole(tmp_path_factory):
 def assert_is_the_whole_run(workdir, whole):
   states = [inference.restore(path).state for path in (workdir, whole)]
   assert_same_bits(*states)
-  assert rows(workdir) == rows(whole)
+  assert timeless_rows(workdir) == timeless_rows(whole)
 
 
 def test_a_disk_that_fills_up_stops_a_run_in_good_order(tmp_path, whole):
@@ -166,14 +146,14 @@ def test_a_quota_is_a_full_disk_too(tmp_path):
   keys = dict(num_steps=40, checkpoint_every=20, network__gen_widths='256,256')
   # The compiled program must be there: it is larger, and could not be kept.
   assert run_cli(*tiny_flags(tmp_path / 'warm', **keys)).returncode == 0
-  process = start(*tiny_flags(workdir, **keys))
+  process = start_cli(*tiny_flags(workdir, **keys))
   resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, limit))
   out, error = process.communicate(timeout=120)
   assert process.returncode == 4, (out, error)
   assert 'Traceback' not in out + error, error
   last = error.strip().splitlines()[-1]
   assert last.startswith('error: checkpoints: that of step 40 cannot be')
-  assert [row['step'] for row in rows(workdir)][-1] == 40
+  assert [row['step'] for row in timeless_rows(workdir)][-1] == 40
   assert not list((workdir / 'checkpoints').glob('*tmp*'))
   done = run_cli(*tiny_flags(workdir, **keys))
   assert done.returncode == 0, done.stderr
@@ -214,11 +194,12 @@ def test_a_lost_config_is_in_the_checkpoint(tmp_path, whole):
   assert (workdir / 'config.json').exists()
 
 
+@pytest.mark.slow  # tests/test_cli.py has a kill among the fast ones
 def test_a_kill_leaves_nothing_that_stands_in_the_way(tmp_path, whole):
   """kill -9 three times; what was being written is swept at the next start."""
   workdir = tmp_path / 'run'
   for step in (100, 1_000, 2_000):
-    process = start(*tiny_flags(workdir, **KEYS))
+    process = start_cli(*tiny_flags(workdir, **KEYS))
     deadline = time.monotonic() + 120
     while not (workdir / 'checkpoints' / str(step)).exists():
       assert time.monotonic() < deadline
