@@ -165,14 +165,21 @@ def check(config: Config) -> None:
   sweep_lib.check(config, check)
 
 
-def dataset_keys(config: Config) -> dict[str, Any]:
-  """The keys of `load_dataset`: those of the data that are not the feed's."""
+def dataset_keys(config: Config, data_dir: str = '') -> dict[str, Any]:
+  """The keys of `load_dataset`: those of the data that are not the feed's.
+
+  Args:
+    config: of a run.
+    data_dir: where its data lies now; '' for where it lay.
+  """
   keys = section(config.data)
   for of_feed in ('flip', 'cache', 'cache_mb'):
     keys.pop(of_feed, None)
   unknown = sorted(keys.keys() - inspect.signature(load_dataset).parameters)
   if unknown or 'name' not in keys:
     raise InputError(f'data: {unknown or "name"} is not what data must hold')
+  if data_dir:
+    keys['dir'] = data_dir
   return keys
 
 

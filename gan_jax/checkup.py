@@ -136,9 +136,7 @@ def of_samples(trained: Trained, data_dir: str, keys: Any) -> dict[str, Any]:
   Raises:
     InputError: the data cannot be read.
   """
-  data_keys = build_lib.dataset_keys(trained.config)
-  if data_dir:
-    data_keys['dir'] = data_dir
+  data_keys = build_lib.dataset_keys(trained.config, data_dir)
   dataset = data.load_dataset(**data_keys)
   num = min(keys.samples, len(dataset.train))
   chosen = np.random.default_rng(0).permutation(len(dataset.train))[:num]

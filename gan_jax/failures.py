@@ -103,20 +103,21 @@ def handle(run: Run, error: NonFiniteError, start: int) -> str:
     except OSError as full:
       problem = f' (not written: {full.strerror})'
   where = f'{error}; described in {place}{problem}'
+  repeat = f'repeat it with --mode=replay --workdir={run.workdir}'
+  stop = ''
   if keys.action != 'rollback':
-    raise NonFiniteError(
-      f'{where}; repeat it with --mode=replay --workdir={run.workdir}, or go '
-      f'on from step {start} with --config.non_finite.action=rollback',
-      step=error.step,
-      metrics=error.metrics,
+    stop = (
+      f'{repeat}, or go on from step {start} with '
+      '--config.non_finite.action=rollback'
     )
-  if len(before) >= keys.rollbacks:
+  elif len(before) >= keys.rollbacks:
+    stop = (
+      f'the run went back {len(before)} times already, which is all that '
+      f'non_finite.rollbacks allows; {repeat}'
+    )
+  if stop:
     raise NonFiniteError(
-      f'{where}; the run went back {len(before)} times already, which is all '
-      f'that non_finite.rollbacks allows; repeat it with --mode=replay '
-      f'--workdir={run.workdir}',
-      step=error.step,
-      metrics=error.metrics,
+      f'{where}; {stop}', step=error.step, metrics=error.metrics
     )
   entry = {'step': error.step, 'to': start, 'factor': keys.rate_factor}
   if hosts.is_first():

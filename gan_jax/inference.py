@@ -162,9 +162,7 @@ def evaluate(config: Any, workdir: str | pathlib.Path) -> Result:
   trained = restore(workdir, keys.checkpoint, config.member)
   names = keys_lib.check(keys, trained.info)
   path = workdir_lib.prepare(workdir)
-  data_keys = build_lib.dataset_keys(trained.config)
-  if config.data.dir:
-    data_keys['dir'] = config.data.dir
+  data_keys = build_lib.dataset_keys(trained.config, config.data.dir)
   dataset = data.load_dataset(**data_keys)
   workdir_lib.check_data(path, dataset.info)
   state, step = trained.state, int(trained.state.step)

@@ -9,8 +9,7 @@ import numpy as np
 from gan_jax import build as build_lib
 from gan_jax import checkpoint, data, failures, parallel, runs, training
 from gan_jax import workdir as workdir_lib
-from gan_jax.ensemble import Ensemble
-from gan_jax.trained import of_file
+from gan_jax.trained import of_file, read_config
 from gan_jax.types import InputError, TrainState
 
 
@@ -33,10 +32,8 @@ def replay(config: Any, workdir: str | pathlib.Path) -> dict[str, float]:
   path = workdir_lib.absolute(workdir)
   description = failures.read(path, config.non_finite.step)
   number = description['step']
-  kept = workdir_lib.read_config(path)
-  with of_file(path):
-    several = Ensemble(kept).several
-  if several:
+  kept, ensemble = read_config(path)
+  if ensemble.several:
     raise InputError(
       'non_finite.step: of several runs at once a single one cannot be '
       'repeated; train the seed that failed as a run of its own'
@@ -62,9 +59,7 @@ def _reopen(
   kept: Any, config: Any, path: pathlib.Path, description: dict[str, Any]
 ) -> runs.Run:
   """The run as it was, with the learning rates that it had."""
-  keys = build_lib.dataset_keys(kept)
-  if config.data.dir:
-    keys['dir'] = config.data.dir
+  keys = build_lib.dataset_keys(kept, config.data.dir)
   dataset = data.load_dataset(**keys)
   workdir_lib.check_data(path, dataset.info)
   devices = parallel.select_devices(config.num_devices)

@@ -90,10 +90,9 @@ def restore(
   """
   folder = lookup(_FOLDERS, which, 'checkpoint')
   path = workdir_lib.absolute(workdir)
-  config, info = workdir_lib.read_config(path), workdir_lib.read_info(path)
+  config, ensemble = read_config(path)
+  info = workdir_lib.read_info(path)
   with of_file(path):
-    build_lib.check(config)
-    ensemble = Ensemble(config)
     config = replaced(config, ensemble.member(member).overrides)
     model = build_lib.build(config, info)
     abstract = build_lib.abstract_state(model)
