@@ -6,7 +6,7 @@ REQUIREMENTS := $(shell nvidia-smi >/dev/null 2>&1 \
 	&& echo requirements.txt || echo requirements-cpu.txt)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-all test-multihost soak bench profile lint install install-test install-dev
+.PHONY: demo test test-all test-multihost mutants soak bench profile lint install install-test install-dev
 
 demo: install
 	$(BIN)/python run.py
@@ -20,6 +20,10 @@ test-all: lint install-dev
 # Two and four processes of this machine that train one run.
 test-multihost: install-test
 	$(BIN)/python -m pytest -m multihost tests/test_hosts.py
+
+# Faults planted in the code, one at a time: a test has to notice each.
+mutants: install-test
+	$(BIN)/python tests/mutants.py
 
 # 200 kills at random moments and 20,000 dispatches: some twenty minutes.
 soak: install

@@ -1,0 +1,482 @@
+"""Plants faults in the code, one at a time, and sees the tests fail.
+
+  python tests/mutants.py            # all of them; half an hour
+  python tests/mutants.py r1 kid     # those whose names begin so
+
+Each fault is one text that stands once in gan_jax/, what takes its place, and
+the test files that have to notice: a sign, a factor, a missing stop_gradient,
+what is off by one. It is planted in a copy of the project, never in place. A
+fault that no test notices is listed, and the exit code is 1.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from typing import NamedTuple
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+class Fault(NamedTuple):
+  """One planted fault."""
+
+  name: str
+  old: str
+  new: str
+  tests: str  # names of files, without test_ and .py
+
+
+FAULTS = [
+  # --- losses
+  Fault(
+    'minimax_sign',
+    'gen=lambda fake: -jnp.mean(jax.nn.softplus(fake)),',
+    'gen=lambda fake: jnp.mean(jax.nn.softplus(fake)),',
+    'losses',
+  ),
+  Fault(
+    'non_saturating_sign',
+    'gen=lambda fake: jnp.mean(jax.nn.softplus(-fake))',
+    'gen=lambda fake: jnp.mean(jax.nn.softplus(fake))',
+    'losses',
+  ),
+  Fault(
+    'smoothing_two_sided',
+    'loss = (1.0 - smoothing) * jax.nn.softplus(-logits)',
+    'loss = jax.nn.softplus(-logits)',
+    'losses',
+  ),
+  Fault(
+    'least_squares_factor',
+    'disc_fake=lambda fake: 0.5 * jnp.mean(fake**2),',
+    'disc_fake=lambda fake: jnp.mean(fake**2),',
+    'losses',
+  ),
+  Fault(
+    'hinge_margin',
+    'jnp.mean(jax.nn.relu(1.0 + fake))',
+    'jnp.mean(jax.nn.relu(fake))',
+    'losses',
+  ),
+  Fault(
+    'wasserstein_sign',
+    'disc_real=lambda real: -jnp.mean(real),',
+    'disc_real=lambda real: jnp.mean(real),',
+    'losses',
+  ),
+  Fault(
+    'f_gan_generator',
+    'return loss._replace(gen=loss.disc_real)',
+    'return loss._replace(gen=loss.disc_fake)',
+    'losses f_gan',
+  ),
+  Fault(
+    'accuracy_boundary',
+    'jnp.mean(real_logits > boundary)',
+    'jnp.mean(real_logits > 0.0)',
+    'losses',
+  ),
+  # --- penalties
+  Fault(
+    'wgan_gp_target',
+    '(_safe_norms(critic, interpolated) - 1.0) ** 2',
+    '(_safe_norms(critic, interpolated)) ** 2',
+    'penalties',
+  ),
+  Fault(
+    'wgan_gp_one_point',
+    'epsilon = _uniform(keys, (1,) * (real.ndim - 1))',
+    'epsilon = _uniform(keys, real.shape[1:])',
+    'penalties',
+  ),
+  Fault(
+    'safe_norms_slope',
+    'jnp.sqrt(jnp.where(positive, squares, 1.0))',
+    'jnp.sqrt(squares)',
+    'penalties',
+  ),
+  Fault(
+    'r1_on_fakes',
+    'return jnp.mean(_squared_norms(critic, real))',
+    'return jnp.mean(_squared_norms(critic, fake))',
+    'penalties',
+  ),
+  Fault(
+    'r1_factor',
+    "'r1': Penalty(r1, 0.5),",
+    "'r1': Penalty(r1, 1.0),",
+    'penalties',
+  ),
+  Fault(
+    'dragan_deviation',
+    'real + 0.5 * std * _uniform',
+    'real + std * _uniform',
+    'penalties',
+  ),
+  Fault(
+    'penalty_norm_of_batch',
+    'gradients.reshape(len(images), -1)',
+    'gradients.reshape(1, -1)',
+    'penalties',
+  ),
+  # --- tricks
+  Fault(
+    'relativistic_swap',
+    'loss.disc_real(mean(real) - fake),',
+    'loss.disc_real(fake - mean(real)),',
+    'criterion',
+  ),
+  Fault(
+    'paired_generator',
+    'gen=lambda real, fake, step: loss.disc_real(fake - real),',
+    'gen=lambda real, fake, step: loss.disc_real(real - fake),',
+    'criterion',
+  ),
+  Fault(
+    'flips_shared',
+    'jnp.mean(jnp.where(flips[:, 1], as_real(fake)',
+    'jnp.mean(jnp.where(flips[:, 0], as_real(fake)',
+    'criterion',
+  ),
+  Fault(
+    'top_k_lowest',
+    'order = jnp.argsort(-every, stable=True)',
+    'order = jnp.argsort(every, stable=True)',
+    'criterion',
+  ),
+  Fault(
+    'top_k_schedule',
+    'return lambda step: jnp.maximum(final, final ** (step / steps))',
+    'return lambda step: jnp.maximum(final, final * (step / steps))',
+    'criterion',
+  ),
+  Fault(
+    'ada_sign',
+    'signs / updates - adaptive.target',
+    'adaptive.target - signs / updates',
+    'adaptive',
+  ),
+  Fault('ada_saturation', 'jnp.clip(moved, 0.0, 1.0)', 'moved', 'adaptive'),
+  Fault(
+    'ada_mirror',
+    "channel, [rows, columns], order=1, mode='mirror'",
+    "channel, [rows, columns], order=1, mode='nearest'",
+    'adaptive',
+  ),
+  Fault(
+    'contrast_mean',
+    'return mean + factor * (image - mean)',
+    'return factor * (image - mean)',
+    'views',
+  ),
+  Fault(
+    'cutout_size',
+    'length = int(size / 2 + 0.5)',
+    'length = int(size / 4 + 0.5)',
+    'views',
+  ),
+  Fault(
+    'pack_order',
+    'groups = jnp.moveaxis(groups, 1, -2)',
+    'groups = jnp.moveaxis(groups, 1, -1)',
+    'views',
+  ),
+  Fault(
+    'noise_scale',
+    'jnp.asarray(std, images.dtype) * noise',
+    'jnp.asarray(std, images.dtype) ** 2 * noise',
+    'views tricks',
+  ),
+  Fault(
+    'lecam_cross',
+    "value = jnp.mean((real_logits - memory['fake']) ** 2)",
+    "value = jnp.mean((real_logits - memory['real']) ** 2)",
+    'regularisers',
+  ),
+  Fault(
+    'lecam_gradient',
+    'means = jax.lax.stop_gradient(means)\n',
+    'pass\n',
+    'regularisers',
+  ),
+  Fault(
+    'feature_mean',
+    'jnp.sum((means[0] - means[1]) ** 2)',
+    'jnp.mean((means[0] - means[1]) ** 2)',
+    'regularisers',
+  ),
+  Fault(
+    'mixing_sign',
+    'jax.nn.softmax(weight * losses)',
+    'jax.nn.softmax(-weight * losses)',
+    'regularisers',
+  ),
+  Fault(
+    'historical_factor',
+    'u + 2.0 * weight * (p - m)',
+    'u + weight * (p - m)',
+    'gradients',
+  ),
+  Fault(
+    'orthogonal_diagonal',
+    '(products - jnp.diag(jnp.diag(products))) ** 2',
+    '(products - jnp.eye(len(products))) ** 2',
+    'gradients',
+  ),
+  # --- solvers
+  Fault(
+    'simultaneous_order',
+    "state, disc_metrics = self.update('disc', state, gradients.disc)\n"
+    "    state, gen_metrics = self.update('gen', state, gradients.gen)",
+    "state, disc_metrics = self.update('disc', state, gradients.disc)\n"
+    "    state, gen_metrics = self.update('gen', state, gradients.disc)",
+    'solvers solver_algorithms',
+  ),
+  Fault(
+    'last_batch',
+    'return jax.tree.map(lambda x: x[-1], batches)',
+    'return jax.tree.map(lambda x: x[0], batches)',
+    'solvers solver_algorithms',
+  ),
+  Fault(
+    'unrolled_key',
+    "moves.move('disc', ahead, batch, key)",
+    "moves.move('disc', ahead, batch, jax.random.fold_in(key, 7))",
+    'solver_algorithms',
+  ),
+  Fault(
+    'extragradient_start',
+    'moves.update_both(state._replace(opt_state=ahead.opt_state), gradients)',
+    'moves.update_both(ahead, gradients)',
+    'solver_algorithms',
+  ),
+  Fault(
+    'consensus_factor',
+    'return 0.5 * optax.tree.norm(field, squared=True), gradients',
+    'return optax.tree.norm(field, squared=True), gradients',
+    'solver_algorithms',
+  ),
+  Fault(
+    'two_time_scale_player',
+    'disc=optax.chain(optimizers.disc, optax.scale(time_scale_ratio))',
+    'gen=optax.chain(optimizers.gen, optax.scale(time_scale_ratio))',
+    'solver_algorithms',
+  ),
+  Fault(
+    'moment_at_zero',
+    'jnp.where(zero & ~jnp.isfinite(g), 0.0, g)',
+    'g',
+    'solver_algorithms',
+  ),
+  Fault(
+    'lookahead_early',
+    '(state.step + 1) % lookahead.steps == 0',
+    'state.step % lookahead.steps == 0',
+    'tricks',
+  ),
+  Fault('ema_decay', 'ema, 1.0 - ema_decay', 'ema, ema_decay', 'solvers'),
+  Fault(
+    'reused_latents',
+    'gen=keys[-1] if fresh_latents else keys[-2]',
+    'gen=keys[-1]',
+    'solvers',
+  ),
+  Fault(
+    'weight_clip',
+    'inside = jnp.clip(param + update, -limit, limit) - param',
+    'inside = jnp.clip(update, -limit, limit)',
+    'optimizers',
+  ),
+  Fault(
+    'labels_of_fakes',
+    'latents_key = _Keys.of(key).latents',
+    'latents_key = _Keys.of(key).penalty',
+    'solvers mode_collapse diagnosis',
+  ),
+  # --- metrics
+  Fault(
+    'frechet_factor', 'traces - 2.0 * overlap', 'traces - overlap', 'frechet'
+  ),
+  Fault(
+    'frechet_biased',
+    'scatter / (self._num - 1)',
+    'scatter / self._num',
+    'frechet',
+  ),
+  Fault(
+    'kid_diagonal',
+    '(k.sum(axis=1) - np.diagonal(k)) / (m - 1)',
+    'k.sum(axis=1) / m',
+    'kernel_distance',
+  ),
+  Fault(
+    'kid_kernel',
+    '(x @ y.T / x.shape[1] + 1.0) ** 3',
+    '(x @ y.T + 1.0) ** 3',
+    'kernel_distance',
+  ),
+  Fault(
+    'precision_swapped',
+    'float(neighbourhoods.fake_in_real.mean()),',
+    'float(neighbourhoods.real_in_fake.mean()),',
+    'neighbours',
+  ),
+  Fault(
+    'density_over_k',
+    'neighbourhoods.real_balls.mean() / neighbourhoods.k',
+    'neighbourhoods.real_balls.mean()',
+    'neighbours',
+  ),
+  Fault(
+    'own_neighbour',
+    'distances = distances.at[jnp.arange(len(rows)), own].set(jnp.inf)\n',
+    'pass\n',
+    'neighbours',
+  ),
+  Fault(
+    'inception_marginal',
+    'marginals = predictions.probabilities / nums[:, None]',
+    'marginals = np.tile(predictions.marginal, (len(nums), 1))',
+    'predictions',
+  ),
+  Fault(
+    'mode_score_sign',
+    'gain - kl(p_bar, reference)',
+    'gain + kl(p_bar, reference)',
+    'predictions metrics',
+  ),
+  Fault(
+    'ms_ssim_scales', 'whole if coarsest else structure', 'whole', 'ms_ssim'
+  ),
+  Fault(
+    'diversity_own',
+    'jnp.sqrt(jnp.sum(squares) / (num * max(1, num - 1)))',
+    'jnp.sqrt(jnp.sum(squares) / (num * num))',
+    'diagnosis',
+  ),
+  # --- feeds, checkpoints, the loop
+  Fault(
+    'order_of_epochs',
+    'np.random.default_rng((seed, epoch)).permutation(',
+    'np.random.default_rng((seed, 0)).permutation(',
+    'feeds',
+  ),
+  Fault(
+    'stream_offset',
+    'offset = start - epochs[0] * self._num_examples',
+    'offset = 0',
+    'feeds',
+  ),
+  Fault(
+    'flip_all',
+    'jnp.where(coins[:, None, None, None], mirrored, images)',
+    'mirrored',
+    'feeds',
+  ),
+  Fault(
+    'flip_axis',
+    'mirrored = jnp.flip(images, axis=2)',
+    'mirrored = jnp.flip(images, axis=1)',
+    'feeds',
+  ),
+  Fault(
+    'noise_of_device',
+    'jax.random.fold_in(key, position))(positions)',
+    'jax.random.fold_in(key, position))(jnp.arange(len(positions)))',
+    'rng parallel feeds',
+  ),
+  Fault(
+    'digests_unread',
+    'if not inside or _digest(path) != digest:',
+    'if not inside:',
+    'checkpoint',
+  ),
+  Fault(
+    'oldest_checkpoint',
+    '(self._manager.all_steps(), reverse=True)\n    if not steps:',
+    '(self._manager.all_steps())\n    if not steps:',
+    'checkpoint',
+  ),
+  Fault(
+    'bad_step_number',
+    'number = state.step - num + 1 + first',
+    'number = state.step - num + first',
+    'failures',
+  ),
+  Fault(
+    'rows_kept',
+    "rows = [row for row in read_rows(self._path) if row['step'] <= step]",
+    'rows = read_rows(self._path)',
+    'logs training',
+  ),
+]
+
+
+def place_of(fault: Fault, package: pathlib.Path) -> pathlib.Path:
+  """The one file that a fault's text stands in."""
+  found = [p for p in package.rglob('*.py') if fault.old in p.read_text()]
+  if len(found) != 1 or found[0].read_text().count(fault.old) != 1:
+    raise SystemExit(f'{fault.name}: its text does not stand once: {found}')
+  return found[0]
+
+
+def noticed(fault: Fault, copy: pathlib.Path, python: str) -> bool:
+  """Whether a test fails while the fault is there."""
+  path = place_of(fault, copy / 'gan_jax')
+  text = path.read_text()
+  names = {f'test_{name}.py' for name in fault.tests.split()}
+  tests = [str(p) for p in (copy / 'tests').rglob('*.py') if p.name in names]
+  path.write_text(text.replace(fault.old, fault.new))
+  try:
+    done = subprocess.run(
+      [python, '-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider', *tests],
+      cwd=copy,
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+  finally:
+    path.write_text(text)
+  if done.returncode not in (0, 1, 2):  # 2: it cannot even be imported
+    raise SystemExit(f'{fault.name}: pytest failed: {done.stdout[-2000:]}')
+  return done.returncode != 0
+
+
+def main() -> None:
+  """Plants every fault that is asked for."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('names', nargs='*', help='how the names begin')
+  parser.add_argument('--root', default=ROOT, type=pathlib.Path)
+  asked = parser.parse_args()
+  faults = [
+    f for f in FAULTS if not asked.names or f.name.startswith((*asked.names,))
+  ]
+  for fault in faults:
+    place_of(fault, asked.root / 'gan_jax')
+  slipped, started = [], time.monotonic()
+  with tempfile.TemporaryDirectory() as folder:
+    copy = pathlib.Path(folder) / 'copy'
+    shutil.copytree(
+      asked.root,
+      copy,
+      ignore=shutil.ignore_patterns('.venv', 'runs', '.git', '__pycache__'),
+    )
+    python = os.fspath(pathlib.Path(sys.executable).absolute())
+    for number, fault in enumerate(faults, 1):
+      found = noticed(fault, copy, python)
+      slipped += [] if found else [fault.name]
+      verdict = 'caught' if found else 'SLIPPED THROUGH'
+      print(f'{number:3} {fault.name}: {verdict}', flush=True)
+  minutes = (time.monotonic() - started) / 60
+  caught = len(faults) - len(slipped)
+  print(f'{caught} of {len(faults)} caught, {minutes:.0f} min', *slipped)
+  sys.exit(bool(slipped))
+
+
+if __name__ == '__main__':
+  main()
