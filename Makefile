@@ -6,20 +6,25 @@ REQUIREMENTS := $(shell nvidia-smi >/dev/null 2>&1 \
 	&& echo requirements.txt || echo requirements-cpu.txt)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-all test-multihost mutants soak bench profile lint install install-test install-dev
+.PHONY: demo test test-quick test-all test-multihost mutants soak bench profile gpu lint install install-test install-dev
 
 demo: install
 	$(BIN)/python run.py
 
 test: lint
-	$(PYTEST) --cov --cov-report=term --cov-fail-under=95
+	$(PYTEST)
+
+# While working: what compiles little and starts no processes of its own.
+test-quick: install-test
+	$(PYTEST) -m "not slow and not whole"
 
 test-all: lint install-dev
-	$(PYTEST) -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow" \
+		--cov --cov-report=term --cov-fail-under=95
 
 # Two and four processes of this machine that train one run.
 test-multihost: install-test
-	$(BIN)/python -m pytest -m multihost tests/test_hosts.py
+	$(BIN)/python -m pytest -m multihost tests/process/test_hosts.py
 
 # Faults planted in the code, one at a time: a test has to notice each.
 mutants: install-test
@@ -61,3 +66,11 @@ bench: install-dev
 
 profile: install-dev
 	$(BIN)/python benchmarks/profile_step.py
+
+# Checks and figures on an NVIDIA GPU, with the jax that is there: of PYTHON if
+# it sees a GPU, else of .venv. Installs nothing; at most 25 minutes.
+gpu:
+	@python=$(PYTHON); \
+	$(PYTHON) -c 'import jax; assert jax.default_backend() == "gpu"' \
+		2>/dev/null || ! test -x $(BIN)/python || python=$(BIN)/python; \
+	exec $$python benchmarks/gpu.py $(GPU_FLAGS)

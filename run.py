@@ -4,12 +4,12 @@
   python run.py --config=configs/dcgan_cifar.py  # another result
   python run.py --config.loss=wasserstein        # another loss
   python run.py --mode=sample --workdir=runs/mlp_digits
-  python run.py --coordinator=HOST:PORT --num_processes=N --process_id=I
 
 The same command resumes a run where it stopped. Keys: configs/base.py.
 Config files are Python and are executed: run only those you trust.
 """
 
+import importlib
 import pathlib
 import re
 import sys
@@ -19,16 +19,16 @@ from absl import flags, logging
 from ml_collections import config_flags
 
 from configs import base
-from gan_jax import overrides
-from gan_jax.exits import fail, one_line
+from gan_jax.config import overrides
+from gan_jax.modes import MODES
+from gan_jax.process.exits import fail, one_line
 
 STARTED = time.monotonic()
-CONFIGS = pathlib.Path(__file__).resolve().parent / 'configs'
-MODES = 'train sample interpolate evaluate diagnose compare replay'.split()
+CONFIGS = pathlib.Path(base.__file__).parent
 FLAGS = flags.FLAGS
 
 config_flags.DEFINE_config_file(
-  'config', None, 'FILE[:ARG]; default: configs/mlp_digits.py.'
+  'config', None, 'FILE[:ARG], or NAME[:ARG] of configs/; default: mlp_digits.'
 )
 flags.DEFINE_string('workdir', None, 'Folder of the run; default: in runs/.')
 flags.DEFINE_enum('mode', 'train', MODES, 'What to do.')
@@ -40,24 +40,21 @@ flags.DEFINE_integer('process_id', None, 'Number of this one, from 0 on.')
 def parse_flags() -> tuple[str, list[str]]:
   """Parses sys.argv, or says in one line what is wrong; FILE[:ARG], runs."""
   if {'--help', '-help', '-h'} & set(sys.argv):
-    module = FLAGS.find_module_defining_flag('mode')
-    print(__doc__ + FLAGS.module_help(module))
+    print(__doc__ + FLAGS.module_help(FLAGS.find_module_defining_flag('mode')))
     sys.exit(0)
-  path = str(CONFIGS / 'mlp_digits.py')
-  if not any(re.match('--?config(=|$)', argument) for argument in sys.argv):
-    sys.argv.insert(1, f'--config={path}')
+  sys.argv[1:] = overrides.with_config_file(sys.argv[1:], CONFIGS)
   try:
     stray = FLAGS(sys.argv)[1:]
     path = config_flags.get_config_filename(FLAGS['config'])
     FLAGS.config.lock()  # fails if the file could not be loaded
   except flags.IllegalFlagValueError as error:
-    # A ValueError of a config file comes with its traceback; keep its end.
+    # A ValueError of a config file brings its traceback; keep its end.
     fail(re.sub(r'Error whilst.*\n(?=.)', '', str(error).strip(), flags=re.S))
   except flags.Error as error:
     fail(f'{error}; flags: --config, --config.KEY, --workdir, --mode, --help')
   except OSError:
-    known = sorted(f'configs/{file.name}' for file in CONFIGS.glob('*.py'))
-    fail(f'config: cannot load {path}; valid: {", ".join(known)}')
+    known = ', '.join(sorted(file.stem for file in CONFIGS.glob('[a-z]*.py')))
+    fail(f'config: cannot load {path}; valid: a path, or one of {known}')
   except Exception as error:  # an unknown key, or whatever a config raises
     problem = overrides.unknown_key(base.get_config(), sys.argv)
     fail(problem or f'config: {type(error).__name__}: {error}')
@@ -68,31 +65,34 @@ def parse_flags() -> tuple[str, list[str]]:
 
 def main() -> None:
   """Parses flags and runs."""
-  config_file, runs = parse_flags()
-  logging.set_verbosity(logging.FATAL)  # libraries' asides; we say it ourselves
+  given = parse_flags()
+  logging.set_verbosity(logging.FATAL)  # what libraries say, we say ourselves
   with one_line():
-    run(config_file, runs)
+    run(*given)
 
 
-def run(config_file: str, runs: list[str]) -> None:
+def run(config_file: str, runs: list[str]) -> object:
   """Joins other processes, if there are any, and does what --mode says."""
-  from gan_jax import comparison, hosts, inference, parallel, training, workdir
+  from gan_jax.devices import parallel
+  from gan_jax.process import hosts
+  from gan_jax.workdir import layout
 
-  if FLAGS.coordinator and FLAGS.mode != 'train':
-    fail(f'--coordinator: --mode={FLAGS.mode} is for one process; leave it out')
+  mode = FLAGS.mode
+  if FLAGS.coordinator and mode != 'train':
+    fail(f'--coordinator: --mode={mode} is for one process; leave it out')
   hosts.enter(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
   parallel.enable_compilation_cache()
   changed = config_flags.get_override_values(FLAGS['config'])
   original = FLAGS['config'].parser.parse(config_file)
   overrides.forget_replaced(FLAGS.config, base.get_config(), original, changed)
   path = FLAGS.workdir or overrides.default_workdir(config_file, changed)
-  if FLAGS.mode == 'train':
-    training.train(FLAGS.config, path, started=STARTED)
-  elif FLAGS.mode == 'compare':
-    comparison.compare(runs, FLAGS.workdir or 'runs/comparison')
-  else:
-    workdir.check_overrides(path, changed)
-    getattr(inference, FLAGS.mode)(FLAGS.config, path)
+  do = getattr(importlib.import_module(f'gan_jax.modes.{mode}'), mode)
+  if mode == 'train':
+    return do(FLAGS.config, path, started=STARTED)
+  if mode == 'compare':
+    return do(runs, FLAGS.workdir or 'runs/comparison')
+  layout.check_overrides(path, changed)
+  return do(FLAGS.config, path)
 
 
 if __name__ == '__main__':

@@ -16,6 +16,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gan_jax.modes.train import train
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 HEADER = '| what | measured | at least |\n|---|---|---|'
 _PIPELINE_STEPS = 2_000
@@ -64,28 +66,24 @@ def _bare_dispatches(run) -> Callable[[int], float]:
   """Takes so many steps with inputs at hand; gives the seconds of one."""
   import jax
 
-  from gan_jax import training
+  from gan_jax.training.dispatch import compile_dispatch, take_draws
 
-  config, ensemble = run.config, run.ensemble
-  init_key, root_key = ensemble.keys()
-  dispatch = ensemble.compile(
-    lambda swept: training.make_dispatch(run.model, run.feed.decode),
-    run.devices,
-  )
-  state = ensemble.put(jax.jit(run.model.init)(init_key), run.devices)
-  constants = ensemble.constants(run.feed.resident, root_key, run.devices)
-  length = training.dispatch_length(config)
+  init_key, _ = run.ensemble.keys()
+  dispatch = compile_dispatch(run)
+  state = run.ensemble.put(jax.jit(run.model.init)(init_key), run.devices)
+  schedule = run.plan.schedule
+  length = schedule.dispatch_length
   draws = run.feed.draws(0)
 
   def bare(steps):
     nonlocal state
     inputs = [
-      training.take_draws(draws, length, config.disc_steps)
+      take_draws(draws, length, schedule.disc_steps)
       for _ in range(steps // length)
     ]
     start = time.perf_counter()
     for batch in inputs:
-      state, _ = dispatch(state, constants, batch)
+      state, _ = dispatch(state, batch)
     jax.block_until_ready(state)
     return (time.perf_counter() - start) / (len(inputs) * length)
 
@@ -95,14 +93,17 @@ def _bare_dispatches(run) -> Callable[[int], float]:
 def pipeline(repeats: int) -> str:
   """A run as users run it, over the bare dispatches of the same program."""
   from configs import mlp_mnist
-  from gan_jax import logs, parallel, runs, training
+  from gan_jax.config.plan import read
+  from gan_jax.devices import parallel
+  from gan_jax.training import runs
+  from gan_jax.workdir import logs
 
   config = mlp_mnist.get_config()
   config.data.name = _prepared(['mnist']) or 'digits'
   config.num_steps = _PIPELINE_STEPS
   parallel.enable_compilation_cache()
   with tempfile.TemporaryDirectory() as folder:
-    bare = _bare_dispatches(runs.open_run(config, folder))
+    bare = _bare_dispatches(runs.open_run(read(config), folder))
   bare(_PIPELINE_STEPS // 10)
   ratios = []
   for _ in range(repeats):
@@ -111,7 +112,7 @@ def pipeline(repeats: int) -> str:
       tempfile.TemporaryDirectory() as folder,
       contextlib.redirect_stdout(sys.stderr),
     ):
-      training.train(config, folder)
+      train(config, folder)
       rows = logs.read_metrics(pathlib.Path(folder))
     steps = np.diff([row['step'] for row in rows])
     images = steps * config.batch_size

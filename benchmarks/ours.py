@@ -12,12 +12,15 @@ import jax
 import numpy as np
 
 from benchmarks.works import RING_LATENTS, RING_WIDTHS, WORKS, Run, Work
-from gan_jax import build, data, parallel, solvers, training
+from gan_jax import data, solvers
+from gan_jax.config import build
+from gan_jax.devices import parallel
+from gan_jax.devices.precision import check_on
 from gan_jax.games import Game, mixture
 from gan_jax.losses import make_loss
-from gan_jax.optimizers import make_optimizer
-from gan_jax.precision import check_on
 from gan_jax.solvers.moves import Moves
+from gan_jax.solvers.optimizers import make_optimizer
+from gan_jax.training import dispatch as dispatch_lib
 from gan_jax.types import Players
 
 NUM_IMAGES = 1_000
@@ -82,7 +85,7 @@ def image_steps(
     )
   feed = data.make_feed(images, batch_size=config.batch_size, seed=0)
   dispatch = parallel.parallelize(
-    training.make_dispatch(model, feed.decode), devices
+    dispatch_lib.make_dispatch(model, feed.decode), devices
   )
   state = parallel.replicate(jax.jit(model.init)(jax.random.key(0)), devices)
   constants = parallel.replicate((feed.resident, jax.random.key(1)), devices)
@@ -92,7 +95,7 @@ def image_steps(
     nonlocal state
     metrics = {}
     for _ in range(steps // chunk):
-      inputs = training.take_draws(draws, chunk, config.disc_steps)
+      inputs = dispatch_lib.take_draws(draws, chunk, config.disc_steps)
       state, metrics = dispatch(
         state, constants, parallel.shard(inputs, devices)
       )

@@ -24,7 +24,7 @@ import jax
 
 from benchmarks import ours
 from benchmarks.works import WORKS
-from gan_jax import parallel
+from gan_jax.devices import parallel
 
 # Kind of operation: what the compiler's name or the source's name contains.
 KINDS = {

@@ -12,14 +12,18 @@ import sys
 import tempfile
 import time
 
+from gan_jax.training import dispatch as dispatch_lib
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import jax
 import numpy as np
 
 from configs import dcgan_64, mlp_mnist
-from gan_jax import build, checkpoint, parallel, training
+from gan_jax.config import build
 from gan_jax.data import DatasetInfo
+from gan_jax.devices import parallel
+from gan_jax.workdir import checkpoint
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 STEPS, TURNS = 50, 60
@@ -53,11 +57,11 @@ def check_of_numbers() -> float:
   pixels = _Pixels((28, 28, 1), config.batch_size)
   decode = DeviceFeed.decode
   feed = type('Feed', (), {'_flip': False})()
-  watched, programs, states = training.WATCHED, [], []
+  watched, programs, states = dispatch_lib.WATCHED, [], []
   for names in (watched, ('_none',)):
-    training.WATCHED = names
+    dispatch_lib.WATCHED = names
     dispatch = parallel.parallelize(
-      training.make_dispatch(model, lambda *given: decode(feed, *given)),
+      dispatch_lib.make_dispatch(model, lambda *given: decode(feed, *given)),
       devices,
     )
     state = parallel.replicate(jax.jit(model.init)(jax.random.key(0)), devices)
@@ -67,7 +71,7 @@ def check_of_numbers() -> float:
     inputs = parallel.shard(pixels.draw(STEPS), devices)
     states.append(dispatch(state, constants, inputs)[0])  # compiles
     programs.append(dispatch)
-  training.WATCHED = watched
+  dispatch_lib.WATCHED = watched
   times = np.zeros((TURNS, 2))
   for turn in range(TURNS):
     for i in (0, 1) if turn % 2 else (1, 0):

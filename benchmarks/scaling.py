@@ -20,16 +20,19 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from gan_jax.config import parts
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import jax
 import numpy as np
 
-from gan_jax import build, parallel
+from gan_jax.config import build
+from gan_jax.config.memory import bytes_of
 from gan_jax.data import DatasetInfo as Info
-from gan_jax.files import atomic
-from gan_jax.memory import bytes_of
+from gan_jax.devices import parallel
 from gan_jax.solvers.moves import Moves
+from gan_jax.storage.files import atomic
 from gan_jax.types import Batch, Players
 
 SIZES = {'digits': 8, 'mnist': 28, 'fashion_mnist': 28, 'cifar10': 32}
@@ -83,7 +86,7 @@ def traffic(config: Any, info: Info) -> Traffic:
   gen, disc = (bytes_of(s.get('batch_stats', {})) for s in state.model_state)
   moments = times.disc * (gen + 4 * disc) + times.gen * 2 * (gen + disc)
   moments -= gen * (not config.fresh_latents and times.disc == 1)
-  moments += 4 * times.disc * (build.loss_of(config).boundary is None)
+  moments += 4 * times.disc * (parts.loss_of(config).boundary is None)
   return Traffic(averages, moments, sum(times))
 
 
@@ -336,7 +339,7 @@ def main() -> None:
   jax.config.update('jax_num_cpu_devices', 8)
   parallel.enable_compilation_cache()
   folder = pathlib.Path(__file__).resolve().parents[1] / 'configs'
-  names = sorted({path.stem for path in folder.glob('*.py')} - {'base'})
+  names = sorted({path.stem for path in folder.glob('[a-z]*.py')} - {'base'})
   tables = [*computed_tables(names, flags.utilisation)]
   text = '\n'.join([*tables, measured_table(flags.turns)])
   print(text)

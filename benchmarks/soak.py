@@ -29,8 +29,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from gan_jax import inference
-from gan_jax.logs import read_metrics
+from gan_jax.workdir.logs import read_metrics
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TINY = dict(
@@ -62,7 +61,9 @@ def same_run(one: pathlib.Path, other: pathlib.Path) -> bool:
   """Whether parameters, optimizers, averages and rows agree bit for bit."""
   import jax
 
-  states = [inference.restore(path).state for path in (one, other)]
+  from gan_jax.workdir.trained import restore
+
+  states = [restore(path).state for path in (one, other)]
   leaves = [[np.asarray(x) for x in jax.tree.leaves(s)] for s in states]
   rows = [read_metrics(path) for path in (one, other)]
   for row in rows[0] + rows[1]:

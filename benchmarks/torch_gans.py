@@ -1,7 +1,7 @@
 """The PyTorch side of the speed benchmark: idiomatic, and as fast as we can.
 
 The networks, batches, orders of update and optimizers are those of gan_jax's
-configs; tests/test_benchmarks.py compares their parameters' shapes. What a
+configs; tests/benchmarks compares the shapes of their parameters. What a
 PyTorch user would do for speed is done: fused Adam, `set_to_none`, one forward
 pass of G shared by both updates where the recipe allows, no gradient of D's
 parameters in G's update, no `.item()`. Variants (memory format, torch.compile,

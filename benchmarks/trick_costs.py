@@ -4,7 +4,7 @@
 
 Both programs run in turn, in one process, on the same batch; the ratio is of
 the fastest of several turns each. What is off costs nothing: its step is the
-plain one, operation by operation, as tests/test_tricks.py holds.
+plain one, operation by operation, as tests/tricks/test_tricks.py holds.
 """
 
 import pathlib
@@ -17,9 +17,9 @@ import jax
 import numpy as np
 
 from configs import base
-from gan_jax import parallel
-from gan_jax.build import build
+from gan_jax.config.build import build
 from gan_jax.data import DatasetInfo
+from gan_jax.devices import parallel
 from gan_jax.types import Batch
 
 TRICKS = {

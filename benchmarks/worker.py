@@ -26,7 +26,7 @@ def main() -> None:
   started = time.perf_counter()
   if side == 'ours':
     from benchmarks import ours as module
-    from gan_jax import parallel
+    from gan_jax.devices import parallel
 
     parallel.enable_compilation_cache()
   else:

@@ -12,7 +12,7 @@ def optimizer() -> ConfigDict:
   """Keys of one player's optimizer, everything from optax."""
   return ConfigDict(
     dict(
-      name='adam',  # adam, sgd, rmsprop, ...: see gan_jax/optimizers.py
+      name='adam',  # adam, sgd, rmsprop, ...: see gan_jax/solvers/optimizers.py
       learning_rate=2e-4,  # initial
       # None leaves these to optax; one that the optimizer lacks is refused.
       b1=placeholder(float),  # first-moment decay (adam: .9 if None)

@@ -4,7 +4,7 @@ Paper: Radford et al. 2015, arXiv 1511.06434.
 Command: python run.py --config=configs/dcgan_mnist.py
 Measured: 2,345 steps in 36 min on two CPU cores that much other work shared
 (540 images/s on the idle machine); clean strokes, some of no digit. Scores:
-README.md.
+docs/results.md.
 """
 
 from ml_collections import ConfigDict

@@ -6,7 +6,7 @@ channels, a moving average of G (decay .999), and a short run.
 Command: python run.py --config=configs/wgan_gp_mnist.py
 Measured: 8,000 steps in 57 min on two CPU cores that much other work shared
 (1,718 images/s in the median); legible digits, all classes evenly. Scores:
-README.md.
+docs/results.md.
 """
 
 from ml_collections import ConfigDict

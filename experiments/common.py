@@ -11,11 +11,11 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gan_jax import parallel
-from gan_jax.files import atomic
-from gan_jax.reporting import save_gif
+from gan_jax.devices import parallel
+from gan_jax.reporting.pictures import save_gif
+from gan_jax.storage.files import atomic
 from gan_jax.types import InputError
-from gan_jax.workdir import prepare
+from gan_jax.workdir.layout import prepare
 
 STARTED = time.monotonic()
 DATA, FAKE, DISC, OPTIMUM = 'tab:green', 'tab:orange', 'tab:blue', 'black'

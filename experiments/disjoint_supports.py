@@ -30,13 +30,14 @@ import optax
 from matplotlib.figure import Figure
 
 from experiments import common
-from gan_jax import divergences, solvers
+from gan_jax import solvers
 from gan_jax.games.image import image_gan
 from gan_jax.losses import make_loss
 from gan_jax.networks.layers import Style
 from gan_jax.networks.mlp import Discriminator
 from gan_jax.penalties import PENALTIES
-from gan_jax.priors import draw_latents
+from gan_jax.sampling.priors import draw_latents
+from gan_jax.theory import divergences
 from gan_jax.types import Batch, Players
 
 THETAS = np.array([0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0])

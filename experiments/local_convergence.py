@@ -29,8 +29,8 @@ from gan_jax.games import Game, swap_players
 from gan_jax.games.dynamics import eigenvalues, vector_field
 from gan_jax.games.scalar import bilinear, dirac_gan
 from gan_jax.losses import make_loss
-from gan_jax.optimizers import weight_clipping
 from gan_jax.penalties import PENALTIES
+from gan_jax.solvers.optimizers import weight_clipping
 from gan_jax.types import Players
 
 RATE = 0.2  # h, of both players

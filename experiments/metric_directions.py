@@ -24,13 +24,13 @@ from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
 from experiments import common
-from gan_jax import reporting
 from gan_jax.data import load_dataset
 from gan_jax.evaluation.entries import Inputs, Settings
 from gan_jax.evaluation.scores import compute
 from gan_jax.evaluation.summary import summarise
 from gan_jax.features import image_set
 from gan_jax.features.classifier import classifier_network
+from gan_jax.reporting import pictures as reporting
 
 SCORES = ('fid', 'kid', 'inception_score', 'mode_score', 'modes')
 SCORES += ('precision_recall', 'density_coverage', 'ms_ssim')

@@ -29,8 +29,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments import common
-from gan_jax import divergences
 from gan_jax.games import mixture as mixtures
+from gan_jax.theory import divergences
 
 TARGET = mixtures.mixture([[-2.0], [2.0]], 0.7, [0.6, 0.4])
 # Wide, and in float64: the tails of a narrow q must not become 0, or its

@@ -30,10 +30,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments import common
-from gan_jax import divergences, solvers, theory
+from gan_jax import solvers
 from gan_jax.games import Game
 from gan_jax.games import mixture as mixtures
 from gan_jax.losses import make_loss
+from gan_jax.theory import divergences
+from gan_jax.theory import value as theory
 from gan_jax.types import Players
 
 DATA = mixtures.mixture([[-1.0], [1.2]], [0.4, 0.6], [0.35, 0.65])

@@ -34,17 +34,18 @@ import optax
 from matplotlib.figure import Figure
 
 from experiments import common
-from gan_jax import parallel, solvers
+from gan_jax import solvers
+from gan_jax.devices import parallel
 from gan_jax.games import mixture as mixtures
 from gan_jax.games.image import image_gan
 from gan_jax.losses import make_loss
 from gan_jax.metrics.mixture_modes import mixture_modes
 from gan_jax.networks.layers import Style
 from gan_jax.networks.mlp import points_mlp
-from gan_jax.optimizers import weight_clipping
 from gan_jax.penalties import PENALTIES
-from gan_jax.priors import draw_latents
 from gan_jax.rng import unrolled
+from gan_jax.sampling.priors import draw_latents
+from gan_jax.solvers.optimizers import weight_clipping
 from gan_jax.tricks import Tricks
 from gan_jax.tricks.regularisers import FeatureMatching
 from gan_jax.types import Batch, Players, lookup

@@ -31,8 +31,9 @@ import optax
 from matplotlib.figure import Figure
 
 from experiments import common
-from gan_jax import parallel, solvers
+from gan_jax import solvers
 from gan_jax.data import load_dataset
+from gan_jax.devices import parallel
 from gan_jax.features import extract, image_set
 from gan_jax.features.classifier import classifier_network
 from gan_jax.games import Game
@@ -41,9 +42,9 @@ from gan_jax.losses import make_loss
 from gan_jax.metrics.mode_coverage import ModeCoverage, mode_coverage
 from gan_jax.networks.layers import Conv, ConvTranspose, Style
 from gan_jax.pixels import from_uint8, to_uint8
-from gan_jax.priors import draw_latents
-from gan_jax.reporting import grid
+from gan_jax.reporting.pictures import grid
 from gan_jax.rng import unrolled
+from gan_jax.sampling.priors import draw_latents
 from gan_jax.tricks import Tricks
 from gan_jax.types import Batch, Players, lookup
 

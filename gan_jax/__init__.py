@@ -13,7 +13,7 @@ __all__ = ['load']
 def __getattr__(name: str) -> Any:
   """Imports `load` when it is first used: `import gan_jax` stays light."""
   if name == 'load':
-    from gan_jax.inference import load
+    from gan_jax.workdir.trained import load
 
     return load
   raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -11,19 +11,16 @@ An `Ensemble` of a single member does everything as if it were not there: no
 axis, no `vmap`, the same program.
 """
 
-import functools
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import parallel
 from gan_jax.data.feeds import Draw, Feed
-from gan_jax.sweep import SWEPT, Config, Member, combinations, num_members
+from gan_jax.devices import parallel
 from gan_jax.types import InputError, TrainState
 
 # Axes of vmap. The members are at one step; they see other examples of the
@@ -35,30 +32,48 @@ _DRAW_AXES = {'indices': 3, 'positions': None}  # of [S, K, B, M] and [S, K, B]
 _CONSTANT_AXES = (None, 0, 0)  # images, keys, swept values
 
 
-class Ensemble:
-  """The members of a config, and what is done for all of them at once.
+class Member(NamedTuple):
+  """One run among several.
 
   Attributes:
+    number: from 0 on; all seeds of the first combination come first.
+    seed: of this run.
+    values: of the swept keys, by their names in the section `sweep`.
+  """
+
+  number: int
+  seed: int
+  values: dict[str, float]
+
+  @property
+  def columns(self) -> dict[str, float]:
+    """What a row of metrics.jsonl says of whose it is."""
+    return {'member': self.number, 'seed': self.seed, **self.values}
+
+  @property
+  def label(self) -> str:
+    """Swept values and seed as TensorBoard's tags take them.
+
+    Such as `gen_learning_rate-0.0001/seed-3`.
+    """
+    named = {**self.values, 'seed': self.seed}
+    return '/'.join(f'{name}-{value}' for name, value in named.items())
+
+
+class Ensemble:
+  """Members, and what is done for all of them at once.
+
+  Attributes:
+    members: all runs; the seeds of one combination lie together.
     num_members: M.
     several: whether there is more than one, and so an axis of members.
   """
 
-  def __init__(self, config: Config):
-    """Takes a config that `check` has let pass."""
-    self._config = config
-    self.num_members = num_members(config)
+  def __init__(self, members: Sequence[Member]):
+    """Takes one member or more, see `Plan.members`."""
+    self.members = list(members)
+    self.num_members = len(self.members)
     self.several = self.num_members > 1
-
-  @functools.cached_property
-  def members(self) -> list[Member]:
-    """All members; the seeds of one combination lie together."""
-    runs = itertools.product(
-      combinations(self._config), range(self._config.num_seeds)
-    )
-    return [
-      Member(number, self._config.seed + i, values)
-      for number, (values, i) in enumerate(runs)
-    ]
 
   @property
   def groups(self) -> dict[str, list[int | None]]:
@@ -101,9 +116,9 @@ class Ensemble:
     return stacked[:, 0], stacked[:, 1]
 
   def swept(self) -> dict[str, jax.Array]:
-    """Swept values float32 `[M]` by dotted config key; empty without any."""
+    """Swept values float32 `[M]` by name; empty without any."""
     return {
-      SWEPT[name]: np.array([m.values[name] for m in self.members], np.float32)
+      name: np.array([m.values[name] for m in self.members], np.float32)
       for name in self.members[0].values
     }
 
@@ -165,8 +180,8 @@ class Ensemble:
     """A dispatch of all members.
 
     Args:
-      make: swept values, scalars by dotted key -> `dispatch(state, (resident,
-        root_key), draws)` of one member, see `training.make_dispatch`.
+      make: swept values, scalars by name -> `dispatch(state, (resident,
+        root_key), draws)` of one member, see `make_dispatch`.
 
     Returns:
       dispatch(state, (resident, root_keys, swept), draws) -> (state, metrics)

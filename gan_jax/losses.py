@@ -19,7 +19,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_jax.f_divergences import F_DIVERGENCES
+from gan_jax.theory.f_divergences import F_DIVERGENCES
 from gan_jax.types import InputError, lookup
 
 LogitsToScalar = Callable[[jax.Array], jax.Array]
@@ -140,10 +140,10 @@ def hinge() -> AdversarialLoss:
 def f_gan(f_divergence: str = 'js') -> AdversarialLoss:
   """The variational bound E_p T - E_q f*(T): D raises it, G lowers it.
 
-  At the optimal D the bound is the divergence, see gan_jax.f_divergences. The
-  logit is the network's raw output v; the reported score is T = g_f(v). G's
-  loss is the part of the bound that depends on it, -E_q f*(T), which, like
-  the original GAN's, can saturate.
+  At the optimal D the bound is the divergence, see
+  gan_jax.theory.f_divergences. The logit is the network's raw output v; the
+  reported score is T = g_f(v). G's loss is the part of the bound that depends
+  on it, -E_q f*(T), which, like the original GAN's, can saturate.
 
   Args:
     f_divergence: one of F_DIVERGENCES.

@@ -8,6 +8,14 @@ import pathlib
 # can wait for each other on a small machine.
 os.environ.setdefault('NPROC', '8')
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+# Programs run for milliseconds here and compile for seconds: little optimising
+# takes a third off the suite. What trains for longer asks for the fixture
+# `optimised`.
+os.environ['XLA_FLAGS'] = (
+  os.environ.get('XLA_FLAGS', '')
+  + ' --xla_backend_optimization_level=0'
+  + ' --xla_llvm_disable_expensive_passes=true'
+)
 # Weights, classifiers and statistics of tests stay apart from the user's.
 os.environ['XDG_CACHE_HOME'] = str(
   pathlib.Path(__file__).parent.parent / '.pytest_cache' / 'home'
@@ -30,6 +38,29 @@ def pytest_configure(config):
     load_dataset('digits')
 
 
+# Rooms and files whose tests train, compile much or start processes.
+WHOLE = set(
+  'benchmarks diagnosis experiments modes process storage training'.split()
+)
+WHOLE_FILES = {
+  f'test_{name}.py'
+  for name in (
+    *('ensemble', 'extending', 'configs', 'fuzz', 'fuzz_workdir'),
+    *('classifier', 'convolution', 'fast_layers', 'mixture', 'games'),
+    *('inception', 'inception_blocks', 'micro_batch', 'minibatch_layers'),
+    *('precision', 'solver_algorithms', 'tricks', 'tricks_runs', 'weights'),
+    *('networks', 'neighbours', 'comparison', 'f_divergences', 'divergences'),
+  )
+}
+
+
+def pytest_collection_modifyitems(items):
+  """Marks what `make test-quick` leaves out."""
+  for item in items:
+    if item.path.parent.name in WHOLE or item.path.name in WHOLE_FILES:
+      item.add_marker('whole')
+
+
 @pytest.fixture(scope='module', autouse=True)
 def few_programs():
   """Forgets compiled programs once there are many.
@@ -50,3 +81,16 @@ def digits():
   from gan_jax.data import load_dataset
 
   return load_dataset('digits')
+
+
+@pytest.fixture
+def optimised(monkeypatch):
+  """Dispatches are compiled as for users: worth it for a thousand steps."""
+  from gan_jax.devices import parallel
+
+  options = {
+    'xla_backend_optimization_level': 3,
+    'xla_llvm_disable_expensive_passes': False,
+  }
+  options = parallel.COMPILER_OPTIONS['cpu'] | options
+  monkeypatch.setitem(parallel.COMPILER_OPTIONS, 'cpu', options)

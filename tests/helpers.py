@@ -5,20 +5,35 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
+import pytest
 
 from gan_jax.data import DatasetInfo
-from gan_jax.logs import read_metrics
+from gan_jax.networks import network_keys
 from gan_jax.types import Batch
+from gan_jax.workdir.logs import read_metrics
 
 ROOT = pathlib.Path(__file__).parent.parent
 CONFIGS = sorted(
-  path.stem for path in (ROOT / 'configs').glob('*.py') if path.stem != 'base'
+  path.stem
+  for path in (ROOT / 'configs').glob('[a-z]*.py')
+  if path.stem != 'base'
 )
+
+
+def sampled(cases: Iterable[Any], *fast: Any) -> list[Any]:
+  """Cases of a matrix: those named are fast, the others slow."""
+  slow = pytest.mark.slow
+  return [
+    case
+    if case in fast
+    else pytest.param(*case if isinstance(case, tuple) else [case], marks=slow)
+    for case in cases
+  ]
 
 
 # Keys of SGD: Adam divides by the size of a gradient, which may be rounding
@@ -53,10 +68,10 @@ def load_config(name: str, **overrides: Any):
 
 def tiny_keys(network: str) -> dict[str, Any]:
   """Overrides that make an architecture small, written as in `load_config`."""
-  if network in ('dcgan', 'wgan_gp_resnet'):
-    return dict(network__gen_width=4, network__disc_width=4)
   widths = (4, 4) if network == 'conv' else (8, 8)
-  return dict(network__gen_widths=(8, 8), network__disc_widths=widths)
+  keys = dict(gen_width=4, disc_width=4, gen_widths=(8, 8), disc_widths=widths)
+  valid = network_keys(network)
+  return {f'network__{key}': keys[key] for key in keys if key in valid}
 
 
 def tiny_digits(**overrides: Any):

@@ -294,8 +294,8 @@ FAULTS = [
   ),
   Fault(
     'labels_of_fakes',
-    'latents_key = _Keys.of(key).latents',
-    'latents_key = _Keys.of(key).penalty',
+    'latents_key = Keys.of(key).latents',
+    'latents_key = Keys.of(key).penalty',
     'solvers mode_collapse diagnosis',
   ),
   # --- metrics

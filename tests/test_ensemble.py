@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 
 import gan_jax
-from gan_jax import build as build_lib
-from gan_jax import (
-  comparison,
-  inference,
-  memory,
-  parallel,
-  results,
-  sweep,
-  training,
-)
+from gan_jax.config import build as build_lib
+from gan_jax.config import checks, memory, sweep
+from gan_jax.config.overrides import replaced
+from gan_jax.config.sweep import SWEPT
 from gan_jax.data import load_dataset, make_feed
+from gan_jax.devices import parallel
 from gan_jax.ensemble import AXES, Ensemble
-from gan_jax.overrides import replaced
-from gan_jax.sweep import SWEPT
+from gan_jax.modes import compare as comparison
+from gan_jax.modes import evaluate as evaluate_mode
+from gan_jax.modes import sample as sample_mode
+from gan_jax.modes.train import train
+from gan_jax.training import dispatch as dispatch_lib
+from gan_jax.training import results
 from gan_jax.types import InputError, TrainState
+from gan_jax.workdir.trained import restore
 from tests.helpers import (
   ROOT,
   SGD,
@@ -36,11 +36,12 @@ from tests.helpers import (
   fake_batch,
   fake_info,
   run_cli,
+  sampled,
   stack_draws,
   tiny_digits,
   tiny_flags,
 )
-from tests.test_reporting import scalars
+from tests.reporting.test_reporting import scalars
 
 # What belongs to a member: weights, averages, noise, flips, order of the data.
 FULL = dict(
@@ -68,19 +69,20 @@ def rows(workdir):
 def together(tmp_path_factory):
   """A finished run of four members."""
   workdir = tmp_path_factory.mktemp('together')
-  training.train(tiny_digits(**FULL, **SEVERAL), workdir)
+  train(tiny_digits(**FULL, **SEVERAL), workdir)
   return workdir
 
 
 def states(workdir):
-  return [inference.restore(workdir, member=i).state for i in range(4)]
+  return [restore(workdir, member=i).state for i in range(4)]
 
 
 # --- Each as if it were alone -----------------------------------------------
 
 
 @pytest.mark.parametrize(
-  ('number', 'seed', 'gen_rate'), [(1, 4, 0.05), (2, 3, 0.2)]
+  ('number', 'seed', 'gen_rate'),
+  sampled([(1, 4, 0.05), (2, 3, 0.2)], (2, 3, 0.2)),
 )
 def test_a_member_is_the_run_that_it_would_be_alone(
   together, tmp_path, number, seed, gen_rate
@@ -93,9 +95,9 @@ def test_a_member_is_the_run_that_it_would_be_alone(
       disc_optimizer__learning_rate=0.1,
     )
   )
-  training.train(config, tmp_path)
-  alone = inference.restore(tmp_path).state
-  member = inference.restore(together, member=number)
+  train(config, tmp_path)
+  alone = restore(tmp_path).state
+  member = restore(together, member=number)
   assert_close(member.state, alone, 1e-5)
   own = [row for row in rows(together) if row['member'] == number]
   for row, expected in zip(own, rows(tmp_path), strict=True):
@@ -106,8 +108,8 @@ def test_a_member_is_the_run_that_it_would_be_alone(
         np.testing.assert_allclose(
           row[name], value, rtol=1e-4, atol=1e-6, err_msg=name
         )
-  assert member.config.seed == seed
-  assert member.config.gen_optimizer.learning_rate == gen_rate
+  assert member.plan.seed == seed
+  assert member.plan.fields['gen_optimizer']['learning_rate'] == gen_rate
   # The tolerance tells the members apart.
   for other in {0, 1, 2, 3} - {number}:
     with pytest.raises(AssertionError):
@@ -124,14 +126,16 @@ USED_BY = {
 }
 
 
-@pytest.mark.parametrize('name', SWEPT)
+@pytest.mark.parametrize(
+  'name', sampled(SWEPT, 'gen_learning_rate', 'penalty_weight')
+)
 def test_a_traced_scalar_does_what_its_key_does(name):
   config = tiny_digits(**SGD | USED_BY[name])
   batches = stack_draws(fake_batch())
 
   def step(value, swept):
     model = (
-      build_lib.build(config, fake_info(), swept={SWEPT[name]: value})
+      build_lib.build(config, fake_info(), swept={name: value})
       if swept
       else build_lib.build(replaced(config, {SWEPT[name]: value}), fake_info())
     )
@@ -157,11 +161,11 @@ def test_a_single_run_is_the_program_it_was():
   info = load_dataset('digits').info
   model = build_lib.build(config, info)
   feed = make_feed(load_dataset('digits').train, batch_size=8, seed=0)
-  alone = Ensemble(config)
+  alone = Ensemble(sweep.members(config))
   assert not alone.several
-  dispatch = training.make_dispatch(model, feed.decode)
-  inputs = training.take_draws(alone.draws(feed, 0), 2, 1)
-  assert_same_bits(inputs, training.take_draws(feed.draws(0), 2, 1))
+  dispatch = dispatch_lib.make_dispatch(model, feed.decode)
+  inputs = dispatch_lib.take_draws(alone.draws(feed, 0), 2, 1)
+  assert_same_bits(inputs, dispatch_lib.take_draws(feed.draws(0), 2, 1))
   init_key, root_key = jax.random.split(jax.random.key(config.seed))
   assert_same_bits(
     jax.random.key_data(jnp.stack(alone.keys())),
@@ -181,15 +185,15 @@ def test_a_single_run_is_the_program_it_was():
 
 def test_members_share_images_and_not_their_order():
   config = tiny_digits(**SEVERAL, seed=5)
-  together = Ensemble(config)
+  together = Ensemble(sweep.members(config))
   data = load_dataset('digits').train
   feed = make_feed(data, batch_size=8, seed=5)
-  draws = training.take_draws(together.draws(feed, 3), 2, 2)
+  draws = dispatch_lib.take_draws(together.draws(feed, 3), 2, 2)
   assert draws['indices'].shape == (2, 2, 8, 4)
   assert draws['positions'].shape == (2, 2, 8)
   for member in together.members:
     own = make_feed(data, batch_size=8, seed=member.seed)
-    expected = training.take_draws(own.draws(3), 2, 2)
+    expected = dispatch_lib.take_draws(own.draws(3), 2, 2)
     np.testing.assert_array_equal(
       draws['indices'][..., member.number], expected['indices']
     )
@@ -203,7 +207,7 @@ def test_members_share_images_and_not_their_order():
 def test_resumed_equals_uninterrupted(together, tmp_path, stop):
   for num_steps in (stop, 12):
     config = tiny_digits(**FULL, **SEVERAL, num_steps=num_steps)
-    training.train(config, tmp_path)
+    train(config, tmp_path)
   assert_same_bits(states(tmp_path), states(together))
   whose = [(row['step'], row['member']) for row in rows(tmp_path)]
   steps = (4, 7, 8, 12)
@@ -212,7 +216,7 @@ def test_resumed_equals_uninterrupted(together, tmp_path, stop):
 
 def test_two_devices_equal_one(together, tmp_path):
   """Each takes two members, and sends nothing."""
-  training.train(tiny_digits(**FULL, **SEVERAL, num_devices=2), tmp_path)
+  train(tiny_digits(**FULL, **SEVERAL, num_devices=2), tmp_path)
   for one, two in zip(states(together), states(tmp_path), strict=True):
     assert_close(one, two, 1e-5)
 
@@ -230,15 +234,15 @@ def test_devices_share_batches_where_they_cannot_share_members(
       sweep__disc_learning_rate=(0.1,),
     )
   )
-  assert not Ensemble(config).spread(parallel.select_devices(4))
-  training.train(config, tmp_path)
+  assert not Ensemble(sweep.members(config)).spread(parallel.select_devices(4))
+  train(config, tmp_path)
   for number in (0, 1):
-    four = inference.restore(tmp_path, member=number).state
+    four = restore(tmp_path, member=number).state
     assert_close(states(together)[number], four, 1e-5)
 
 
 def test_members_are_on_devices_of_their_own():
-  together = Ensemble(tiny_digits(**SEVERAL))
+  together = Ensemble(sweep.members(tiny_digits(**SEVERAL)))
   devices = parallel.select_devices(2)
   assert together.axis_name(devices) is None
   state = TrainState(
@@ -270,7 +274,7 @@ def test_the_cpu_is_split_for_runs_that_can_share_it(
     'import os\n'
     'os.sched_getaffinity = lambda _: {0, 1}\n'
     'import jax\n'
-    'from gan_jax import parallel\n'
+    'from gan_jax.devices import parallel\n'
     f'parallel.split_cpu({num_seeds})\n'
     'print(len(jax.devices()))'
   )
@@ -311,7 +315,7 @@ def test_what_several_runs_leave(together):
 
 def test_the_state_has_an_axis_of_members_but_for_its_step():
   config = tiny_digits(**SEVERAL)
-  together = Ensemble(config)
+  together = Ensemble(sweep.members(config))
   model = build_lib.build(config, fake_info())
   keys, _ = together.keys()
   state = jax.eval_shape(together.init(model.init), keys)
@@ -334,7 +338,7 @@ def test_a_member_is_asked_for_by_its_number(together, capsys):
   assert not np.array_equal(*images)
   config = tiny_digits(**FULL, **SEVERAL, member=3)
   config.sample.num = 4
-  inference.sample(config, together)
+  sample_mode.sample(config, together)
   assert '4 images of run 3 at step 12' in capsys.readouterr().out
   with np.load(together / 'samples.npz') as archive:
     np.testing.assert_array_equal(archive['images'], images[1])
@@ -346,7 +350,7 @@ def test_a_member_is_asked_for_by_its_number(together, capsys):
 def test_a_member_is_scored_and_compared_as_itself(together):
   config = tiny_digits(**FULL, **SEVERAL, member=3)
   config.eval.update(network='random', scores=('fid',), num_samples=20)
-  result = inference.evaluate(config, together)
+  result = evaluate_mode.evaluate(config, together)
   assert result.protocol['member'] == 3
   read = comparison.read(together)
   assert read.config['seed'] == 4
@@ -396,13 +400,13 @@ BAD = {
 def test_bad_input_is_named(case):
   keys, words = BAD[case]
   with pytest.raises(InputError) as error:
-    build_lib.check(tiny_digits(**keys))
+    checks.check(tiny_digits(**keys))
   for word in words:
     assert word in str(error.value)
 
 
 def test_the_largest_seed_is_allowed():
-  build_lib.check(tiny_digits(seed=2**32 - 2, num_seeds=2))
+  checks.check(tiny_digits(seed=2**32 - 2, num_seeds=2))
 
 
 @pytest.mark.parametrize(
@@ -414,7 +418,7 @@ def test_the_largest_seed_is_allowed():
 )
 def test_what_several_runs_cannot_have(tmp_path, keys, words):
   with pytest.raises(InputError, match=words):
-    training.train(tiny_digits(num_seeds=2, **keys), tmp_path)
+    train(tiny_digits(num_seeds=2, **keys), tmp_path)
   assert not (tmp_path / 'config.json').exists()
 
 
@@ -454,7 +458,7 @@ def test_the_estimate_is_near_what_xla_plans(digits, keys):
   batch = jax.tree.map(lambda x: x[0], batches)
   estimate = memory.bytes_of_run(model.game, state, batch, steps)
   step = jax.vmap(model.train_step, (AXES, 0, 0), (AXES, 0))
-  together = Ensemble(tiny_digits(num_seeds=4))
+  together = Ensemble(sweep.members(tiny_digits(num_seeds=4)))
   plan = (
     jax.jit(step, donate_argnums=0)
     .lower(
@@ -494,7 +498,7 @@ def test_members_are_all_combinations():
     sweep__gen_learning_rate=(1e-4, 2e-4),
     sweep__penalty_weight=(1, 10.0),
   )
-  together = Ensemble(config)
+  together = Ensemble(sweep.members(config))
   assert together.num_members == len(together.members) == 8
   assert [m.number for m in together.members] == list(range(8))
   assert [m.seed for m in together.members] == [7, 8] * 4
@@ -502,7 +506,7 @@ def test_members_are_all_combinations():
   assert values == [(1e-4, 1), (1e-4, 10), (2e-4, 1), (2e-4, 10)]
   label = 'gen_learning_rate=0.0001, penalty_weight=10.0'
   assert together.groups[label] == [2, 3]
-  assert together.members[3].overrides['penalty_weight'] == 10
+  assert sweep.overrides_of(together.members[3])['penalty_weight'] == 10
   np.testing.assert_allclose(
     together.swept()['penalty_weight'], [1, 1, 10, 10] * 2
   )

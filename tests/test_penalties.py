@@ -9,13 +9,19 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax.optimizers import weight_clipping
 from gan_jax.penalties import PENALTIES
+from gan_jax.solvers.optimizers import weight_clipping
 
 SHAPE = (2, 3, 2)  # H, W, C
-# `r1_r2` is the sum of two of them.
-GRADIENT_PENALTIES = sorted(set(PENALTIES) - {'none', 'r1_r2'})
-TO_UNIT_NORM = ('wgan_gp', 'dragan')
+# Where a penalty looks (see `where`), what it makes of the norms of the
+# gradients there, and the constant that its paper puts before it.
+REFERENCES = {
+  'r1': ('real', lambda norms: norms**2, 0.5),
+  'r2': ('fake', lambda norms: norms**2, 0.5),
+  'wgan_gp': ('between', lambda norms: (norms - 1) ** 2, 1.0),
+  'dragan': ('around', lambda norms: (norms - 1) ** 2, 1.0),
+}
+GRADIENT_PENALTIES = sorted(REFERENCES)
 
 
 def images(seed, num=4):
@@ -50,23 +56,23 @@ def where(name, real, fake, keys):
   real, fake = real.astype(np.float64), fake.astype(np.float64)
   epsilon = uniform(1, 1, 1)
   points = {
-    'r1': real,
-    'r2': fake,
-    'wgan_gp': epsilon * real + (1 - epsilon) * fake,
-    'dragan': real + 0.5 * real.std() * uniform(*SHAPE),
-  }[name]
+    'real': real,
+    'fake': fake,
+    'between': epsilon * real + (1 - epsilon) * fake,
+    'around': real + 0.5 * real.std() * uniform(*SHAPE),
+  }[REFERENCES[name][0]]
   return points.reshape(len(points), -1)
 
 
 def reference(name, gradients):
   """The penalty of the critic's gradients `[B, D]`, in float64."""
-  norms = np.linalg.norm(gradients, axis=1)
-  return np.mean((norms - 1) ** 2 if name in TO_UNIT_NORM else norms**2)
+  return np.mean(REFERENCES[name][1](np.linalg.norm(gradients, axis=1)))
 
 
 def test_every_penalty_is_tested():
+  """`r1_r2` is the sum of two of them."""
   assert PENALTIES['none'] is None
-  assert GRADIENT_PENALTIES == ['dragan', 'r1', 'r2', 'wgan_gp']
+  assert set(PENALTIES) == {*REFERENCES, 'none', 'r1_r2'}
 
 
 @pytest.mark.parametrize('norm', [0.25, 0.9, 3.0])
@@ -75,12 +81,8 @@ def test_linear_critic(name, norm):
   """D(x) = w.x has the gradient w everywhere; the papers' constants."""
   w = np.random.default_rng(1).normal(size=np.prod(SHAPE))
   w *= norm / np.linalg.norm(w)
-  expected = {
-    'r1': norm**2 / 2,
-    'r2': norm**2 / 2,
-    'wgan_gp': (norm - 1) ** 2,
-    'dragan': (norm - 1) ** 2,
-  }[name]
+  _, of_norms, constant = REFERENCES[name]
+  expected = constant * of_norms(norm)
   for seed in (0, 1):
     value = penalty_of(name, lambda x: x.reshape(len(x), -1) @ w, seed)
     assert value.shape == ()
@@ -196,7 +198,7 @@ def test_finite_where_the_critic_is_flat(name):
 
   params = jax.tree.map(jnp.float32, two_layer_params())
   value, gradients = jax.value_and_grad(penalty)(params)
-  assert value == (1 if name in TO_UNIT_NORM else 0)
+  assert value == REFERENCES[name][1](0)
   for gradient in jax.tree.leaves(gradients):
     np.testing.assert_array_equal(gradient, 0)
 

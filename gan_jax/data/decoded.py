@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.cache import digest_of, load_arrays, save_arrays
-from gan_jax.files import cache_dir
+from gan_jax.storage.cache import digest_of, load_arrays, save_arrays
+from gan_jax.storage.files import cache_dir
 
 FORMAT = 1  # of the files; older ones are ignored
 MOST = 2 * 2**30  # bytes of a split; of more, nothing is kept

@@ -18,8 +18,8 @@ from gan_jax.evaluation.summary import Summary, cached_summary, summarise
 from gan_jax.features import FeatureNetwork, ImageSet
 from gan_jax.features.classifier import classifier_network, random_network
 from gan_jax.features.network import UNKNOWN, check_channels
-from gan_jax.files import cache_dir
-from gan_jax.sampling import Sampler
+from gan_jax.sampling.sampler import Sampler
+from gan_jax.storage.files import cache_dir
 from gan_jax.types import InputError
 
 
@@ -170,14 +170,7 @@ class Evaluator:
     keys, names = self.keys, tuple(names)
     needs = needs_of(names)
     if 'balls' in needs:
-      most = max(keys.precision_k, keys.coverage_k)
-      num_real = self._images.reference.num
-      if min(num, num_real) < most + 1:
-        raise InputError(
-          f'eval.precision_k, eval.coverage_k: {most} neighbours need '
-          f'{most + 1} images, and there are {num_real} real and {num} '
-          'generated ones'
-        )
+      self._check_neighbours(num)
     real = self._real_summary('features' in needs)
     read = sampler.stream(num, seed=keys.seed, truncation=keys.truncation)
     fake = summarise(
@@ -212,6 +205,17 @@ class Evaluator:
     return Result(
       scores, record, warnings(inputs, scores), fake.images_per_second
     )
+
+  def _check_neighbours(self, num: int) -> None:
+    """Raises InputError if there are fewer images than neighbours."""
+    most = max(self.keys.precision_k, self.keys.coverage_k)
+    num_real = self._images.reference.num
+    if min(num, num_real) < most + 1:
+      raise InputError(
+        f'eval.precision_k, eval.coverage_k: {most} neighbours need '
+        f'{most + 1} images, and there are {num_real} real and {num} '
+        'generated ones'
+      )
 
   def _images_to_keep(self, num: int) -> int:
     """Up to `num`, as many as fit into a GiB."""

@@ -1,11 +1,11 @@
 """What the `eval` section of a config may hold."""
 
+import dataclasses
 import math
-from typing import Any
 
 from gan_jax.data import DatasetInfo
-from gan_jax.evaluation.scores import SCORES, needs_of
-from gan_jax.sampling import BATCH_NORMS
+from gan_jax.evaluation.scores import BETTER, SCORES, needs_of
+from gan_jax.sampling.sampler import BATCH_NORMS
 from gan_jax.types import InputError, lookup
 
 NETWORKS = ('classifier', 'inception', 'random')
@@ -13,22 +13,46 @@ SPLITS = ('train', 'test')
 _LACKING = {'random': 'logits', 'inception': 'classes'}  # what scores may need
 _ON_REQUEST = ('fid_infinity', 'parzen')  # not among those of no names
 _AT_LEAST_ONE = ('num_samples', 'batch_size', 'splits', 'kid_subsets')
-_AT_LEAST_ONE += ('precision_k', 'coverage_k', 'every_num_samples')
+_AT_LEAST_ONE += ('precision_k', 'coverage_k')
 _AT_LEAST_ONE += ('ssim_pairs', 'projections')
 
 
-def check(
-  keys: Any, info: DatasetInfo, which: str = 'scores'
-) -> tuple[str, ...]:
-  """Checks what can be known of an `eval` section before any work.
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+  """The section `eval`; configs/base.py says what each key means."""
 
-  Args:
-    keys: the section, see configs/base.py.
-    info: of the data.
-    which: the key whose scores are wanted, scores or every_scores.
+  scores: tuple[str, ...]
+  num_samples: int
+  split: str
+  num_real: int
+  network: str
+  weights: str
+  weights_sha256: str
+  download: bool
+  batch_size: int
+  checkpoint: str
+  ema: bool
+  batch_norm: str
+  truncation: float
+  seed: int
+  splits: int
+  kid_subsets: int
+  kid_subset_size: int
+  precision_k: int
+  coverage_k: int
+  ssim_pairs: int
+  projections: int
+  every: int
+  every_scores: tuple[str, ...]
+  every_num_samples: int
+  best: str
 
-  Returns:
-    Names of the scores.
+  def __post_init__(self):
+    check_values(self)
+
+
+def check_values(keys: Evaluation) -> None:
+  """Checks what can be known without the data.
 
   Raises:
     InputError: the key at fault and what would be right.
@@ -50,6 +74,54 @@ def check(
     raise InputError(
       f'eval.kid_subset_size: {keys.kid_subset_size} is not at least 2'
     )
+  _check_network(keys.network, 'eval.scores', score_names(keys.scores))
+  if keys.every:
+    _check_while_training(keys)
+
+
+def _check_while_training(keys: Evaluation) -> None:
+  """Raises InputError for scores that cannot be had, or ranked, meanwhile."""
+  names = score_names(keys.every_scores)
+  if not names:
+    raise InputError('eval.every_scores: no score is named')
+  if keys.every_num_samples < 1:
+    raise InputError(
+      f'eval.every_num_samples: {keys.every_num_samples} is not at least 1'
+    )
+  _check_network(keys.network, 'eval.every_scores', names)
+  for name in names:
+    if SCORES[name].needs & {'splits', 'disc'}:
+      cheap = [n for n, s in SCORES.items() if not s.needs & {'splits', 'disc'}]
+      raise InputError(
+        f'eval.every_scores: {name} is for --mode=evaluate; during training: '
+        f'{", ".join(cheap)}'
+      )
+  given = [n for name in names for n in SCORES[name].gives]
+  ranked = [name for name in given if name in BETTER]
+  if keys.best not in ranked:
+    raise InputError(
+      f'eval.best: {keys.best!r} is not among what eval.every_scores '
+      f'gives and can be ranked: {", ".join(ranked) or "nothing"}'
+    )
+
+
+def check(
+  keys: Evaluation, info: DatasetInfo, which: str = 'scores'
+) -> tuple[str, ...]:
+  """Checks what is asked for against the data, before any work.
+
+  Args:
+    keys: the section, see configs/base.py.
+    info: of the data.
+    which: the key whose scores are wanted, scores or every_scores.
+
+  Returns:
+    Names of the scores.
+
+  Raises:
+    InputError: the key at fault and what would be right.
+  """
+  check_values(keys)
   names = score_names(getattr(keys, which))
   if names:
     _check_network(keys.network, f'eval.{which}', names)

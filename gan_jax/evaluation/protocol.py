@@ -4,8 +4,8 @@ from typing import Any
 
 import jax
 
-from gan_jax.environment import package_versions
 from gan_jax.features import FeatureNetwork
+from gan_jax.process.environment import package_versions
 
 # Two scores can be compared if these agree; the rest of a record may be what
 # is compared (weights, truncation, batch norm, the run itself).

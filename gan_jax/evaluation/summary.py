@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax.cache import (
+from gan_jax.features import FeatureNetwork, ImageSet, extract
+from gan_jax.metrics.frechet import Moments, MomentStream
+from gan_jax.metrics.predictions import Predictions, PredictionStream
+from gan_jax.storage.cache import (
   digest_arrays,
   digest_of,
   load_arrays,
   save_arrays,
 )
-from gan_jax.features import FeatureNetwork, ImageSet, extract
-from gan_jax.metrics.frechet import Moments, MomentStream
-from gan_jax.metrics.predictions import Predictions, PredictionStream
 
 _FORMAT = 1  # of cached summaries; raised when their meaning changes
 

@@ -18,12 +18,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.cache import (
-  digest_arrays,
-  digest_of,
-  load_leaves,
-  save_leaves,
-)
 from gan_jax.features.classifier_training import (
   RECIPE,
   Classifier,
@@ -38,8 +32,14 @@ from gan_jax.features.network import (
   extract,
   image_set,
 )
-from gan_jax.files import cache_dir
 from gan_jax.pixels import from_uint8
+from gan_jax.storage.cache import (
+  digest_arrays,
+  digest_of,
+  load_leaves,
+  save_leaves,
+)
+from gan_jax.storage.files import cache_dir
 from gan_jax.types import InputError
 
 _FOR_SCALE = 10_000  # training images that features are standardised on
@@ -115,11 +115,13 @@ def _no_scale(module: Classifier) -> dict[str, np.ndarray]:
 def _scale_of(
   module: Classifier, variables: chex.ArrayTree, images: np.ndarray
 ) -> dict[str, np.ndarray]:
-  """Mean and standard deviation of each feature over images.
+  """Mean and standard deviation of each feature over some of the images.
 
   A feature that hardly moves is not blown up: deviations are at least a
   thousandth of the largest.
   """
+  some = np.random.default_rng(0).permutation(len(images))[:_FOR_SCALE]
+  images = images[np.sort(some)]
   raw = as_network(
     'raw', module, dict(variables, scale=_no_scale(module)), images.shape[1:]
   )
@@ -185,9 +187,7 @@ def classifier_network(
     variables = train(
       images, labels, len(class_names), recipe=recipe, progress=progress
     )
-    some = np.random.default_rng(0).permutation(len(images))[:_FOR_SCALE]
-    scale = _scale_of(module, variables, images[np.sort(some)])
-    variables = dict(variables, scale=scale)
+    variables = dict(variables, scale=_scale_of(module, variables, images))
     score = _accuracy_of(module, variables, images.shape[1:], test_set)
     save_leaves(path, variables, accuracy=score, tested_on=tested_on)
   else:

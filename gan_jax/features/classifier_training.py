@@ -133,11 +133,7 @@ def train(
   """
   from tqdm import tqdm
 
-  if len(np.unique(labels)) < 2:
-    raise InputError(
-      'eval.network: a classifier needs images of 2 classes at least, and all '
-      f'{len(labels)} here have one label; take eval.network=random'
-    )
+  _check_classes(labels)
   module = make_module(recipe, num_classes)
   batch = min(recipe.batch_size, len(images))
   total = max(recipe.min_steps, recipe.epochs * len(images) // batch)
@@ -165,11 +161,7 @@ def train(
 
   dispatch = jax.jit(functools.partial(jax.lax.scan, step), donate_argnums=0)
   carry = variables, optimizer.init(variables), jnp.zeros((), jnp.int32)
-  order = np.random.default_rng(recipe.seed)
-  passes = -(-total * batch // len(images))
-  indices = np.concatenate(
-    [order.permutation(len(images)) for _ in range(passes)]
-  )[: total * batch].reshape(total, batch)
+  indices = _order(len(images), total, batch, recipe.seed)
   with tqdm(
     total=total, desc='training the classifier', disable=not progress
   ) as bar:
@@ -179,3 +171,20 @@ def train(
       bar.set_postfix_str(f'loss {float(losses[-1]):.3f}', refresh=False)
       bar.update(len(steps))
   return carry[0]
+
+
+def _order(num: int, steps: int, batch: int, seed: int) -> np.ndarray:
+  """Indices `[steps, batch]`: one permutation of all images after another."""
+  rng = np.random.default_rng(seed)
+  passes = -(-steps * batch // num)
+  joined = np.concatenate([rng.permutation(num) for _ in range(passes)])
+  return joined[: steps * batch].reshape(steps, batch)
+
+
+def _check_classes(labels: np.ndarray) -> None:
+  """Raises InputError if all labels are one."""
+  if len(np.unique(labels)) < 2:
+    raise InputError(
+      'eval.network: a classifier needs images of 2 classes at least, and all '
+      f'{len(labels)} here have one label; take eval.network=random'
+    )

@@ -7,8 +7,8 @@ import chex
 import jax
 import numpy as np
 
-from gan_jax import parallel
-from gan_jax.cache import digest_arrays
+from gan_jax.devices import parallel
+from gan_jax.storage.cache import digest_arrays
 from gan_jax.types import InputError
 
 UNKNOWN = 'unknown'  # digest of a network that nothing identifies

@@ -12,11 +12,11 @@ from typing import BinaryIO
 
 import chex
 
-from gan_jax.cache import load_leaves, save_leaves
 from gan_jax.features import inception
 from gan_jax.features.torch_file import read_state_dict
-from gan_jax.files import atomic
-from gan_jax.files import cache_dir as default_cache_dir
+from gan_jax.storage.cache import load_leaves, save_leaves
+from gan_jax.storage.files import atomic
+from gan_jax.storage.files import cache_dir as default_cache_dir
 from gan_jax.types import InputError
 
 SHA256 = '6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2'

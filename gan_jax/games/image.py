@@ -20,109 +20,35 @@ What is real and what is fake, and whose statistics are whose:
   in both objectives; penalties are of D at what it sees.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from gan_jax.games import Game, Outcome
+from gan_jax.games.passes import (
+  DrawLatents,
+  Keys,
+  apply,
+  hidden_layers,
+  initialiser,
+)
 from gan_jax.losses import AdversarialLoss, accuracies
-from gan_jax.networks.virtual import reference_size
 from gan_jax.penalties import Penalty
 from gan_jax.rng import example_keys
 from gan_jax.tricks import NONE, Tricks, regularisers
 from gan_jax.tricks.criterion import make_criterion
 from gan_jax.tricks.regularisers import Sides
-from gan_jax.tricks.views import pack, packed_shape
 from gan_jax.types import Players
-
-# [B] keys -> latents [B, Z].
-DrawLatents = Callable[[jax.Array], jax.Array]
-# Model state that no pass of a network changes.
-_NOT_THE_NETWORKS = ('memory', 'reference')
-
-
-class _Keys(NamedTuple):
-  """Keys of one objective, each `[]`; equal keys make equal fakes and views."""
-
-  latents: jax.Array
-  penalty: jax.Array
-  real: jax.Array
-  fake: jax.Array
-  labels: jax.Array
-  consistency: jax.Array
-
-  @classmethod
-  def of(cls, key: jax.Array) -> '_Keys':
-    others = [jax.random.fold_in(key, number) for number in range(2, 6)]
-    return cls(*jax.random.split(key), *others)
-
-
-def _initialiser(networks, draw_latents, image_shape, tricks, reference):
-  """Key -> (params, model state) of both players.
-
-  From two dummy examples, or from the reference batch of a network that has
-  one; G's is drawn from the prior.
-  """
-  shape = packed_shape(image_shape, tricks.packing)
-
-  def init_disc(key):
-    images = jnp.zeros((reference_size(networks.disc) or 2, *shape))
-    if reference is not None:
-      images = pack(jnp.asarray(reference), tricks.packing)
-    labels = jnp.zeros(2, jnp.int32)
-    variables = networks.disc.init(key, images, labels, train=False)
-    memory = tricks.first_memory()
-    return variables | {'memory': memory} if memory else variables
-
-  def init(key):
-    gen_key, disc_key = jax.random.split(key)
-    if tricks.num_discs > 1:
-      disc_keys = jax.random.split(disc_key, tricks.num_discs)
-      disc = jax.vmap(init_disc)(disc_keys)
-    else:
-      disc = init_disc(disc_key)
-    num = reference_size(networks.gen) or 2
-    latents = draw_latents(jax.random.split(key, num))
-    labels = jnp.zeros(2, jnp.int32)
-    gen = networks.gen.init(gen_key, latents, labels, train=False)
-    variables = Players(gen=gen, disc=disc)
-    params = Players(*(v['params'] for v in variables))
-    model_state = Players(
-      *({k: c for k, c in v.items() if k != 'params'} for v in variables)
-    )
-    return params, model_state
-
-  return init
-
-
-def _apply(network: nn.Module, params, model_state, *inputs):
-  """Runs a network in training mode; returns (output, new model state)."""
-  mutable = [name for name in model_state if name not in _NOT_THE_NETWORKS]
-  output, new = network.apply(
-    {'params': params, **model_state}, *inputs, train=True, mutable=mutable
-  )
-  return output, {**model_state, **new}
-
-
-def hidden_layers(network: nn.Module, params, model_state, *inputs) -> tuple:
-  """(logits, outputs of D's hidden layers), in training mode, state dropped."""
-  mutable = [name for name in model_state if name not in _NOT_THE_NETWORKS]
-  logits, new = network.apply(
-    {'params': params, **model_state},
-    *inputs,
-    train=True,
-    mutable=[*mutable, 'intermediates'],
-  )
-  sown = new['intermediates']
-  sown = sown.get('network', sown)  # inside WithReference
-  return logits, [layer[-len(logits) :] for layer in sown['features']]
 
 
 class _ImageGame:
-  """The two objectives; the arguments are those of `image_gan`."""
+  """The two objectives; the arguments are those of `image_gan`.
+
+  From the top: D's loss with its penalty and regularisers, G's loss, and what
+  both share.
+  """
 
   def __init__(
     self, networks, loss, draw_latents, penalty, penalty_weight, tricks, axis
@@ -139,27 +65,12 @@ class _ImageGame:
     )
     self.show = tricks.view()
 
-  def generate(self, params, model_state, batch, key):
-    """Fakes, and G's new model state."""
-    latents = self.draw_latents(example_keys(key, batch.positions))
-    return _apply(
-      self.networks.gen, params.gen, model_state.gen, latents, batch.labels
-    )
-
-  def over_discs(self, of_one, params, model_state):
-    """`of_one(disc_params, disc_state)`; of several Ds, `[N, ...]`.
-
-    Metrics, which come last, are means over the Ds.
-    """
-    if self.tricks.num_discs == 1:
-      return of_one(params.disc, model_state.disc)
-    *rest, metrics = jax.vmap(of_one)(params.disc, model_state.disc)
-    return *rest, jax.tree.map(lambda x: x.mean(axis=0), metrics)
+  # --- D --------------------------------------------------------------------
 
   def disc_objective(self, params, model_state, batch, key, step):
-    keys = _Keys.of(key)
+    keys = Keys.of(key)
     fake, _ = self.generate(params, model_state, batch, keys.latents)
-    keys = _Keys(*(example_keys(k, batch.positions) for k in keys))
+    keys = Keys(*(example_keys(k, batch.positions) for k in keys))
 
     def of_one(disc_params, disc_state):
       return self.one_disc(disc_params, disc_state, batch, fake, keys, step)
@@ -172,7 +83,7 @@ class _ImageGame:
     criterion, packing = self.criterion, self.tricks.packing
 
     def discriminate(images, disc_state):
-      return _apply(
+      return apply(
         self.networks.disc, disc_params, disc_state, images, batch.labels
       )
 
@@ -215,8 +126,10 @@ class _ImageGame:
     metrics['disc_loss'] = total
     return total, disc_state, metrics
 
+  # --- G --------------------------------------------------------------------
+
   def gen_objective(self, params, model_state, batch, key, step):
-    keys = _Keys.of(key)  # as in D's: equal keys, equal fakes
+    keys = Keys.of(key)  # as in D's: equal keys, equal fakes
     fake, gen_state = self.generate(params, model_state, batch, keys.latents)
 
     def of_one(disc_params, disc_state):
@@ -229,11 +142,6 @@ class _ImageGame:
       )
     return total, Outcome(gen_state, {'gen_loss': total, **metrics})
 
-  def fakes(self, params, model_state, batch, key):
-    """Those of G's objective."""
-    latents_key = _Keys.of(key).latents
-    return self.generate(params, model_state, batch, latents_key)[0]
-
   def against_one(self, disc_params, disc_state, batch, fake, keys, step):
     """G's loss against one D, and metrics."""
     criterion, matching = self.criterion, self.tricks.feature_matching
@@ -243,7 +151,7 @@ class _ImageGame:
       shown = self.show(images, keys, step, disc_state.get('memory', {}))
       inputs = self.networks.disc, disc_params, disc_state, shown, batch.labels
       if matching is None:
-        return _apply(*inputs)[0], None
+        return apply(*inputs)[0], None
       logits, layers = hidden_layers(*inputs)
       return logits, layers[matching.layer]
 
@@ -260,6 +168,30 @@ class _ImageGame:
       term = matching.weight * metrics['feature_distance']
       total = term if matching.alone else total + term
     return total, metrics
+
+  # --- Both -----------------------------------------------------------------
+
+  def generate(self, params, model_state, batch, key):
+    """Fakes, and G's new model state."""
+    latents = self.draw_latents(example_keys(key, batch.positions))
+    return apply(
+      self.networks.gen, params.gen, model_state.gen, latents, batch.labels
+    )
+
+  def fakes(self, params, model_state, batch, key):
+    """Those of G's objective."""
+    latents_key = Keys.of(key).latents
+    return self.generate(params, model_state, batch, latents_key)[0]
+
+  def over_discs(self, of_one, params, model_state):
+    """`of_one(disc_params, disc_state)`; of several Ds, `[N, ...]`.
+
+    Metrics, which come last, are means over the Ds.
+    """
+    if self.tricks.num_discs == 1:
+      return of_one(params.disc, model_state.disc)
+    *rest, metrics = jax.vmap(of_one)(params.disc, model_state.disc)
+    return *rest, jax.tree.map(lambda x: x.mean(axis=0), metrics)
 
 
 def image_gan(
@@ -294,6 +226,6 @@ def image_gan(
   game = _ImageGame(
     networks, loss, draw_latents, penalty, penalty_weight, tricks, axis_name
   )
-  init = _initialiser(networks, draw_latents, image_shape, tricks, reference)
+  init = initialiser(networks, draw_latents, image_shape, tricks, reference)
   objectives = Players(gen=game.gen_objective, disc=game.disc_objective)
   return Game(init, objectives, game.fakes)

@@ -15,7 +15,7 @@ from gan_jax.losses import AdversarialLoss
 from gan_jax.networks.layers import Style
 from gan_jax.networks.mlp import points_mlp
 from gan_jax.penalties import Penalty
-from gan_jax.priors import draw_latents
+from gan_jax.sampling.priors import draw_latents
 from gan_jax.types import Batch, InputError, Players
 
 
@@ -139,7 +139,7 @@ def mixture_gan(
     data: only its dimension matters here; batches come from `draw_batches`.
     loss: of gan_jax.losses.
     latent_dim: of the latents.
-    prior: one of gan_jax.priors.PRIORS.
+    prior: one of gan_jax.sampling.priors.PRIORS.
     gen_widths: hidden widths of G.
     disc_widths: hidden widths of D.
     activation: of both players' hidden layers.

@@ -7,7 +7,7 @@ import numpy as np
 
 from gan_jax.losses import accuracies
 from gan_jax.pixels import from_uint8
-from gan_jax.sampling import batched
+from gan_jax.sampling.batches import batched
 
 
 def disc_logits(

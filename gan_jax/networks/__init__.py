@@ -8,7 +8,7 @@ Images are in [-1, 1]; labels are ignored unless the pair was built with
 `intermediates/features` (`apply(..., mutable='intermediates')`).
 
 To add one: a file with a function `(image_shape, style, *, keys) -> Players`,
-an entry in `NETWORKS`, a row in tests/test_networks.py.
+and its `Architecture` in `NETWORKS`; docs/extending.md is an example.
 """
 
 import dataclasses

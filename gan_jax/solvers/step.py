@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax.diversity import diversity
 from gan_jax.games import Game
+from gan_jax.metrics.diversity import diversity
 from gan_jax.solvers.algorithms import Solver, alternating
 from gan_jax.solvers.moves import Metrics, Moves, in_parts
 from gan_jax.types import Players, TrainState
@@ -165,7 +165,7 @@ def make_probe(
     probe(state, batches, key): the metrics of G's objective, each under its
     name with `_after`, on the batch and noise of the step that led to `state`
     and was given the same `batches` and `key`; and how far its fakes lie apart,
-    see gan_jax.diversity.
+    see gan_jax.metrics.diversity.
   """
 
   def probe(state, batches, key):

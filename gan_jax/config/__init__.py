@@ -1,0 +1,1 @@
+"""Names become objects, once: overrides, checks, sweeps, build."""

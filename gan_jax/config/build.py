@@ -1,0 +1,187 @@
+"""From names to objects: the one place that reads a config's model keys.
+
+Below this file nothing knows of configs. `config` is a locked ConfigDict or
+anything else with the same attributes (a run's config.json, read back).
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import optax
+
+from gan_jax import networks as networks_lib
+from gan_jax import solvers
+from gan_jax.config import checks, limits, parts, sweep, tricks
+from gan_jax.config.overrides import replaced, section
+from gan_jax.data import DatasetInfo
+from gan_jax.devices.precision import PRECISIONS
+from gan_jax.games import Game
+from gan_jax.games.image import image_gan
+from gan_jax.penalties import PENALTIES
+from gan_jax.sampling.priors import draw_latents
+from gan_jax.sampling.sampler import Sampler
+from gan_jax.sampling.weights import generator_variables
+from gan_jax.types import InputError, Players, TrainState
+
+Config = Any
+
+
+class Model(NamedTuple):
+  """The objects that a config names.
+
+  Attributes:
+    networks: generator and discriminator modules.
+    game: what the players minimise.
+    optimizers: of both players.
+    init: key -> TrainState.
+    train_step: (state, batches, key) -> (state, metrics).
+    probe: (state, batches, key) -> metrics after the update of G.
+    drawing: how a sampler draws, as `Sampler` takes it.
+  """
+
+  networks: Players[nn.Module]
+  game: Game
+  optimizers: Players[optax.GradientTransformation]
+  init: Any
+  train_step: solvers.Step
+  probe: Any
+  drawing: Mapping[str, Any]
+
+  def sampler(
+    self, state: TrainState, *, ema: bool, batch_norm: str = 'running'
+  ) -> Sampler:
+    """A sampler over a state's moving average, or its raw weights.
+
+    Args:
+      state: trained.
+      ema: take the moving average if the run keeps one.
+      batch_norm: see `Sampler`.
+    """
+    variables = generator_variables(state, ema)
+    gen = self.networks.gen
+    return Sampler(gen, variables, batch_norm=batch_norm, **self.drawing)
+
+
+def build(
+  config: Config,
+  info: DatasetInfo,
+  *,
+  axis_name: str | None = None,
+  swept: Mapping[str, jax.Array] | None = None,
+  reference: Any = None,
+) -> Model:
+  """Makes everything that a config names.
+
+  Args:
+    config: see configs/base.py.
+    info: the shape and classes of the data.
+    axis_name: mapped device axis that will share the batches, or None.
+    swept: traced scalars of the section `sweep`, by name; `check` has seen
+      their values, see gan_jax/ensemble.py.
+    reference: images of D's virtual batch norm, `[R, H, W, C]` in [-1, 1],
+      as many as make its packs; needed where a state is initialised to be
+      trained.
+
+  Raises:
+    InputError: an unknown name, a value out of range, or a combination that
+      makes no sense; the message names the key.
+  """
+  checks.check(config)
+  limits.check_image_shape(info.image_shape)
+  values = {sweep.SWEPT[name]: value for name, value in (swept or {}).items()}
+  config = replaced(config, values)
+  drawing = dict(
+    latent_dim=config.latent_dim,
+    prior=config.latent_prior,
+    num_classes=_num_classes(config, info),
+  )
+  networks = _networks(config, info, axis_name)
+  game = _game(config, info, networks, reference, axis_name)
+  lookahead = tricks.lookahead(config)
+  optimizers = parts.make_optimizers(config)
+  order = dict(
+    disc_steps=config.disc_steps,
+    fresh_latents=config.fresh_latents,
+    axis_name=axis_name,
+    micro_batch=config.micro_batch,
+  )
+  kept = dict(ema=config.ema_decay > 0, lookahead=lookahead is not None)
+  init = functools.partial(solvers.init_state, game, optimizers, **kept)
+  train_step = solvers.make_train_step(
+    game,
+    optimizers,
+    solver=parts.solver_of(config),
+    gen_steps=config.gen_steps,
+    ema_decay=config.ema_decay,
+    lookahead=lookahead,
+    disc_accuracy_limit=config.tricks.disc_accuracy_limit,
+    **order,
+  )
+  return Model(
+    networks,
+    game,
+    optimizers,
+    limits.within_memory(init),
+    train_step,
+    solvers.make_probe(game, **order),
+    drawing,
+  )
+
+
+def _num_classes(config: Config, info: DatasetInfo) -> int:
+  """Labels that both players see; 0 for none."""
+  if not config.conditional:
+    return 0
+  if not info.class_names:
+    raise InputError(
+      f'conditional: {info.name} has no labels; use a labelled dataset or '
+      'class subfolders, or set conditional=False'
+    )
+  return len(info.class_names)
+
+
+def _networks(
+  config: Config, info: DatasetInfo, axis_name: str | None
+) -> Players[nn.Module]:
+  keys = section(config.network)
+  networks = networks_lib.make_networks(
+    keys.pop('name'),
+    tuple(info.image_shape),
+    num_classes=_num_classes(config, info),
+    axis_name=axis_name,
+    dtype=PRECISIONS[config.precision].dtype,
+    **keys,
+  )
+  checks.check_combination(config, networks.disc.style.norm)
+  return networks
+
+
+def _game(
+  config: Config,
+  info: DatasetInfo,
+  networks: Players[nn.Module],
+  reference: Any,
+  axis_name: str | None,
+) -> Game:
+  image_shape = tuple(info.image_shape)
+  return image_gan(
+    networks,
+    parts.loss_of(config),
+    draw_latents=functools.partial(
+      draw_latents, prior=config.latent_prior, latent_dim=config.latent_dim
+    ),
+    image_shape=image_shape,
+    penalty=PENALTIES[config.penalty],
+    penalty_weight=config.penalty_weight,
+    tricks=tricks.make_tricks(config, networks.disc, image_shape),
+    reference=reference,
+    axis_name=axis_name,
+  )
+
+
+def abstract_state(model: Model) -> TrainState:
+  """Shapes and dtypes of the state, without computing one."""
+  return jax.eval_shape(model.init, jax.random.key(0))

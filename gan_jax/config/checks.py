@@ -1,0 +1,103 @@
+"""Every key of every section, checked in one pass before any work."""
+
+from typing import Any
+
+from gan_jax.config import limits, parts, sections, sweep, tricks
+from gan_jax.devices.precision import PRECISIONS
+from gan_jax.diagnosis.thresholds import Thresholds
+from gan_jax.evaluation import keys as evaluation_keys
+from gan_jax.networks import NETWORKS
+from gan_jax.penalties import PENALTIES
+from gan_jax.sampling.priors import PRIORS
+from gan_jax.types import InputError, lookup
+
+Config = Any
+
+
+def check(config: Config) -> None:
+  """Checks all that shapes a run and needs neither data nor devices.
+
+  Raises:
+    InputError: an unknown name or a value out of range.
+  """
+  limits.check(config)
+  parts.dataset_keys(config)
+  parts.loss_of(config)
+  lookup(PENALTIES, config.penalty, 'penalty')
+  lookup(PRECISIONS, config.precision, 'precision')
+  parts.solver_of(config)
+  lookup(PRIORS, config.latent_prior, 'latent_prior')
+  lookup(NETWORKS, config.network.name, 'network.name')
+  for player in ('gen_optimizer', 'disc_optimizer'):
+    parts.optimizer_of(config, player)
+  tricks.check(config)
+  sweep.check(config, check)
+
+
+def check_requests(config: Config) -> None:
+  """Checks the sections that say what the modes are asked for.
+
+  Raises:
+    InputError: a key at fault, with what would be right.
+  """
+  several = len(sweep.members(config)) > 1
+  sections.take(sections.Sample, config, 'sample')
+  sections.take(sections.Interpolate, config, 'interpolate')
+  sections.take(Thresholds, config, 'diagnose')
+  action = sections.take(sections.NonFinite, config, 'non_finite').action
+  if several and action == 'rollback':
+    raise InputError(
+      'non_finite.action: rollback would take sound runs back with the others; '
+      'with several runs at once (num_seeds, sweep) take stop'
+    )
+  keys = sections.take(evaluation_keys.Evaluation, config, 'eval')
+  if keys.every and several:
+    raise InputError(
+      'eval.every: one best checkpoint cannot serve several runs at once '
+      '(num_seeds, sweep); set eval.every=0, and score each of them afterwards '
+      'with --mode=evaluate --config.member=NUMBER'
+    )
+
+
+def check_combination(config: Config, disc_norm: str) -> None:
+  """Refuses what makes no sense, with the reason.
+
+  Args:
+    config: with valid names.
+    disc_norm: the norm that D ends up with.
+
+  Raises:
+    InputError: the keys at fault and the way out.
+  """
+  penalised = config.penalty != 'none'
+  if penalised and disc_norm == 'batch':
+    raise InputError(
+      f'penalty: {config.penalty} needs the gradient of each example, and '
+      'batch norm in D makes it depend on the others; set '
+      'network.disc_norm to none, layer or spectral'
+    )
+  if config.weight_clip and penalised:
+    raise InputError(
+      f'weight_clip: {config.weight_clip} and penalty={config.penalty} are two '
+      'ways to one constraint; set weight_clip=0 or penalty=none'
+    )
+  if config.weight_clip and disc_norm == 'spectral':
+    raise InputError(
+      f'weight_clip: {config.weight_clip} has no effect under spectral norm, '
+      'which rescales the weights; set weight_clip=0 or another '
+      'network.disc_norm'
+    )
+
+
+def advice(config: Config, disc_norm: str) -> list[str]:
+  """Lines about choices that are allowed and unlikely to be meant."""
+  lines = []
+  constrained = (
+    config.penalty != 'none' or config.weight_clip or disc_norm == 'spectral'
+  )
+  if config.loss == 'wasserstein' and not constrained:
+    lines.append(
+      'loss=wasserstein without a Lipschitz constraint is no distance; '
+      'consider penalty=wgan_gp, weight_clip=0.01 or network.disc_norm=spectral'
+    )
+  return lines + tricks.advice(config)

@@ -1,0 +1,213 @@
+"""A config as the rest of the project takes it: checked once, and typed.
+
+`read` is where the trip of a ConfigDict ends. What lies above this room
+(training, modes) sees a `Plan`; what lies below sees plain arguments.
+"""
+
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from gan_jax.config import build as building
+from gan_jax.config import checks, parts, sections, sweep
+from gan_jax.config.overrides import replaced, section
+from gan_jax.data import DatasetInfo
+from gan_jax.diagnosis.thresholds import Thresholds
+from gan_jax.ensemble import Member
+from gan_jax.evaluation import keys as evaluation_keys
+from gan_jax.solvers import UNROLL_STEPS
+from gan_jax.tricks.criterion import Criterion, make_criterion
+
+_RATES = ('gen_optimizer.learning_rate', 'disc_optimizer.learning_rate')
+
+
+def read(config: Any) -> 'Plan':
+  """Checks every key of every section, and makes a plan of them.
+
+  Args:
+    config: a ConfigDict with the keys of configs/base.py.
+
+  Raises:
+    InputError: a name, a number or a combination that cannot be; the message
+      names the key and what would be right.
+  """
+  checks.check(config)
+  checks.check_requests(config)
+  return Plan(config)
+
+
+def read_trained(config: Any) -> 'Plan':
+  """The plan of a run from its config.json, whose requests nobody repeats.
+
+  Args:
+    config: of a run, nested attributes; sections such as `eval` may be of
+      another version.
+
+  Raises:
+    InputError: what shapes the run is not of this version.
+  """
+  checks.check(config)
+  plan = Plan(config)
+  _ = plan.schedule  # whatever is missing is missed here
+  return plan
+
+
+class Plan:
+  """What a config asks for; made by `read`.
+
+  Attributes:
+    seed: of the first member.
+    network: name of the architecture.
+    conditional: whether both players see the labels.
+    precision: name of the number format.
+    num_devices: of each process; 0 for all.
+    packing: examples that D judges together.
+    num_discs: discriminators.
+    member: which of several runs a mode is about.
+  """
+
+  def __init__(self, config: Any):
+    """Takes a config that `checks.check` has let pass."""
+    self._config = config
+    self.seed: int = config.seed
+    self.network: str = config.network.name
+    self.conditional: bool = config.conditional
+    self.precision: str = config.precision
+    self.num_devices: int = config.num_devices
+    self.packing: int = config.tricks.packing
+    self.num_discs: int = config.tricks.num_discs
+    self.member: int = config.member
+
+  # --- What is trained --------------------------------------------------------
+
+  @functools.cached_property
+  def fields(self) -> dict[str, Any]:
+    """All keys, nested, as config.json has them."""
+    config = self._config
+    fields = config.to_dict() if hasattr(config, 'to_dict') else _nested(config)
+    return json.loads(json.dumps(fields))
+
+  @functools.cached_property
+  def members(self) -> list[Member]:
+    """All runs that are asked for: seeds, and combinations of swept values."""
+    return sweep.members(self._config)
+
+  def of_member(self, member: Member) -> 'Plan':
+    """The plan that makes one member by itself."""
+    return Plan(sweep.one(self._config, member))
+
+  @functools.cached_property
+  def schedule(self) -> sections.Schedule:
+    """How many steps and images, and how often what is done."""
+    return sections.schedule(self._config)
+
+  def advice(self, disc_norm: str) -> list[str]:
+    """Lines about choices that are allowed and unlikely to be meant."""
+    return checks.advice(self._config, disc_norm)
+
+  @property
+  def looks_ahead(self) -> int:
+    """Updates of D that G's solver looks ahead."""
+    if self._config.solver != 'unrolled':
+      return 0
+    return self._config.unroll_steps or UNROLL_STEPS
+
+  def build(
+    self,
+    info: DatasetInfo,
+    *,
+    axis_name: str | None = None,
+    swept: Mapping[str, jax.Array] | None = None,
+    rate_factor: float = 1.0,
+    reference: jax.Array | None = None,
+  ) -> building.Model:
+    """Networks, game, optimizers and training step, see `building.build`.
+
+    Args:
+      info: the shape and classes of the data.
+      axis_name: mapped device axis that shares the batches, or None.
+      swept: traced scalars of the section `sweep`, by name.
+      rate_factor: on both learning rates.
+      reference: images of D's virtual batch norm.
+    """
+    config = self._config
+    if rate_factor != 1.0:
+      rates = {
+        key: rate_factor * functools.reduce(getattr, key.split('.'), config)
+        for key in _RATES
+      }
+      config = replaced(config, rates)
+    return building.build(
+      config, info, axis_name=axis_name, swept=swept, reference=reference
+    )
+
+  @functools.cached_property
+  def criterion(self) -> Criterion:
+    """What D's logits mean: the loss, as the tricks compare it."""
+    return make_criterion(
+      parts.loss_of(self._config),
+      relativistic=self._config.tricks.relativistic,
+    )
+
+  # --- The data ---------------------------------------------------------------
+
+  def dataset(self, data_dir: str = '') -> dict[str, Any]:
+    """Arguments of `load_dataset`.
+
+    Args:
+      data_dir: where the data lies now; '' for where the config says.
+    """
+    return parts.dataset_keys(self._config, data_dir)
+
+  @property
+  def data_dir(self) -> str:
+    """Where the data lies, as a mode of a finished run is told; or ''."""
+    return self._config.data.dir
+
+  @property
+  def feed(self) -> dict[str, Any]:
+    """Arguments of `make_feed`."""
+    return dict(
+      batch_size=self._config.batch_size,
+      seed=self.seed,
+      flip=self._config.data.flip,
+      labels=self.conditional,
+      cache=self._config.data.cache,
+      cache_mb=self._config.data.cache_mb,
+    )
+
+  # --- What the modes are asked for -------------------------------------------
+
+  @functools.cached_property
+  def sample(self) -> sections.Sample:
+    """The section `sample`."""
+    return sections.take(sections.Sample, self._config, 'sample')
+
+  @functools.cached_property
+  def interpolate(self) -> sections.Interpolate:
+    """The section `interpolate`."""
+    return sections.take(sections.Interpolate, self._config, 'interpolate')
+
+  @functools.cached_property
+  def non_finite(self) -> sections.NonFinite:
+    """The section `non_finite`."""
+    return sections.take(sections.NonFinite, self._config, 'non_finite')
+
+  @functools.cached_property
+  def diagnose(self) -> Thresholds:
+    """The section `diagnose`."""
+    return sections.take(Thresholds, self._config, 'diagnose')
+
+  @functools.cached_property
+  def eval(self) -> evaluation_keys.Evaluation:
+    """The section `eval`."""
+    return sections.take(evaluation_keys.Evaluation, self._config, 'eval')
+
+
+def _nested(config: Any) -> Any:
+  if not hasattr(config, '__dict__'):
+    return config
+  return {key: _nested(value) for key, value in section(config).items()}

@@ -1,0 +1,1 @@
+"""Devices: pmap, sharding, precision, how a batch is divided."""

@@ -1,0 +1,100 @@
+"""The verdict on a run, or on each of several, from what they have left."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gan_jax.data import Dataset
+from gan_jax.diagnosis.thresholds import Thresholds
+from gan_jax.diagnosis.verdict import Diagnosis, Row, diagnose, report
+from gan_jax.ensemble import Ensemble
+from gan_jax.features import FeatureNetwork, extract, image_set
+from gan_jax.features.classifier import classifier_network
+from gan_jax.metrics.diversity import diversity
+from gan_jax.sampling.sampler import Sampler
+
+
+def of_rows(
+  rows: Sequence[Row],
+  thresholds: Thresholds,
+  *,
+  critic: bool,
+  **evidence: Any,
+) -> Diagnosis:
+  """The verdict on one run's rows.
+
+  Args:
+    rows: of metrics.jsonl, its own alone.
+    thresholds: the section `diagnose`.
+    critic: whether D's logits have no level, see `diagnose`.
+    **evidence: what else `diagnose` takes.
+  """
+  return diagnose(
+    rows,
+    window=thresholds.window,
+    grad_norm=thresholds.grad_norm,
+    critic=critic,
+    **evidence,
+  )
+
+
+def of_all(
+  by_member: Mapping[int | None, Sequence[Row]],
+  ensemble: Ensemble,
+  thresholds: Thresholds,
+  *,
+  critic: bool,
+) -> list[str]:
+  """Reports on a run, or a line for each of several, from the rows alone.
+
+  Args:
+    by_member: rows by the number of their run, None for a single one.
+    ensemble: whose rows they are.
+    thresholds: the section `diagnose`.
+    critic: see `of_rows`.
+  """
+  if not ensemble.several:
+    return [report(of_rows(by_member[None], thresholds, critic=critic))]
+  lines = []
+  for member in ensemble.members:
+    found = of_rows(by_member[member.number], thresholds, critic=critic)
+    label = member.label.replace('/', ', ')
+    lines.append(
+      f'run {member.number} ({label}): {found.verdict}; {found.reason}'
+    )
+  return lines
+
+
+def of_samples(
+  sampler: Sampler, dataset: Dataset, thresholds: Thresholds
+) -> dict[str, Any]:
+  """What fresh samples say, as arguments of `diagnose`.
+
+  Args:
+    sampler: of the run, over its raw weights.
+    dataset: that it was trained on.
+    thresholds: the section `diagnose`.
+
+  Raises:
+    InputError: the data cannot be read.
+  """
+  num = min(thresholds.samples, len(dataset.train))
+  chosen = np.random.default_rng(0).permutation(len(dataset.train))[:num]
+  real = dataset.train.read(np.sort(chosen), num_threads=4)['images']
+  fake = sampler.sample(num, seed=0)
+  found = diversity(fake.astype(np.float32), real.astype(np.float32))
+  evidence = {'measured': {name: float(x) for name, x in found.items()}}
+  classes = dataset.info.class_names
+  if thresholds.classifier and len(classes) > 1:
+    splits = dataset.train.whole(), dataset.test.whole()
+    network = classifier_network(*splits, classes)
+    evidence['modes'] = classes_met(network, fake), classes_met(network, real)
+  return evidence
+
+
+def classes_met(network: FeatureNetwork, images: np.ndarray) -> int:
+  """Classes that a classifier sees among images uint8 `[N, H, W, C]`."""
+  outputs = extract(network, image_set(images), batch_size=64)
+  labels = [np.argmax(out['logits'], axis=1) for _, out in outputs]
+  return len(np.unique(np.concatenate(labels)))

@@ -1,0 +1,102 @@
+"""One pass of a player's network, and how both players begin."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.networks.virtual import reference_size
+from gan_jax.tricks import Tricks
+from gan_jax.tricks.views import pack, packed_shape
+from gan_jax.types import Players
+
+# [B] keys -> latents [B, Z].
+DrawLatents = Callable[[jax.Array], jax.Array]
+# Model state that no pass of a network changes.
+_NOT_THE_NETWORKS = ('memory', 'reference')
+
+
+class Keys(NamedTuple):
+  """Keys of one objective, each `[]`; equal keys make equal fakes and views."""
+
+  latents: jax.Array
+  penalty: jax.Array
+  real: jax.Array
+  fake: jax.Array
+  labels: jax.Array
+  consistency: jax.Array
+
+  @classmethod
+  def of(cls, key: jax.Array) -> 'Keys':
+    """All of them, from an objective's one."""
+    others = [jax.random.fold_in(key, number) for number in range(2, 6)]
+    return cls(*jax.random.split(key), *others)
+
+
+def apply(network: nn.Module, params, model_state, *inputs):
+  """Runs a network in training mode; returns (output, new model state)."""
+  mutable = [name for name in model_state if name not in _NOT_THE_NETWORKS]
+  output, new = network.apply(
+    {'params': params, **model_state}, *inputs, train=True, mutable=mutable
+  )
+  return output, {**model_state, **new}
+
+
+def hidden_layers(network: nn.Module, params, model_state, *inputs) -> tuple:
+  """(logits, outputs of D's hidden layers), in training mode, state dropped."""
+  mutable = [name for name in model_state if name not in _NOT_THE_NETWORKS]
+  logits, new = network.apply(
+    {'params': params, **model_state},
+    *inputs,
+    train=True,
+    mutable=[*mutable, 'intermediates'],
+  )
+  sown = new['intermediates']
+  sown = sown.get('network', sown)  # inside WithReference
+  return logits, [layer[-len(logits) :] for layer in sown['features']]
+
+
+def initialiser(
+  networks: Players[nn.Module],
+  draw_latents: DrawLatents,
+  image_shape: tuple[int, ...],
+  tricks: Tricks,
+  reference: Any,
+) -> Callable[[jax.Array], tuple[Players, Players]]:
+  """Key -> (params, model state) of both players.
+
+  From two dummy examples, or from the reference batch of a network that has
+  one; G's is drawn from the prior.
+  """
+  shape = packed_shape(image_shape, tricks.packing)
+
+  def init_disc(key):
+    images = jnp.zeros((reference_size(networks.disc) or 2, *shape))
+    if reference is not None:
+      images = pack(jnp.asarray(reference), tricks.packing)
+    labels = jnp.zeros(2, jnp.int32)
+    variables = networks.disc.init(key, images, labels, train=False)
+    memory = tricks.first_memory()
+    return variables | {'memory': memory} if memory else variables
+
+  def init(key):
+    gen_key, disc_key = jax.random.split(key)
+    if tricks.num_discs > 1:
+      disc_keys = jax.random.split(disc_key, tricks.num_discs)
+      disc = jax.vmap(init_disc)(disc_keys)
+    else:
+      disc = init_disc(disc_key)
+    num = reference_size(networks.gen) or 2
+    latents = draw_latents(jax.random.split(key, num))
+    labels = jnp.zeros(2, jnp.int32)
+    gen = networks.gen.init(gen_key, latents, labels, train=False)
+    variables = Players(gen=gen, disc=disc)
+    params = Players(*(v['params'] for v in variables))
+    model_state = Players(
+      *({k: c for k, c in v.items() if k != 'params'} for v in variables)
+    )
+    return params, model_state
+
+  return init

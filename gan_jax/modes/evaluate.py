@@ -1,0 +1,96 @@
+"""`--mode=evaluate`: a finished run scored, with how it was measured."""
+
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax import data
+from gan_jax.config import plan
+from gan_jax.devices import parallel
+from gan_jax.evaluation import keys as keys_lib
+from gan_jax.evaluation import report
+from gan_jax.evaluation.evaluator import Discriminator, Evaluator, Result
+from gan_jax.metrics.disc_accuracy import disc_logits
+from gan_jax.sampling.weights import discriminator_variables, weights_name
+from gan_jax.tricks.views import pack
+from gan_jax.workdir import layout
+from gan_jax.workdir.trained import Trained, restore
+
+
+def evaluate(config: Any, workdir: str | pathlib.Path) -> Result:
+  """Scores a run and writes metrics.json.
+
+  Args:
+    config: `member`, `data.dir`, and its `eval` section, see configs/base.py.
+    workdir: of the run.
+
+  Returns:
+    Scores with the protocol they were measured by.
+
+  Raises:
+    InputError: a key that makes no sense, data that has changed, too few
+      images, or something not finite.
+  """
+  asked = plan.read(config)
+  keys = asked.eval
+  trained = restore(workdir, keys.checkpoint, asked.member)
+  names = keys_lib.check(keys, trained.info)
+  path = layout.prepare(workdir)
+  dataset = data.load_dataset(**trained.plan.dataset(asked.data_dir))
+  layout.check_data(path, dataset.info)
+  step = int(trained.state.step)
+  whose = {} if trained.member is None else {'member': trained.member}
+  evaluator = Evaluator(
+    keys, dataset, devices=parallel.select_devices(asked.num_devices)
+  )
+  result = evaluator.score(
+    trained.sampler(ema=keys.ema, batch_norm=keys.batch_norm),
+    names,
+    keys.num_samples,
+    disc=_discriminator(trained),
+    step=step,
+    checkpoint=keys.checkpoint,
+    images_seen=step * trained.plan.schedule.images_per_step,
+    weights=weights_name(trained.state, keys.ema),
+    batch_norm=keys.batch_norm,
+    **whose,
+  )
+  _write(result, path / 'metrics.json')
+  return result
+
+
+def _write(result: Result, path: pathlib.Path) -> None:
+  """Leaves the scores in a file, and on the screen."""
+  fields = ('scores', 'protocol', 'warnings')
+  layout.write_json(path, {name: getattr(result, name) for name in fields})
+  for line in report.report(result):
+    print(line)
+  print(f'written to {path}')
+
+
+def _discriminator(trained: Trained) -> Discriminator:
+  """D of a run, as its accuracy is measured: with running statistics."""
+  variables = discriminator_variables(trained.state)
+  disc, run = trained.model.networks.disc, trained.plan
+
+  def discriminate(images, labels):
+    num = len(images)
+    rows = jnp.arange(num + -num % run.packing) % num  # whole packs
+    packs = pack(images[rows], run.packing)
+
+    def logits_of(variables):
+      return disc.apply(variables, packs, labels, train=False)
+
+    if run.num_discs > 1:
+      logits = jax.vmap(logits_of)(variables).mean(axis=0)
+    else:
+      logits = logits_of(variables)
+    return logits.repeat(run.packing)[:num]  # each image by its pack's
+
+  return Discriminator(
+    lambda images, labels: disc_logits(discriminate, images, labels),
+    run.criterion.boundary,
+    run.conditional,
+  )

@@ -1,0 +1,1 @@
+"""How a process joins others, is stopped, and ends."""

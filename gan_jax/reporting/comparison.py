@@ -1,0 +1,227 @@
+"""Runs side by side: one table and one plot, mean and spread over seeds."""
+
+import collections
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gan_jax.config.overrides import may_change
+from gan_jax.evaluation.entries import Entry
+from gan_jax.evaluation.protocol import MEASURE
+from gan_jax.evaluation.scores import BETTER, SCORES, result_name
+from gan_jax.storage.files import atomic
+from gan_jax.types import InputError
+
+# Parts of a protocol that say which generator was measured, not how.
+_VARIANTS = ('checkpoint', 'weights', 'batch_norm', 'truncation')
+# Parts of a score's entry that are results; the others are how it was taken.
+_RESULTS = (
+  'value',
+  'standard_error',
+  'standard_deviation',
+  'levels',
+  'of_real',
+)
+_RESULTS += ('of_real', 'sigma', 'at_edge', 'expected_bias', 'noise_floor')
+
+
+class Scored(NamedTuple):
+  """A run with its last evaluation."""
+
+  path: pathlib.Path
+  config: dict[str, Any]  # flat
+  protocol: dict[str, Any]
+  entries: dict[str, Entry]
+
+  @property
+  def values(self) -> dict[str, float]:
+    """Scores by name."""
+    return {name: entry['value'] for name, entry in self.entries.items()}
+
+
+class Group(NamedTuple):
+  """Runs that differ in their seed alone.
+
+  Attributes:
+    label: what sets the group apart from the others.
+    runs: its members.
+  """
+
+  label: str
+  runs: list[Scored]
+
+  def values(self, name: str) -> np.ndarray:
+    """A score of all members that have it."""
+    return np.array([r.values[name] for r in self.runs if name in r.values])
+
+
+def check_comparable(runs: Sequence[Scored]) -> None:
+  """Raises InputError unless all were measured in the same way.
+
+  That is: one protocol in all of `MEASURE`, and one in what each score says
+  of itself (neighbours, subsets, splits, counts of images).
+  """
+  first, seen = runs[0], {}
+  for run in runs:
+    if run.path in seen:
+      raise InputError(f'compare: {run.path} is named twice')
+    seen[run.path] = run
+    for field in MEASURE:
+      before, now = first.protocol[field], run.protocol[field]
+      _check_same(run, first, field, before, now)
+    for name in first.entries.keys() & run.entries.keys():
+      parts = [
+        {k: v for k, v in each.entries[name].items() if k not in _RESULTS}
+        for each in (first, run)
+      ]
+      for key in sorted(parts[0].keys() | parts[1].keys()):
+        values = [part.get(key) for part in parts]
+        _check_same(run, first, f'{key} of {name}', *values)
+
+
+def _check_same(run: Scored, first: Scored, what: str, before, now) -> None:
+  if before != now:
+    raise InputError(
+      f'compare: {run.path.name} and {first.path.name} were measured '
+      f'differently: {what} {now} against {before}; evaluate both with the '
+      'same eval keys'
+    )
+
+
+def group(runs: Sequence[Scored]) -> list[Group]:
+  """Puts runs together that differ in their seed alone.
+
+  A group is named by the keys in which the groups differ; by its first run's
+  folder if there are none.
+  """
+
+  def identity(run: Scored) -> dict[str, Any]:
+    keys = {
+      key: value
+      for key, value in run.config.items()
+      if key != 'seed' and not may_change(key)
+    }
+    variant = {name: run.protocol.get(name) for name in _VARIANTS}
+    if variant['checkpoint'] != 'best':  # the best step differs by seed
+      variant['step'] = run.protocol.get('step')
+    return keys | variant
+
+  members = collections.defaultdict(list)
+  for run in runs:
+    members[json.dumps(identity(run), sort_keys=True)].append(run)
+  identities = [identity(part[0]) for part in members.values()]
+  keys = sorted({key for each in identities for key in each})
+  differing = [
+    key
+    for key in keys
+    if len({json.dumps(each.get(key)) for each in identities}) > 1
+  ]
+  groups = []
+  for part, each in zip(members.values(), identities, strict=True):
+    shown = [f'{key}={each.get(key)}' for key in differing]
+    short = 0 < len(shown) <= 3
+    label = ', '.join(shown) if short else part[0].path.name
+    groups.append(Group(label, part))
+  return groups
+
+
+def _directions(network: str) -> dict[str, str]:
+  """Results as they are named -> lower or higher is better."""
+  return {
+    result_name(name, score, network): BETTER[name]
+    for score in SCORES.values()
+    for name in score.gives
+    if name in BETTER
+  }
+
+
+def table(groups: Sequence[Group]) -> str:
+  """A Markdown table: a row a score, a column a group, the best in bold.
+
+  The spread is the standard deviation over seeds (n - 1); the best is bold
+  where it leads by more than both spreads; single runs have none.
+  """
+  names = list(
+    dict.fromkeys(n for g in groups for r in g.runs for n in r.values)
+  )
+  directions = _directions(groups[0].runs[0].protocol['network'])
+  arrows = {'lower': ' (lower is better)', 'higher': ' (higher is better)'}
+  heads = [
+    f'{g.label} ({len(g.runs)} run{"s"[: len(g.runs) > 1]})' for g in groups
+  ]
+  lines = [
+    f'| score | {" | ".join(heads)} |',
+    f'|---{"|---" * len(groups)}|',
+  ]
+  for name in names:
+    values = [g.values(name) for g in groups]
+    best = _leader(values, directions.get(name))
+    cells = [
+      f'**{_cell(v)}**' if i == best else _cell(v) for i, v in enumerate(values)
+    ]
+    arrow = arrows.get(directions.get(name), '')
+    lines.append(f'| {name}{arrow} | {" | ".join(cells)} |')
+  return '\n'.join(lines)
+
+
+def _cell(values: np.ndarray) -> str:
+  if not len(values):
+    return 'not measured'
+  if len(values) == 1:
+    return f'{values[0]:.4g}'
+  return f'{values.mean():.4g} +- {values.std(ddof=1):.2g}'
+
+
+def _leader(values: list[np.ndarray], direction: str | None) -> int | None:
+  """Index of the group that leads by more than both spreads, if one does."""
+  # One run has no spread to compare a lead with.
+  if direction is None or len(values) < 2 or min(map(len, values)) < 2:
+    return None
+  means = np.array([v.mean() for v in values])
+  spreads = [v.std(ddof=1) for v in values]
+  order = np.argsort(means if direction == 'lower' else -means)
+  first, second = order[:2]
+  gap = abs(means[first] - means[second])
+  return int(first) if gap > max(spreads[first], spreads[second]) else None
+
+
+def plot(groups: Sequence[Group], path: pathlib.Path) -> None:
+  """A panel for each score: every run a dot, every mean a line."""
+  from matplotlib.figure import Figure
+
+  names = list(
+    dict.fromkeys(n for g in groups for r in g.runs for n in r.values)
+  )
+  directions = _directions(groups[0].runs[0].protocol['network'])
+  columns = min(4, len(names))
+  rows = -(-len(names) // columns)
+  figure = Figure(
+    figsize=(3.4 * columns, 2.6 * rows + 0.4 + 0.25 * len(groups)),
+    layout='constrained',
+  )
+  axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+  for axis, name in zip(axes, names, strict=False):
+    for i, member in enumerate(groups):
+      values = member.values(name)
+      colour = f'C{i % 10}'
+      axis.plot([i] * len(values), values, 'o', color=colour, alpha=0.6)
+      if len(values):
+        mean, half = values.mean(), 0.3
+        axis.plot([i - half, i + half], [mean, mean], color=colour)
+    better = directions.get(name)
+    axis.set_title(name + (f'\n{better} is better' if better else ''), size=9)
+    axis.set_xticks(range(len(groups)), [])
+    axis.set_xlim(-0.6, len(groups) - 0.4)
+    axis.grid(alpha=0.3, axis='y')
+  for axis in axes[len(names) :]:
+    axis.set_visible(False)
+  handles = [
+    axes[0].plot([], [], 'o', color=f'C{i % 10}', label=g.label)[0]
+    for i, g in enumerate(groups)
+  ]
+  figure.legend(handles=handles, loc='outside lower left', fontsize=9)
+  with atomic(path) as temporary:
+    figure.savefig(temporary, dpi=110)

@@ -1,0 +1,1 @@
+"""Priors, the sampler, walks between latents."""

@@ -1,0 +1,1 @@
+"""Exact mathematics on densities."""

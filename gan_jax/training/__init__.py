@@ -1,0 +1,1 @@
+"""The loop, and what happens between its dispatches."""

@@ -1,0 +1,197 @@
+"""From a plan to a run that is ready to be trained."""
+
+import contextlib
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax import data
+from gan_jax.config import build, memory
+from gan_jax.config.plan import Plan
+from gan_jax.devices import parallel, precision, shares
+from gan_jax.ensemble import Ensemble
+from gan_jax.evaluation import keys as keys_lib
+from gan_jax.evaluation.evaluator import inception_network
+from gan_jax.networks.virtual import reference_size
+from gan_jax.process import hosts
+from gan_jax.storage import files
+from gan_jax.types import InputError
+from gan_jax.workdir import layout
+
+
+class Run(NamedTuple):
+  """What the loop works with, made from the plan by `open_run`."""
+
+  plan: Plan
+  workdir: pathlib.Path
+  info: data.DatasetInfo
+  model: build.Model
+  dataset: data.Dataset
+  feed: data.Feed
+  devices: list[jax.Device]
+  ensemble: Ensemble
+  compiling: contextlib.AbstractContextManager  # to be entered for that
+
+
+def open_run(
+  plan: Plan,
+  workdir: str | pathlib.Path,
+  hold: contextlib.ExitStack | None = None,
+) -> Run:
+  """Turns a plan into a run, checking all that can be checked beforehand.
+
+  Args:
+    plan: see `gan_jax.config.plan.read`.
+    workdir: where everything of the run is written.
+    hold: keeps the workdir from other processes while it is open; None to
+      leave it free.
+
+  Raises:
+    InputError: see the parts.
+  """
+  devices = parallel.select_devices(plan.num_devices)
+  share_of_each(plan, devices)
+  path = layout.absolute(workdir)
+  hosts.agree(lambda: _prepare(plan, path, hold), everywhere=False)
+  dataset = hosts.agree(lambda: data.load_dataset(**plan.dataset()))
+  check_scores(plan, dataset.info)
+  run = assemble(plan, path, dataset, devices)
+  if run.ensemble.several:
+    check_several(run)
+  hosts.agree(
+    lambda: layout.describe_run(path, plan.fields, dataset.info),
+    everywhere=False,
+  )
+  return run
+
+
+def assemble(
+  plan: Plan,
+  path: pathlib.Path,
+  dataset: data.Dataset,
+  devices: list[jax.Device],
+) -> Run:
+  """The parts of a run on its data and devices; writes nothing."""
+  ensemble = Ensemble(plan.members)
+  axis = ensemble.axis_name(devices)
+  model = plan.build(dataset.info, axis_name=axis)
+  feed = data.make_feed(dataset.train, **plan.feed)
+  reference = _reference(model, feed, plan)
+  if reference is not None:
+    model = plan.build(dataset.info, axis_name=axis, reference=reference)
+  return Run(
+    plan,
+    path,
+    dataset.info,
+    model,
+    dataset,
+    feed.shared(hosts.index(), hosts.count()),
+    devices,
+    ensemble,
+    precision.check_on(plan.precision, devices),
+  )
+
+
+def share_of_each(plan: Plan, devices: list[jax.Device]) -> int:
+  """Images of a batch that each device has.
+
+  Raises:
+    InputError: they cannot be divided so, or not among several processes.
+  """
+  ensemble, share = Ensemble(plan.members), plan.schedule.batch_size
+  if hosts.count() > 1 and ensemble.several:
+    raise InputError(
+      f'num_seeds: {ensemble.num_members} runs at once are for one process; '
+      'start each seed as a run of its own'
+    )
+  if not ensemble.spread(devices):
+    shares.check_batch_size(share, len(devices))
+    share //= len(devices)
+  shares.check_micro_batch(plan.schedule.micro_batch, share)
+  if share % plan.packing:
+    raise InputError(
+      f'tricks.packing: {plan.packing} does not divide the {share} '
+      f'images that each of {len(devices)} devices has of a batch; change '
+      'batch_size or num_devices'
+    )
+  return share
+
+
+def check_scores(plan: Plan, info: data.DatasetInfo) -> None:
+  """Checks that scores during training can be had, before any work.
+
+  Raises:
+    InputError: a score that cannot be had of this data, or missing weights.
+  """
+  if not plan.eval.every:
+    return
+  keys_lib.check(plan.eval, info, 'every_scores')
+  if plan.eval.network == 'inception':  # says now if the file is missing
+    inception_network(
+      plan.eval.weights,
+      sha256=plan.eval.weights_sha256,
+      download=plan.eval.download,
+    )
+
+
+def meta(run: Run) -> dict[str, Any]:
+  """What each checkpoint says of its run, as JSON takes it."""
+  fields = {'config': run.plan.fields, 'data': run.info._asdict()}
+  return json.loads(json.dumps(fields))
+
+
+def _prepare(
+  plan: Plan, path: pathlib.Path, hold: contextlib.ExitStack | None
+) -> None:
+  """Makes the workdir and takes it."""
+  layout.prepare(path)
+  if hold is not None:
+    hold.enter_context(files.locked(path))
+    files.sweep_temporary(path, path / 'samples')
+  layout.check_resumable(path, plan.fields)
+  if not layout.is_of(path, plan.fields):
+    (path / 'rollbacks.json').unlink(missing_ok=True)  # of another run
+
+
+def check_several(run: Run) -> None:
+  """Checks several runs at once, before anything is compiled.
+
+  Raises:
+    InputError: more of them than memory, or images that are streamed.
+  """
+  plan, ensemble, devices = run.plan, run.ensemble, run.devices
+  ensemble.check_feed(run.feed)
+  model = plan.build(run.info)  # without the axis of the devices
+  at_once = plan.schedule.micro_batch or share_of_each(plan, devices)
+  draw = jax.tree.map(lambda x: x[:at_once], next(run.feed.draws(0)))
+  batch = jax.eval_shape(
+    run.feed.decode, run.feed.resident, draw, jax.random.key(0)
+  )
+  each = memory.bytes_of_run(
+    model.game,
+    build.abstract_state(model),
+    batch,
+    plan.looks_ahead,
+  )
+  limit = parallel.memory_of_each(devices)
+  if ensemble.spread(devices):
+    limit *= len(devices)
+  memory.check_fits(ensemble.num_members, each, limit, devices[0].platform)
+
+
+def _reference(
+  model: build.Model, feed: data.Feed, plan: Plan
+) -> jax.Array | None:
+  """The first images of the run: the reference of D's virtual batch norm."""
+  wanted = reference_size(model.networks.disc) * plan.packing
+  if not wanted:
+    return None
+  draws, batches, num = feed.draws(0), [], 0
+  while num < wanted:
+    key = jax.random.fold_in(jax.random.key(plan.seed), len(batches))
+    batches.append(feed.decode(feed.resident, next(draws), key).images)
+    num += len(batches[-1])
+  return jnp.concatenate(batches)[:wanted]

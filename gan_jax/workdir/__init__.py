@@ -1,0 +1,1 @@
+"""A run's folder: layout, checkpoints, rows, and a run read back."""

@@ -1,0 +1,184 @@
+"""Every config builds and trains; every key is read; every name is met."""
+
+import ast
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from gan_jax.config.build import build
+from gan_jax.config.sweep import SWEPT
+from gan_jax.losses import LOSSES
+from gan_jax.networks import NETWORKS
+from gan_jax.penalties import PENALTIES
+from gan_jax.solvers import SOLVERS
+from gan_jax.types import InputError
+from tests.helpers import (
+  CONFIGS,
+  ROOT,
+  fake_batch,
+  fake_info,
+  load_config,
+  stack_draws,
+  tiny_keys,
+)
+
+# Image shapes of the datasets that the configs name.
+SHAPES = {
+  'digits': (8, 8, 1),
+  'mnist': (28, 28, 1),
+  'fashion_mnist': (28, 28, 1),
+  'cifar10': (32, 32, 3),
+  'folder': (64, 64, 3),
+}
+
+
+def two_steps(config, shape):
+  """Takes two steps on random images; returns state and metrics."""
+  model = build(config, fake_info(shape))
+  state = jax.jit(model.init)(jax.random.key(0))
+  step = jax.jit(model.train_step)
+  batches = stack_draws(*[fake_batch(4, shape)] * config.disc_steps)
+  for t in range(2):
+    state, metrics = step(state, batches, jax.random.key(t))
+  return state, metrics
+
+
+def assert_finite(tree):
+  for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+    assert np.all(np.isfinite(leaf)), jax.tree_util.keystr(path)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_config_builds_and_takes_two_steps(name):
+  network = load_config(name).network.name
+  config = load_config(name, disc_steps=2, **tiny_keys(network))
+  state, metrics = two_steps(config, SHAPES[config.data.name])
+  assert state.step == 2
+  assert_finite((state, metrics))
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_config_documents_itself(name):
+  tree = ast.parse((ROOT / 'configs' / f'{name}.py').read_text())
+  assert f'python run.py --config=configs/{name}.py' in ast.get_docstring(
+    tree
+  ) or (name == 'mlp_digits' and 'python run.py' in ast.get_docstring(tree))
+
+
+def tiny(network, **overrides):
+  keys = tiny_keys(network)
+  base = load_config(
+    'mlp_digits', network__gen_widths=None, network__disc_widths=None
+  )
+  base.update_from_flattened_dict(
+    {
+      key.replace('__', '.'): value
+      for key, value in (
+        dict(network__name=network, latent_dim=4) | keys | overrides
+      ).items()
+    }
+  )
+  return base
+
+
+def name_pairs():
+  """Every loss, penalty and architecture at least once, in few steps."""
+  names = itertools.zip_longest(sorted(LOSSES), sorted(PENALTIES), NETWORKS)
+  return [
+    (loss or 'hinge', penalty or 'none', network or 'mlp')
+    for loss, penalty, network in names
+  ]
+
+
+@pytest.mark.parametrize(('loss', 'penalty', 'network'), name_pairs())
+def test_every_name_is_met(loss, penalty, network):
+  valid = NETWORKS[network].disc_norms
+  norm = 'layer' if 'layer' in valid else valid[0]
+  config = tiny(network, loss=loss, penalty=penalty, network__disc_norm=norm)
+  assert_finite(two_steps(config, (8, 8, 1)))
+
+
+def combinations():
+  """Losses meet everything on one architecture, the others meet the rest."""
+  losses = [(loss, p, 'mlp') for loss in LOSSES for p in PENALTIES]
+  others = [('hinge', p, n) for p in PENALTIES for n in NETWORKS if n != 'mlp']
+  return losses + others
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('loss', 'penalty', 'network'), combinations())
+def test_every_allowed_combination_takes_a_finite_step(loss, penalty, network):
+  norms = ['none', 'layer', 'spectral', 'batch']
+  for norm, conditional in itertools.product(norms, (False, True)):
+    config = tiny(
+      network,
+      loss=loss,
+      penalty=penalty,
+      network__disc_norm=norm,
+      conditional=conditional,
+    )
+    if norm == 'batch' and (penalty != 'none' or network == 'wgan_gp_resnet'):
+      with pytest.raises(InputError, match='disc_norm'):
+        build(config, fake_info())
+    else:
+      assert_finite(two_steps(config, (8, 8, 1)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('network', NETWORKS)
+@pytest.mark.parametrize('solver', SOLVERS)
+def test_every_solver_takes_a_finite_step_on_every_network(solver, network):
+  """Twice differentiated, with a penalty and without one."""
+  for penalty in ('none', 'wgan_gp'):
+    norm = 'layer' if penalty != 'none' else None
+    config = tiny(
+      network,
+      solver=solver,
+      penalty=penalty,
+      network__disc_norm=norm,
+      unroll_steps=2 if solver == 'unrolled' else None,
+      disc_steps=2,
+    )
+    assert_finite(two_steps(config, (8, 8, 1)))
+
+
+def test_every_key_is_read_by_something():
+  """Each leaf of base.py is an attribute or keyword somewhere in gan_jax."""
+  used = set()
+  for path in (ROOT / 'gan_jax').rglob('*.py'):
+    for node in ast.walk(ast.parse(path.read_text())):
+      if isinstance(node, ast.Attribute):
+        used.add(node.attr)
+      elif isinstance(node, ast.arg):
+        used.add(node.arg)
+  # Handed to optax by keyword, from the config section as a whole.
+  used |= {'b1', 'b2', 'eps', 'momentum', 'decay', 'weight_decay'}
+  used |= set(SWEPT)
+
+  def leaves(section):
+    for key, value in section.items():
+      yield from leaves(value) if hasattr(value, 'keys') else [key]
+
+  config = load_config('mlp_digits')
+  style = {'gen_norm', 'disc_norm', 'gen_activation', 'disc_activation'}
+  from gan_jax.networks import network_keys
+
+  for network in NETWORKS:
+    style |= set(network_keys(network))
+  unread = set(leaves(config)) - used - style
+  assert not unread
+
+
+def test_keys_stand_in_base_alone():
+  """Other files override; they add no key (the ConfigDict is type-safe)."""
+  base = set(load_config('mlp_digits').to_dict())
+  for name in CONFIGS:
+    assert set(load_config(name).to_dict()) == base
+
+
+@pytest.mark.parametrize('key', ['los', 'network.widht'])
+def test_a_misspelt_key_fails_loudly(key):
+  with pytest.raises((AttributeError, KeyError)):
+    load_config('mlp_digits', **{key.replace('.', '__'): 1})

@@ -1,0 +1,81 @@
+"""A config becomes a plan: every section checked at once, read in one place."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from gan_jax.config.plan import read, read_trained
+from gan_jax.types import InputError
+from gan_jax.workdir.layout import as_config
+from tests.helpers import SGD, fake_info, tiny_digits
+
+WRONG = {
+  'sample.seed': -1,
+  'interpolate.seed': 2**32,
+  'diagnose.window': 0,
+  'non_finite.action': 'panic',
+  'eval.network': 'vgg',
+  'eval.kid_subset_size': 1,
+  'data.name': None,
+  'loss': 'nothing',
+}
+
+
+@pytest.mark.parametrize('key', WRONG)
+def test_a_wrong_key_of_any_section_is_refused_in_any_mode(key):
+  config = tiny_digits()
+  with config.unlocked():
+    config.update_from_flattened_dict({key: WRONG[key]})
+    if WRONG[key] is None:
+      del config.data.name
+  with pytest.raises(InputError, match=key.split('.')[0]):
+    read(config)
+
+
+def test_a_key_that_no_room_knows_is_refused():
+  config = tiny_digits()
+  with config.unlocked():
+    config.sample.colour = 'red'
+  with pytest.raises(InputError, match='sample: colour: not the keys'):
+    read(config)
+
+
+def test_scores_while_training_are_of_one_run():
+  with pytest.raises(InputError, match=r'eval.every: one best checkpoint'):
+    read(tiny_digits(eval__every=4, num_seeds=2))
+  with pytest.raises(InputError, match=r'non_finite.action: rollback would'):
+    read(tiny_digits(non_finite__action='rollback', num_seeds=2))
+
+
+def test_a_plan_is_that_of_its_config_json():
+  """Also where sections that are requests are of another version."""
+  keys = dict(num_seeds=2, sweep__gen_learning_rate=(1e-4, 2e-4), disc_steps=3)
+  plan = read(tiny_digits(**keys))
+  fields = json.loads(json.dumps(plan.fields))
+  fields['eval'] = {'every': 0, 'of_another_version': 1}
+  again = read_trained(as_config(fields))
+  assert again.fields == fields
+  assert again.members == plan.members
+  assert again.schedule == plan.schedule
+  assert again.feed == plan.feed
+  assert again.schedule.images_per_step == 24
+  assert [m.seed for m in again.members] == [0, 1, 0, 1]
+  one = again.of_member(again.members[3])
+  assert one.seed == 1
+  assert len(one.members) == 1
+  assert one.fields['gen_optimizer']['learning_rate'] == 2e-4
+
+
+def test_the_rate_factor_is_on_both_learning_rates():
+  plan, info = read(tiny_digits(**SGD)), fake_info()
+  params = {'w': np.ones(2, np.float32)}
+  for factor in (1.0, 0.25):
+    optimizers = plan.build(info, rate_factor=factor).optimizers
+    for optimizer in optimizers:
+      updates, _ = optimizer.update(params, optimizer.init(params), params)
+      jax.tree.map(
+        lambda x, f=factor: np.testing.assert_allclose(x, -0.1 * f, rtol=1e-6),
+        updates,
+      )

@@ -1,0 +1,82 @@
+"""What parallel.py promises beyond what training tests of it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from gan_jax.devices import parallel
+
+
+def add(state, constants, inputs):
+  total = lax.pmean(inputs.sum(), parallel.AXIS)
+  return state + constants + total, {'total': total}
+
+
+def test_each_shape_is_compiled_once():
+  devices = parallel.select_devices(2)
+  call = parallel.parallelize(add, devices)
+  state = parallel.replicate(jnp.zeros(()), devices)
+  constant = parallel.replicate(jnp.ones(()), devices)
+  for length in (3, 3, 2, 3):
+    state, metrics = call(state, constant, np.ones((2, length), np.float32))
+  assert float(state) == 4 + 3 + 3 + 2 + 3
+  assert float(metrics['total']) == 3
+  assert len(call.programs) == 2
+
+
+@pytest.mark.parametrize(
+  'options',
+  [
+    {'xla_cpu_no_such_option': ''},
+    {'xla_cpu_experimental_ynn_fusion_type': 'NO_SUCH_TYPE'},
+    {},
+  ],
+)
+def test_options_that_xla_lacks_are_left_out(monkeypatch, options):
+  monkeypatch.setitem(parallel.COMPILER_OPTIONS, 'cpu', options)
+  devices = parallel.select_devices(1)
+  call = parallel.parallelize(add, devices)
+  state, _ = call(jnp.zeros(()), jnp.ones(()), np.ones((1, 2), np.float32))
+  assert float(state) == 3
+
+
+def test_convolutions_keep_to_the_multithreaded_path():
+  @jax.jit
+  def function(x, w):
+    numbers = ('NHWC', 'HWIO', 'NHWC')
+    y = lax.conv_general_dilated(
+      x, w, (1, 1), 'SAME', dimension_numbers=numbers
+    )
+    return y, y.reshape(-1, 64) @ jnp.ones((64, 64))
+
+  lowered = function.lower(
+    jax.ShapeDtypeStruct((8, 16, 16, 64), jnp.float32),
+    jax.ShapeDtypeStruct((3, 3, 64, 64), jnp.float32),
+  )
+
+  def counts(program):
+    lines = program.as_text().splitlines()
+    library = sum('__ynn_fusion' in line for line in lines)
+    return library, sum(' convolution(' in line for line in lines)
+
+  library, _ = counts(lowered.compile())
+  options = parallel.COMPILER_OPTIONS['cpu']
+  ours, convolutions = counts(lowered.compile(compiler_options=options))
+  assert ours == library - 1  # the product stays, the convolution leaves
+  assert convolutions == 1
+
+
+def test_one_device_has_nothing_to_average_over():
+  assert parallel.axis_name(parallel.select_devices(1)) is None
+  assert parallel.axis_name(parallel.select_devices(2)) == parallel.AXIS
+
+
+def test_a_game_is_compiled_without_the_library_for_small_products():
+  call = parallel.compile_game(lambda a, b: (a @ b, a.sum(0)))
+  product, total = call(jnp.eye(128), jnp.full((128, 128), 2.0))
+  np.testing.assert_array_equal(product, np.full((128, 128), 2.0))
+  np.testing.assert_array_equal(total, np.ones(128))
+  (program,) = call.programs.values()
+  assert ' dot(' in program.as_text()

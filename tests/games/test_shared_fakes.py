@@ -1,0 +1,40 @@
+"""Where both players see the same fakes, they are made once."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from gan_jax.config.build import build
+from gan_jax.training.dispatch import make_dispatch
+from gan_jax.types import Batch
+from tests.helpers import fake_batch, fake_info, tiny_digits
+
+
+def layers_of_g(fresh_latents):
+  """Transposed convolutions of G's forward passes in a compiled step."""
+  config = tiny_digits(
+    network__name='dcgan',
+    network__gen_width=4,
+    network__disc_width=4,
+    network__depth=1,
+    network__gen_widths=None,
+    network__disc_widths=None,
+    fresh_latents=fresh_latents,
+  )
+  model = build(config, fake_info())
+  dispatch = make_dispatch(model, lambda resident, draw, key: Batch(**draw))
+  draws = jax.tree.map(
+    lambda x: jnp.stack([x[None]] * 3), fake_batch(8)._asdict()
+  )
+  state = jax.eval_shape(model.init, jax.random.key(0))
+  lowered = jax.jit(dispatch).lower(state, ((), jax.random.key(0)), draws)
+  program = lowered.compile().as_text()
+  made = r' convolution\(.*op_name="[^"]*/jvp\(Generator\)/ConvTranspose_'
+  return len(re.findall(made, program))
+
+
+@pytest.mark.parametrize(('fresh_latents', 'passes'), [(False, 1), (True, 2)])
+def test_passes_through_g(fresh_latents, passes):
+  assert layers_of_g(fresh_latents) == 2 * passes
