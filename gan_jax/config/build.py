@@ -14,7 +14,7 @@ import optax
 
 from gan_jax import networks as networks_lib
 from gan_jax import solvers
-from gan_jax.config import checks, limits, parts, sweep, tricks
+from gan_jax.config import checks, parts, ranges, sweep, tricks
 from gan_jax.config.overrides import replaced, section
 from gan_jax.data import DatasetInfo
 from gan_jax.devices.precision import PRECISIONS
@@ -90,7 +90,7 @@ def build(
       makes no sense; the message names the key.
   """
   checks.check(config)
-  limits.check_image_shape(info.image_shape)
+  ranges.check_image_shape(info.image_shape)
   values = {sweep.SWEPT[name]: value for name, value in (swept or {}).items()}
   config = replaced(config, values)
   drawing = dict(
@@ -124,7 +124,7 @@ def build(
     networks,
     game,
     optimizers,
-    limits.within_memory(init),
+    ranges.within_memory(init),
     train_step,
     solvers.make_probe(game, **order),
     drawing,

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from gan_jax.config import limits, parts, sections, sweep, tricks
+from gan_jax.config import parts, ranges, sections, sweep, tricks
 from gan_jax.devices.precision import PRECISIONS
-from gan_jax.diagnosis.thresholds import Thresholds
+from gan_jax.diagnosis.keys import Checkup
 from gan_jax.evaluation import keys as evaluation_keys
 from gan_jax.networks import NETWORKS
 from gan_jax.penalties import PENALTIES
@@ -20,7 +20,7 @@ def check(config: Config) -> None:
   Raises:
     InputError: an unknown name or a value out of range.
   """
-  limits.check(config)
+  ranges.check(config)
   parts.dataset_keys(config)
   parts.loss_of(config)
   lookup(PENALTIES, config.penalty, 'penalty')
@@ -43,7 +43,7 @@ def check_requests(config: Config) -> None:
   several = len(sweep.members(config)) > 1
   sections.take(sections.Sample, config, 'sample')
   sections.take(sections.Interpolate, config, 'interpolate')
-  sections.take(Thresholds, config, 'diagnose')
+  sections.take(Checkup, config, 'diagnose')
   action = sections.take(sections.NonFinite, config, 'non_finite').action
   if several and action == 'rollback':
     raise InputError(

@@ -15,7 +15,7 @@ from gan_jax.config import build as building
 from gan_jax.config import checks, parts, sections, sweep
 from gan_jax.config.overrides import replaced, section
 from gan_jax.data import DatasetInfo
-from gan_jax.diagnosis.thresholds import Thresholds
+from gan_jax.diagnosis.keys import Checkup
 from gan_jax.ensemble import Member
 from gan_jax.evaluation import keys as evaluation_keys
 from gan_jax.solvers import UNROLL_STEPS
@@ -197,9 +197,9 @@ class Plan:
     return sections.take(sections.NonFinite, self._config, 'non_finite')
 
   @functools.cached_property
-  def diagnose(self) -> Thresholds:
+  def diagnose(self) -> Checkup:
     """The section `diagnose`."""
-    return sections.take(Thresholds, self._config, 'diagnose')
+    return sections.take(Checkup, self._config, 'diagnose')
 
   @functools.cached_property
   def eval(self) -> evaluation_keys.Evaluation:

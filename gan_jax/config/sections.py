@@ -7,8 +7,8 @@ import dataclasses
 import math
 from typing import Any, TypeVar
 
-from gan_jax.config.limits import check_seed
 from gan_jax.config.overrides import section
+from gan_jax.config.ranges import check_seed
 from gan_jax.types import InputError
 
 T = TypeVar('T')

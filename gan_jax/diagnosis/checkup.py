@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from gan_jax.data import Dataset
-from gan_jax.diagnosis.thresholds import Thresholds
+from gan_jax.diagnosis.keys import Checkup
 from gan_jax.diagnosis.verdict import Diagnosis, Row, diagnose, report
 from gan_jax.ensemble import Ensemble
 from gan_jax.features import FeatureNetwork, extract, image_set
@@ -17,7 +17,7 @@ from gan_jax.sampling.sampler import Sampler
 
 def of_rows(
   rows: Sequence[Row],
-  thresholds: Thresholds,
+  keys: Checkup,
   *,
   critic: bool,
   **evidence: Any,
@@ -26,14 +26,14 @@ def of_rows(
 
   Args:
     rows: of metrics.jsonl, its own alone.
-    thresholds: the section `diagnose`.
+    keys: the section `diagnose`.
     critic: whether D's logits have no level, see `diagnose`.
     **evidence: what else `diagnose` takes.
   """
   return diagnose(
     rows,
-    window=thresholds.window,
-    grad_norm=thresholds.grad_norm,
+    window=keys.window,
+    grad_norm=keys.grad_norm,
     critic=critic,
     **evidence,
   )
@@ -42,7 +42,7 @@ def of_rows(
 def of_all(
   by_member: Mapping[int | None, Sequence[Row]],
   ensemble: Ensemble,
-  thresholds: Thresholds,
+  keys: Checkup,
   *,
   critic: bool,
 ) -> list[str]:
@@ -51,14 +51,14 @@ def of_all(
   Args:
     by_member: rows by the number of their run, None for a single one.
     ensemble: whose rows they are.
-    thresholds: the section `diagnose`.
+    keys: the section `diagnose`.
     critic: see `of_rows`.
   """
   if not ensemble.several:
-    return [report(of_rows(by_member[None], thresholds, critic=critic))]
+    return [report(of_rows(by_member[None], keys, critic=critic))]
   lines = []
   for member in ensemble.members:
-    found = of_rows(by_member[member.number], thresholds, critic=critic)
+    found = of_rows(by_member[member.number], keys, critic=critic)
     label = member.label.replace('/', ', ')
     lines.append(
       f'run {member.number} ({label}): {found.verdict}; {found.reason}'
@@ -67,26 +67,26 @@ def of_all(
 
 
 def of_samples(
-  sampler: Sampler, dataset: Dataset, thresholds: Thresholds
+  sampler: Sampler, dataset: Dataset, keys: Checkup
 ) -> dict[str, Any]:
   """What fresh samples say, as arguments of `diagnose`.
 
   Args:
     sampler: of the run, over its raw weights.
     dataset: that it was trained on.
-    thresholds: the section `diagnose`.
+    keys: the section `diagnose`.
 
   Raises:
     InputError: the data cannot be read.
   """
-  num = min(thresholds.samples, len(dataset.train))
+  num = min(keys.samples, len(dataset.train))
   chosen = np.random.default_rng(0).permutation(len(dataset.train))[:num]
   real = dataset.train.read(np.sort(chosen), num_threads=4)['images']
   fake = sampler.sample(num, seed=0)
   found = diversity(fake.astype(np.float32), real.astype(np.float32))
   evidence = {'measured': {name: float(x) for name, x in found.items()}}
   classes = dataset.info.class_names
-  if thresholds.classifier and len(classes) > 1:
+  if keys.classifier and len(classes) > 1:
     splits = dataset.train.whole(), dataset.test.whole()
     network = classifier_network(*splits, classes)
     evidence['modes'] = classes_met(network, fake), classes_met(network, real)

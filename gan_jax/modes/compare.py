@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from gan_jax.config import sweep
 from gan_jax.evaluation.protocol import MEASURE
+from gan_jax.process.exits import program
 from gan_jax.reporting import comparison
 from gan_jax.storage.files import atomic
 from gan_jax.types import InputError
@@ -27,7 +28,7 @@ def compare(
   if len(workdirs) < 2:
     raise InputError(
       f'compare: {len(workdirs)} runs named; name two workdirs or more: '
-      'python run.py --mode=compare RUN RUN ...'
+      f'{program()} --mode=compare RUN RUN ...'
     )
   runs = [read(workdir) for workdir in workdirs]
   comparison.check_comparable(runs)
@@ -65,7 +66,7 @@ def read(workdir: str | pathlib.Path) -> comparison.Scored:
   config = layout.flatten(layout.config_fields(path))
   if not (path / 'metrics.json').exists():
     raise InputError(
-      f'compare: {path} has no metrics.json; score it first: python run.py '
+      f'compare: {path} has no metrics.json; score it first: {program()} '
       f'--mode=evaluate --workdir={workdir}'
     )
   metrics = layout.read_json(path / 'metrics.json')

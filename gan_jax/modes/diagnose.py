@@ -29,7 +29,7 @@ def diagnose(config: Any, workdir: str | pathlib.Path) -> Diagnosis:
     InputError: there is no run, or it has written no metrics yet.
   """
   asked = plan.read(config)
-  thresholds, path = asked.diagnose, layout.absolute(workdir)
+  keys, path = asked.diagnose, layout.absolute(workdir)
   run, ensemble = read_plan(path)
   member = ensemble.member(asked.member).number if ensemble.several else None
   rows = logs.rows_by_member(logs.read_metrics(path))[member]
@@ -38,16 +38,16 @@ def diagnose(config: Any, workdir: str | pathlib.Path) -> Diagnosis:
       f'workdir: {path / "metrics.jsonl"} has no rows to diagnose; train first'
     )
   evidence = {}
-  if thresholds.samples:
+  if keys.samples:
     try:
       trained = restore(path, member=asked.member)
       dataset = data.load_dataset(**trained.plan.dataset(asked.data_dir))
       sampler = trained.sampler(ema=False)
-      evidence = checkup.of_samples(sampler, dataset, thresholds)
+      evidence = checkup.of_samples(sampler, dataset, keys)
     except InputError as error:
       print(f'note: from the metrics alone, without samples: {error}')
   critic = run.criterion.boundary is None
-  found = checkup.of_rows(rows, thresholds, critic=critic, **evidence)
+  found = checkup.of_rows(rows, keys, critic=critic, **evidence)
   if ensemble.several:
     print(f'run {member} of {ensemble.num_members}')
   print(report(found))

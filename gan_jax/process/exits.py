@@ -24,6 +24,12 @@ def fail(message: object, code: int = 2) -> NoReturn:
   sys.exit(code)
 
 
+def program() -> str:
+  """How this program was called: `python run.py`, or `gan-jax`."""
+  own = os.path.basename(sys.argv[0]).startswith('gan-jax')
+  return 'gan-jax' if own else 'python run.py'
+
+
 class _Screen:
   """A stream whose end may be gone: what nobody reads stops nothing.
 

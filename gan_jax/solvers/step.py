@@ -2,7 +2,8 @@
 
 `make_train_step(game, optimizers, ...)` returns the whole algorithm as
 `train_step(state, batches, key) -> (state, metrics)`, for any game; it needs
-no device axis.
+no device axis. Who moves when is the solver's: algorithms.py. The moving
+average and lookahead, once a step, are here.
 """
 
 from collections.abc import Callable

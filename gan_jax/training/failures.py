@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from gan_jax.process import hosts
+from gan_jax.process.exits import program
 from gan_jax.training.runs import Run
 from gan_jax.types import InputError, NonFiniteError
 from gan_jax.workdir.layout import read_json, write_json
@@ -133,7 +134,7 @@ def _dump(run: Run, error: NonFiniteError, start: int, factor: float) -> None:
     'learning_rate_factor': factor,
     'checkpoint_step': start,
     'batch_indices': [],
-    'command': f'python run.py --mode=replay --workdir={run.workdir}',
+    'command': f'{program()} --mode=replay --workdir={run.workdir}',
   }
   if not run.ensemble.several:  # else each member has its own
     key = jax.random.fold_in(root_key, error.step - 1)

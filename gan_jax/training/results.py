@@ -9,6 +9,7 @@ import numpy as np
 from gan_jax.devices import parallel
 from gan_jax.diagnosis import checkup
 from gan_jax.process import hosts
+from gan_jax.process.exits import program
 from gan_jax.reporting import curves, pictures, tables
 from gan_jax.sampling.weights import generator_variables
 from gan_jax.training import runs
@@ -115,7 +116,7 @@ def finish(run: runs.Run, state: TrainState, image: np.ndarray) -> None:
     f'  metrics      {run.workdir / "metrics.jsonl"} and TensorBoard events\n'
     f'{_where_scores_are(run)}'
     f'  checkpoints  {run.workdir / "checkpoints"}\n'
-    f'draw images with: python run.py --mode=sample --workdir={run.workdir}'
+    f'draw images with: {program()} --mode=sample --workdir={run.workdir}'
   )
 
 

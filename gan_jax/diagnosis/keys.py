@@ -1,4 +1,4 @@
-"""What the section `diagnose` asks for."""
+"""What the `diagnose` section of a config may hold."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ from gan_jax.types import InputError
 
 
 @dataclasses.dataclass(frozen=True)
-class Thresholds:
+class Checkup:
   """The section `diagnose`; configs/base.py says what each key means."""
 
   window: int

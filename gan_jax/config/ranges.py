@@ -1,7 +1,8 @@
-"""What no config and no data may ask for, whatever the machine.
+"""Ranges: what no number of a config may be, and what no machine could hold.
 
 A number with too many zeros, or a file of a run that somebody else has written,
-is refused by name before anything of that size is made.
+is refused by name before anything of that size is made. Sections that belong to
+a room have their ranges there: `evaluation/keys.py`, `diagnosis/keys.py`, ...
 """
 
 import math
