@@ -33,6 +33,7 @@ def flags_of(folder):
   return argparse.Namespace(out=folder, cpu=True)
 
 
+@pytest.mark.slow  # a process for each part
 def test_the_first_parts_on_a_cpu(run):
   status, page = run()
   assert status == 0, page

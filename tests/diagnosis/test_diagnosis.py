@@ -306,9 +306,7 @@ def made_to_fail(case, workdir, **keys):
 
 
 @pytest.mark.usefixtures('optimised')
-@pytest.mark.parametrize(
-  'case', sampled(RUNS, 'healthy', 'diverged', 'oscillating')
-)
+@pytest.mark.parametrize('case', sampled(RUNS, 'diverged', 'oscillating'))
 def test_a_run_made_to_fail_is_told_how(case, tmp_path, capsys):
   last = '1,500'
   if case == 'diverged':  # and so it stops
@@ -405,6 +403,7 @@ def test_keys_out_of_range_are_refused(key, value):
     read(config)
 
 
+@pytest.mark.slow  # the mode is tested by call
 def test_the_command_line(short_run):
   done = run_cli(
     '--mode=diagnose',

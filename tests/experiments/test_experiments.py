@@ -216,6 +216,7 @@ def assert_directions(values):
   assert values['fid'][copies] < 1.5 * values['fid'][as_is]
 
 
+@pytest.mark.slow  # trains a classifier
 def test_scores_move_the_right_way(tmp_path, monkeypatch):
   """On 8x8 digits, with a classifier trained for seconds."""
   recipe = Recipe(width=8, feature_dim=16, epochs=1, min_steps=300)

@@ -101,6 +101,7 @@ def test_losses_are_swapped_by_one_flag(tmp_path, loss):
   assert ('Lipschitz' in done.stderr) == (loss == 'wasserstein')
 
 
+@pytest.mark.slow
 def test_solver_and_divergence_are_chosen_by_flags(tmp_path):
   keys = dict(
     solver='unrolled',

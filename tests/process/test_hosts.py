@@ -66,6 +66,7 @@ def alone(tmp_path_factory):
   return run
 
 
+@pytest.mark.slow  # `make test-multihost`
 @pytest.mark.parametrize(
   ('count', 'devices', 'cache'),
   [

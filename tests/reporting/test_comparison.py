@@ -166,6 +166,7 @@ def test_bad_input_is_one_line(tmp_path):
     compare([run, str(tmp_path / 'y')], tmp_path / 'out')
 
 
+@pytest.mark.slow  # the parts are tested by call
 def test_from_the_command_line(runs, tmp_path):
   done = run_cli('--mode=compare', f'--workdir={tmp_path / "out"}', *runs)
   assert done.returncode == 0, done.stderr

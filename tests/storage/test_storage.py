@@ -95,7 +95,7 @@ def assert_is_the_whole_run(workdir, whole):
   assert timeless_rows(workdir) == timeless_rows(whole)
 
 
-@pytest.mark.slow  # a quota is the same, and needs no mount
+@pytest.mark.slow  # needs a mount, and six starts of run.py
 def test_a_disk_that_fills_up_stops_a_run_in_good_order(tmp_path, whole):
   """Then there is room again, and the same command goes on."""
   with mounted(tmp_path / 'small', 'size=8m') as folder:
@@ -154,6 +154,7 @@ def test_a_disk_that_is_full_from_the_start(tmp_path):
     assert 'Traceback' not in done.stderr
 
 
+@pytest.mark.slow  # five starts of run.py
 def test_a_quota_is_a_full_disk_too(tmp_path):
   """Needs no rights: no file of the process may grow beyond 16 KiB."""
   limit = 2**14

@@ -104,6 +104,7 @@ def test_a_first_step_is_repeated_from_the_seed(tmp_path, capsys):
   assert 'from step 0 to 5' in capsys.readouterr().out
 
 
+@pytest.mark.slow  # the parts are tested by call
 def test_from_the_command_line(tmp_path):
   workdir = tmp_path / 'run'
   keys = {k: v for k, v in DIVERGING.items() if v is not None}

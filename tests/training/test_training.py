@@ -200,7 +200,7 @@ def run_dispatch(config, num_devices, dtype=np.float32, steps=3):
 
 # Solvers beyond the fast ones differ in their updates, not in what is averaged.
 _SLOW = ('optimistic', 'consensus', 'extragradient', 'unrolled wgan_gp')
-_SLOW += ('unrolled', 'wgan_gp', 'mlp')
+_SLOW += ('unrolled', 'wgan_gp', 'mlp', 'spectral')
 
 
 @pytest.mark.parametrize(
@@ -283,6 +283,7 @@ def test_shard_gives_each_device_its_share():
 # --- Bad data in mid-training -----------------------------------------------
 
 
+@pytest.mark.slow
 def test_unreadable_data_loses_no_training(tmp_path, monkeypatch):
   """A stream that fails at its 7th draw leaves a checkpoint at step 6."""
   from gan_jax.data import feeds

@@ -54,6 +54,7 @@ def test_the_state_carries_memories_references_and_slow_weights(run):
   assert reference.min() == -1.0
 
 
+@pytest.mark.slow  # compiles all tricks again
 def test_resumed_equals_uninterrupted(run, tmp_path):
   train(tiny_digits(**MANY, num_steps=8), tmp_path)
   train(tiny_digits(**MANY), tmp_path)
