@@ -1,6 +1,7 @@
 """Four simulated CPU devices, and the embedded dataset prepared once."""
 
 import gc
+import importlib.metadata
 import os
 import pathlib
 
@@ -11,14 +12,17 @@ os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 # Programs run for milliseconds here and compile for seconds. XLA's older way of
 # emitting code, unoptimised and in one piece, takes a quarter of the CPU time
 # that the usual way does. What trains for longer asks for `optimised`.
+QUICK = {
+  'xla_backend_optimization_level': 0,
+  'xla_llvm_disable_expensive_passes': True,
+  'xla_cpu_parallel_codegen_split_count': 1,
+}
+_VERSION = importlib.metadata.version('jaxlib').split('.')
+if (int(_VERSION[0]), int(_VERSION[1])) < (0, 11):  # later ones have no choice
+  QUICK['xla_cpu_use_fusion_emitters'] = False
 os.environ['XLA_FLAGS'] = ' '.join(
-  [
-    os.environ.get('XLA_FLAGS', ''),
-    '--xla_backend_optimization_level=0',
-    '--xla_llvm_disable_expensive_passes=true',
-    '--xla_cpu_use_fusion_emitters=false',
-    '--xla_cpu_parallel_codegen_split_count=1',
-  ]
+  [os.environ.get('XLA_FLAGS', '')]
+  + [f'--{name}={str(value).lower()}' for name, value in QUICK.items()]
 )
 # Weights, classifiers and statistics of tests stay apart from the user's.
 os.environ['XDG_CACHE_HOME'] = str(
@@ -92,10 +96,9 @@ def optimised(monkeypatch):
   """Dispatches are compiled as for users: worth it for a thousand steps."""
   from gan_jax.devices import parallel
 
-  options = {
-    'xla_backend_optimization_level': 3,
-    'xla_llvm_disable_expensive_passes': False,
-    'xla_cpu_use_fusion_emitters': True,
-  }
+  usual = {int: 3, bool: False}
+  options = {name: usual[type(value)] for name, value in QUICK.items()}
+  if 'xla_cpu_use_fusion_emitters' in QUICK:
+    options['xla_cpu_use_fusion_emitters'] = True
   options = parallel.COMPILER_OPTIONS['cpu'] | options
   monkeypatch.setitem(parallel.COMPILER_OPTIONS, 'cpu', options)

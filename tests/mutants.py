@@ -79,7 +79,7 @@ FAULTS = [
     'accuracy_boundary',
     'jnp.mean(real_logits > boundary)',
     'jnp.mean(real_logits > 0.0)',
-    'losses',
+    'metrics',
   ),
   # --- penalties
   Fault(

@@ -72,6 +72,7 @@ def test_optimal_discriminator(tmp_path):
   assert float(after[1]) < 0.5 * float(before[1])
 
 
+@pytest.mark.slow  # trains
 def test_loss_landscape(tmp_path):
   loss_landscape.experiment(tmp_path, steps=400, seed=0)
   assert (tmp_path / 'loss_landscape.png').stat().st_size > 10_000
@@ -87,6 +88,7 @@ def test_loss_landscape(tmp_path):
   assert last[3] > first[3]
 
 
+@pytest.mark.slow  # minimises from many starts
 @jax.enable_x64(True)
 def test_forward_kl_covers_and_reverse_kl_seeks(monkeypatch):
   """The rule of the verdict, on the fits; forward KL matches moments."""

@@ -49,6 +49,7 @@ def test_the_pages_that_the_tutorial_links_to_exist(notebook):
     assert (FOLDER / link).exists(), link
 
 
+@pytest.mark.slow  # three runs, in a process of its own
 def test_the_tutorial_runs_at_tiny_sizes(notebook, tmp_path):
   script = tmp_path / 'tutorial.py'
   script.write_text('\n\n'.join(code_of(notebook)), encoding='utf-8')

@@ -115,6 +115,7 @@ def test_solver_and_divergence_are_chosen_by_flags(tmp_path):
   assert {key: written[key] for key in keys} == keys
 
 
+@pytest.mark.slow  # see test_overrides.py
 def test_default_workdir_names_config_and_changes(tmp_path):
   flags = tiny_flags('unused', loss='hinge')[1:]
   done = subprocess.run(
@@ -331,6 +332,8 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, cache):
   """kill -9 in mid-training, the same command again, compared bit for bit."""
   keys = dict(
     num_steps=1200,
+    steps_per_dispatch=10,
+    log_every=10,
     checkpoint_every=100,
     keep_checkpoints=50,
     sample_every=1000,

@@ -28,7 +28,7 @@ from tests.helpers import (
 LONG = dict(
   num_steps=6_000,
   checkpoint_every=50,
-  log_every=50,
+  log_every=10,
   sample_every=2_000,
   steps_per_dispatch=10,
   network__gen_norm='batch',

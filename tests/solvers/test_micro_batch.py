@@ -110,6 +110,7 @@ def test_parts_take_less_memory():
   assert plans[1] < plans[0] / 4
 
 
+@pytest.mark.slow  # two whole runs
 def test_two_devices_take_parts_of_their_shares(tmp_path):
   states = []
   for num_devices, micro_batch in ((1, 0), (2, 2)):

@@ -22,6 +22,7 @@ from tests.helpers import (
   fake_batch,
   fake_info,
   load_config,
+  sampled,
   stack_draws,
   tiny_digits,
 )
@@ -120,7 +121,7 @@ def test_state_carries_all_it_should(uninterrupted):
   assert jax.tree.leaves(uninterrupted.model_state.disc)
 
 
-@pytest.mark.parametrize('stop', [4, 7])
+@pytest.mark.parametrize('stop', sampled([4, 7], 7))
 def test_resumed_equals_uninterrupted(tmp_path, uninterrupted, stop):
   """Also from a step in the middle of a dispatch, once num_steps is raised."""
   final_state(tiny_digits(**FULL, num_steps=stop), tmp_path)
@@ -130,7 +131,7 @@ def test_resumed_equals_uninterrupted(tmp_path, uninterrupted, stop):
   assert set(steps) >= {4, 8, 12}
 
 
-@pytest.mark.parametrize('steps_per_dispatch', [1, 2])
+@pytest.mark.parametrize('steps_per_dispatch', sampled([1, 2], 2))
 def test_bits_do_not_depend_on_the_dispatch_length(
   tmp_path, uninterrupted, steps_per_dispatch
 ):
