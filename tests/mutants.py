@@ -296,7 +296,7 @@ FAULTS = [
     'labels_of_fakes',
     'latents_key = Keys.of(key).latents',
     'latents_key = Keys.of(key).penalty',
-    'solvers mode_collapse diagnosis',
+    'shared_fakes',
   ),
   # --- metrics
   Fault(

@@ -4,9 +4,11 @@ import re
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from gan_jax.config.build import build
+from gan_jax.penalties import PENALTIES, Penalty
 from gan_jax.training.dispatch import make_dispatch
 from gan_jax.types import Batch
 from tests.helpers import fake_batch, fake_info, tiny_digits
@@ -38,3 +40,16 @@ def layers_of_g(fresh_latents):
 @pytest.mark.parametrize(('fresh_latents', 'passes'), [(False, 1), (True, 2)])
 def test_passes_through_g(fresh_latents, passes):
   assert layers_of_g(fresh_latents) == 2 * passes
+
+
+def test_equal_keys_make_equal_fakes(monkeypatch):
+  """What a game generates is what its objectives see with the same key."""
+  of_fakes = Penalty(lambda critic, real, fake, keys, axis: fake.sum(), 1.0)
+  monkeypatch.setitem(PENALTIES, 'r2', of_fakes)
+  model = build(tiny_digits(penalty='r2'), fake_info())
+  state = model.init(jax.random.key(0))
+  given = state.params, state.model_state, fake_batch(8), jax.random.key(5)
+  _, outcome = model.game.objectives.disc(*given, 0)
+  np.testing.assert_allclose(
+    model.game.generate(*given).sum(), outcome.metrics['penalty'], rtol=1e-6
+  )

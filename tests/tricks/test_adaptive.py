@@ -139,3 +139,13 @@ def test_devices_agree_on_the_probability():
   one = updates(logits.reshape(-1), None)
   np.testing.assert_array_equal(many, np.full(4, one))
   np.testing.assert_allclose(one, 4 * 24 / 400, rtol=1e-6)
+
+
+def test_the_probability_stays_one():
+  """Beyond [0, 1] it would take as long to come back as it has overshot."""
+  steer = adaptive.Adaptive(target=0.6, num_images=8, boundary=0.0)
+  memory = adaptive.first_memory()
+  for sign, expected in ((1.0, 1.0), (-1.0, 0.0)):
+    for _ in range(3 * adaptive.INTERVAL):  # each interval moves it by 2
+      memory = adaptive.correct(memory, jnp.full(4, sign), 1, steer)
+    assert memory['probability'] == expected

@@ -80,3 +80,13 @@ def test_what_is_no_row_is_left_out(text, tmp_path):
   path = tmp_path / 'metrics.jsonl'
   path.write_bytes(b'{"step": 1}\n' + text.encode('latin-1') + b'\n{"step": 2}')
   assert [row['step'] for row in logs.read_rows(path)] == [1, 2]
+
+
+def test_rows_after_the_step_of_a_resumed_run_are_dropped(tmp_path):
+  with MetricsLog(tmp_path) as log:
+    for step in (1, 2, 3):
+      log.write(step, {'loss': float(step)})
+  with MetricsLog(tmp_path, resume_step=2) as log:
+    assert [row['step'] for row in read_metrics(tmp_path)] == [1, 2]
+    log.write(3, {'loss': 30.0})
+  assert [row['loss'] for row in read_metrics(tmp_path)] == [1.0, 2.0, 30.0]
