@@ -422,6 +422,7 @@ def test_what_several_runs_cannot_have(tmp_path, keys, words):
   assert not (tmp_path / 'config.json').exists()
 
 
+@pytest.mark.slow  # the check is tested by call
 def test_more_seeds_than_memory_is_one_line(tmp_path):
   wide = dict(network__gen_widths='900,900', num_seeds=60_000)
   done = run_cli(*tiny_flags(tmp_path / 'run', **wide))

@@ -167,6 +167,7 @@ def test_float32_products_on_a_gpu_are_float32():
     assert jax.config.jax_default_matmul_precision is None
 
 
+@pytest.mark.slow  # the check is tested by call
 def test_the_command_line_says_so_in_one_line(tmp_path):
   done = run_cli(*tiny_flags(tmp_path / 'run', precision='tensorfloat32'))
   assert done.returncode == 2

@@ -61,6 +61,7 @@ def test_help_is_quick_and_useful():
     assert word in done.stdout
 
 
+@pytest.mark.slow  # each is tested by call
 def test_every_mode_from_the_command_line(trained):
   for mode, flags, outputs in (
     ('sample', ['--config.sample.num=5'], ['samples.png', 'samples.npz']),

@@ -174,10 +174,14 @@ def test_weights_batch_norm_and_truncation_are_chosen_and_said(run):
   ('keys', 'boundary'),
   [
     # KL's critic is undecided at 1, not at 0, where it calls all fake.
-    (dict(loss='f_gan', f_divergence='kl'), 1.0),
+    pytest.param(
+      dict(loss='f_gan', f_divergence='kl'), 1.0, marks=pytest.mark.slow
+    ),
     (dict(loss='least_squares'), 0.5),
     # Of a relativistic D only differences have a meaning.
-    (dict(tricks__relativistic='average'), None),
+    pytest.param(
+      dict(tricks__relativistic='average'), None, marks=pytest.mark.slow
+    ),
   ],
   ids=['kl', 'least_squares', 'relativistic'],
 )

@@ -168,6 +168,7 @@ def test_unrolled_gradient_is_that_of_the_look_ahead(name, unroll_steps):
     assert gap > 1e-3 * optax.tree.norm(ours)
 
 
+@pytest.mark.slow  # compiles for long
 def test_every_update_of_g_looks_ahead_with_its_own_noise():
   """Two updates: each replays the fakes that its own objective draws."""
   depth, game = 3, small_game()

@@ -176,6 +176,7 @@ def test_a_quota_is_a_full_disk_too(tmp_path):
   assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow  # see test_checkpoint.py
 def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
   tmp_path, short
 ):
@@ -194,6 +195,7 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
   assert len(os.listdir(workdir / 'damaged')) == 1
 
 
+@pytest.mark.slow  # starts of run.py
 def test_a_lost_config_is_in_the_checkpoint(tmp_path, short, capsys):
   workdir = tmp_path / 'run'
   shutil.copytree(short, workdir)

@@ -141,6 +141,7 @@ def test_the_run_goes_back_and_on(tmp_path, capsys):
   assert ratios[1] < 1e-3 * ratios[0]
 
 
+@pytest.mark.slow  # four whole runs
 def test_a_run_that_went_back_is_resumed_bit_for_bit(tmp_path):
   keys = DIVERGING | BACK
   whole, parts = tmp_path / 'whole', tmp_path / 'parts'

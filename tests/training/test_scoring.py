@@ -153,6 +153,7 @@ def test_only_rows_of_one_measure_compete(run):
   assert scores.best_row is None
 
 
+@pytest.mark.slow  # another dispatch length
 def test_evaluations_meet_no_other_interval(tmp_path):
   train(scored_digits(eval__every=6), tmp_path)
   assert [row['step'] for row in evaluations(tmp_path)] == [6, 12]
