@@ -4,8 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 REQUIREMENTS := $(shell nvidia-smi >/dev/null 2>&1 \
 	&& echo requirements.txt || echo requirements-cpu.txt)
-# One more than two cores: a worker often waits for a process that it started.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: demo test test-quick test-all test-multihost mutants soak bench profile gpu lint install install-test install-dev
 

@@ -69,6 +69,11 @@ TRICKS = {
   'orthogonal': dict(disc_optimizer__orthogonal_weight=0.1),
   'historical': dict(gen_optimizer__historical_weight=0.1),
 }
+# Their own tests are beside this file; each kind of place is met here.
+_FAST = set(
+  'paired,label flip,packing,feature matching,lecam,several discs,'
+  'accuracy limit,lookahead,virtual,orthogonal'.split(',')
+)
 # Those that act in other places than the objectives.
 _OUTSIDE = ('lookahead', 'accuracy limit', 'orthogonal', 'historical')
 
@@ -101,8 +106,7 @@ def gradients(model, axis_name, state, batch):
   return moves.gradients(state, batch, Players(KEY, KEY))
 
 
-# ADA's draws take the longest to compile, and are of examples alone.
-@pytest.mark.parametrize('case', sampled(TRICKS, *(set(TRICKS) - {'ada'})))
+@pytest.mark.parametrize('case', sampled(TRICKS, *_FAST))
 def test_only_the_intended_player_moves(case):
   model, state, metrics = start(case)
   assert all(np.isfinite(x) for x in metrics.values()), metrics
@@ -133,24 +137,15 @@ _SHAPES = ('packing', 'several discs', 'discrimination', 'stddev', 'virtual')
   'case',
   sampled(
     [case for case in TRICKS if case not in _SHAPES],
-    *(set(TRICKS) - {'ada'}),
+    *_FAST,
   ),
 )
 def test_the_trick_changes_training(case):
   assert differs(start(None)[1].params, start(case)[1].params)
 
 
-# Views are of examples alone: little to share, and long to compile.
-_SLOW = ('ada', 'diffaugment', 'consistency', 'noise')
-
-
 @pytest.mark.parametrize(
-  'case',
-  [
-    pytest.param(case, marks=pytest.mark.slow) if case in _SLOW else case
-    for case in TRICKS
-    if case not in _OUTSIDE
-  ],
+  'case', sampled([case for case in TRICKS if case not in _OUTSIDE], *_FAST)
 )
 def test_two_devices_are_one(case):
   """Both players' gradients, metrics and model states of a shared batch."""
