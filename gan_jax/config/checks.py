@@ -1,11 +1,9 @@
-"""Every key of every section, checked in one pass before any work."""
+"""The keys that shape a run, checked in one pass before any work."""
 
 from typing import Any
 
-from gan_jax.config import parts, ranges, sections, sweep, tricks
+from gan_jax.config import parts, ranges, sweep, tricks
 from gan_jax.devices.precision import PRECISIONS
-from gan_jax.diagnosis.keys import Checkup
-from gan_jax.evaluation import keys as evaluation_keys
 from gan_jax.networks import NETWORKS
 from gan_jax.penalties import PENALTIES
 from gan_jax.sampling.priors import PRIORS
@@ -32,31 +30,6 @@ def check(config: Config) -> None:
     parts.optimizer_of(config, player)
   tricks.check(config)
   sweep.check(config, check)
-
-
-def check_requests(config: Config) -> None:
-  """Checks the sections that say what the modes are asked for.
-
-  Raises:
-    InputError: a key at fault, with what would be right.
-  """
-  several = len(sweep.members(config)) > 1
-  sections.take(sections.Sample, config, 'sample')
-  sections.take(sections.Interpolate, config, 'interpolate')
-  sections.take(Checkup, config, 'diagnose')
-  action = sections.take(sections.NonFinite, config, 'non_finite').action
-  if several and action == 'rollback':
-    raise InputError(
-      'non_finite.action: rollback would take sound runs back with the others; '
-      'with several runs at once (num_seeds, sweep) take stop'
-    )
-  keys = sections.take(evaluation_keys.Evaluation, config, 'eval')
-  if keys.every and several:
-    raise InputError(
-      'eval.every: one best checkpoint cannot serve several runs at once '
-      '(num_seeds, sweep); set eval.every=0, and score each of them afterwards '
-      'with --mode=evaluate --config.member=NUMBER'
-    )
 
 
 def check_combination(config: Config, disc_norm: str) -> None:

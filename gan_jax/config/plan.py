@@ -20,6 +20,7 @@ from gan_jax.ensemble import Member
 from gan_jax.evaluation import keys as evaluation_keys
 from gan_jax.solvers import UNROLL_STEPS
 from gan_jax.tricks.criterion import Criterion, make_criterion
+from gan_jax.types import InputError
 
 _RATES = ('gen_optimizer.learning_rate', 'disc_optimizer.learning_rate')
 
@@ -35,8 +36,9 @@ def read(config: Any) -> 'Plan':
       names the key and what would be right.
   """
   checks.check(config)
-  checks.check_requests(config)
-  return Plan(config)
+  plan = Plan(config)
+  _check_requests(plan)
+  return plan
 
 
 def read_trained(config: Any) -> 'Plan':
@@ -205,6 +207,27 @@ class Plan:
   def eval(self) -> evaluation_keys.Evaluation:
     """The section `eval`."""
     return sections.take(evaluation_keys.Evaluation, self._config, 'eval')
+
+
+def _check_requests(plan: Plan) -> None:
+  """Takes every section that a mode may ask for; each checks itself.
+
+  Raises:
+    InputError: a key at fault, with what would be right.
+  """
+  _ = plan.sample, plan.interpolate, plan.diagnose
+  several = len(plan.members) > 1
+  if plan.non_finite.action == 'rollback' and several:
+    raise InputError(
+      'non_finite.action: rollback would take sound runs back with the others; '
+      'with several runs at once (num_seeds, sweep) take stop'
+    )
+  if plan.eval.every and several:
+    raise InputError(
+      'eval.every: one best checkpoint cannot serve several runs at once '
+      '(num_seeds, sweep); set eval.every=0, and score each of them afterwards '
+      'with --mode=evaluate --config.member=NUMBER'
+    )
 
 
 def _nested(config: Any) -> Any:

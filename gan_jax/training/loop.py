@@ -138,9 +138,8 @@ class _Loop:
         log = logs.MetricsLog(run.workdir, resume_step=start, note=_note)
         log = stack.enter_context(log)
         score = stack.enter_context(Scoring(run, start))
-      progress = Progress(run, log, start, started)
-      with progress:
-        return self._steps(run, state, progress, score)
+      progress = stack.enter_context(Progress(run, log, start, started))
+      return self._steps(run, state, progress, score)
 
   def _steps(
     self,

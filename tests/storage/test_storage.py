@@ -71,22 +71,22 @@ def started(workdir, **keys):
   return process
 
 
-@pytest.fixture(scope='module')
-def whole(tmp_path_factory):
-  """The run without trouble."""
-  workdir = tmp_path_factory.mktemp('storage') / 'whole'
-  done = run_cli(*tiny_flags(workdir, **KEYS))
+def undisturbed(folder, keys):
+  """A run without trouble."""
+  workdir = folder / 'run'
+  done = run_cli(*tiny_flags(workdir, **keys))
   assert done.returncode == 0, done.stderr
   return workdir
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+  return undisturbed(tmp_path_factory.mktemp('whole'), KEYS)
 
 
 @pytest.fixture(scope='module')
 def short(tmp_path_factory):
-  """The same of a run with few checkpoints."""
-  workdir = tmp_path_factory.mktemp('storage') / 'short'
-  done = run_cli(*tiny_flags(workdir, **SHORT))
-  assert done.returncode == 0, done.stderr
-  return workdir
+  return undisturbed(tmp_path_factory.mktemp('short'), SHORT)
 
 
 def assert_is_the_whole_run(workdir, whole):
