@@ -94,6 +94,7 @@ def test_the_new_parts_work_together(extended, tmp_path):
   assert counted == f'gen {4 * 64 + 64}, disc {64 + 1}\n'
 
 
+@pytest.mark.slow
 def test_the_rules_still_hold(extended):
   """Formatted, linted, documented; each new part's own tests pass."""
   run(extended, '-m', 'ruff', 'format', '.')

@@ -88,6 +88,9 @@ def tiny(network, **overrides):
   return base
 
 
+_COSTLY = ('wgan_gp_resnet', 'mlp_bn')  # the configs above have them too
+
+
 def name_pairs():
   """Every loss, penalty and architecture at least once, in few steps."""
   names = itertools.zip_longest(sorted(LOSSES), sorted(PENALTIES), NETWORKS)
@@ -97,7 +100,13 @@ def name_pairs():
   ]
 
 
-@pytest.mark.parametrize(('loss', 'penalty', 'network'), name_pairs())
+@pytest.mark.parametrize(
+  ('loss', 'penalty', 'network'),
+  [
+    pytest.param(*names, marks=[pytest.mark.slow] * (names[2] in _COSTLY))
+    for names in name_pairs()
+  ],
+)
 def test_every_name_is_met(loss, penalty, network):
   valid = NETWORKS[network].disc_norms
   norm = 'layer' if 'layer' in valid else valid[0]

@@ -114,12 +114,13 @@ def test_float32_is_the_program_it_was():
   """Nothing is converted, so that nothing can be lost."""
   for name in NETWORKS:
     step, given = step_of(config_of(name, network__disc_norm='none'))
-    text = str(jax.make_jaxpr(step)(*given))
-    assert 'bf16' not in text
-    dtypes = set(products(jax.make_jaxpr(step)(*given).jaxpr))
+    program = jax.make_jaxpr(step)(*given)
+    assert 'bf16' not in str(program)
+    dtypes = set(products(program.jaxpr))
     assert dtypes == {jnp.dtype('float32')}
 
 
+@pytest.mark.slow
 def test_images_are_float32_whatever_drew_them(tmp_path):
   import gan_jax
 

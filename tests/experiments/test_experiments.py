@@ -256,9 +256,14 @@ def test_scores_move_the_right_way_on_real_data(tmp_path):
   ('arguments', 'words'),
   [
     (['--steps=0'], ['--steps', '0', 'at least 1']),
-    (['--steps=x'], ['--steps', 'x', 'whole number']),
-    (['--stepz=3'], ['--stepz=3', '--help']),
-    (['--out=/dev/null/x'], ['/dev/null/x']),
+    *(
+      pytest.param(*case, marks=pytest.mark.slow)
+      for case in [
+        (['--steps=x'], ['--steps', 'x', 'whole number']),
+        (['--stepz=3'], ['--stepz=3', '--help']),
+        (['--out=/dev/null/x'], ['/dev/null/x']),
+      ]
+    ),
   ],
 )
 def test_a_wrong_flag_is_one_line(arguments, words):
@@ -271,6 +276,7 @@ def test_a_wrong_flag_is_one_line(arguments, words):
     assert word in line
 
 
+@pytest.mark.slow
 def test_help_is_the_docstring():
   done = run('loss_landscape', '--help')
   assert done.returncode == 0

@@ -163,6 +163,7 @@ def test_one_command_for_ring_and_grid(tmp_path):
     assert (tmp_path / name).stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_a_wrong_flag_of_ring_and_grid_is_one_line():
   done = run('ring_and_grid', '--only=foo')
   assert done.returncode == 2

@@ -16,10 +16,12 @@ from gan_jax.modes import sample as sample_mode
 from gan_jax.modes.train import train
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.types import InputError
-from tests.helpers import tiny_digits
+from tests.helpers import sampled, tiny_digits
 
 
-@pytest.fixture(scope='module', params=[False, True], ids=['plain', 'labels'])
+@pytest.fixture(
+  scope='module', params=sampled([False, True], True), ids=['plain', 'labels']
+)
 def run(request, tmp_path_factory):
   """A trained workdir, with its config."""
   workdir = tmp_path_factory.mktemp('run')

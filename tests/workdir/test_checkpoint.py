@@ -272,6 +272,14 @@ def refused(folder, template=None):
   return message
 
 
+@pytest.fixture(scope='module')
+def eighth(tmp_path_factory):
+  """A folder with a checkpoint of step 8."""
+  folder = tmp_path_factory.mktemp('eighth')
+  save(folder, 8)
+  return folder
+
+
 STATE = make_state()
 GEN, DISC = STATE.params
 
@@ -290,13 +298,16 @@ GEN, DISC = STATE.params
     STATE._replace(opt_state=Players(*map(optax.sgd(1.0).init, STATE.params))),
   ],
 )
-def test_another_shape_or_structure_is_refused(template, tmp_path):
-  save(tmp_path, 8)
-  message = refused(tmp_path, template)
-  assert message.startswith(f'workdir: checkpoint {tmp_path / "8"} is ')
+def test_another_shape_or_structure_is_refused(template, eighth):
+  message = refused(eighth, template)
+  assert message.startswith(f'workdir: checkpoint {eighth / "8"} is ')
   assert 'of another architecture' in message
   assert len(message) < 500
-  assert_same(restore(tmp_path), make_state(8))  # nothing is lost
+
+
+def test_nothing_is_lost_by_a_refusal(eighth):
+  refused(eighth, STATE._replace(step=np.zeros(1, np.int32)))
+  assert_same(restore(eighth), make_state(8))
 
 
 def delete(path):
