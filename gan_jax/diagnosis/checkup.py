@@ -12,7 +12,10 @@ from gan_jax.ensemble import Ensemble
 from gan_jax.features import FeatureNetwork, extract, image_set
 from gan_jax.features.classifier import classifier_network
 from gan_jax.metrics.diversity import diversity
+from gan_jax.metrics.pixel_distance import pixel_distance
 from gan_jax.sampling.sampler import Sampler
+
+LEAST = 100  # images, to say how far samples are from the data
 
 
 def of_rows(
@@ -83,14 +86,22 @@ def of_samples(
   chosen = np.random.default_rng(0).permutation(len(dataset.train))[:num]
   real = dataset.train.read(np.sort(chosen), num_threads=4)['images']
   fake = sampler.sample(num, seed=0)
-  found = diversity(fake.astype(np.float32), real.astype(np.float32))
-  evidence = {'measured': {name: float(x) for name, x in found.items()}}
+  evidence = {'measured': beside(fake, real)}
   classes = dataset.info.class_names
   if keys.classifier and len(classes) > 1:
     splits = dataset.train.whole(), dataset.test.whole()
     network = classifier_network(*splits, classes)
     evidence['modes'] = classes_met(network, fake), classes_met(network, real)
   return evidence
+
+
+def beside(fake: np.ndarray, real: np.ndarray) -> dict[str, float]:
+  """What samples measure beside as many real images, uint8 `[N, H, W, C]`."""
+  found = diversity(fake.astype(np.float32), real.astype(np.float32))
+  measured = {name: float(x) for name, x in found.items()}
+  if len(real) >= LEAST:
+    measured['pixel_distance'] = pixel_distance(fake, real)
+  return measured
 
 
 def classes_met(network: FeatureNetwork, images: np.ndarray) -> int:

@@ -10,19 +10,32 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-import numpy as np
+from gan_jax.diagnosis.evidence import (
+  WINDOW,
+  Row,
+  column,
+  evidence_of,
+  window_of,
+)
 
-Row = Mapping[str, float]
-
-WINDOW = 1_000  # steps that are looked at
 HUGE = 1e4  # of a loss or a gradient norm: nothing sound gets there
 WINNING = 0.97  # accuracy of D
 REPEATING = 0.3  # share of the data's distances within a batch
 FALLING = 0.6  # the same, if it was half as high again before
 SWINGING = 0.3  # deviation of G's loss in units of both losses
 UNSTEADY = 0.1  # deviation of a critic's accuracy; its losses have no level
+SHORT = 200  # steps; before, what a run looks like says little
+UNMOVED = 0.1  # of G's weights, over all its updates
+APART = 1.5  # diversity of noise; twice the data's distances to the nearest
+NEAREST_APART = 1.75
+SHARP = 2.0  # differences between neighbouring pixels, in units of the data's
+UNLIKE_DATA = 0.3  # Frechet distance of pixels, in units of the data's variance
 
 HEALTHY = 'healthy'
+DYNAMICS = 'dynamics healthy'
+TOO_EARLY = 'too early to tell'
+NOISE = 'generator draws noise'
+UNLIKE = 'samples unlike the data'
 STRONG = 'discriminator too strong'
 COLLAPSED = 'generator collapsed'
 COLLAPSING = 'generator collapsing'
@@ -61,6 +74,9 @@ REMEDIES: dict[str, tuple[str, ...]] = {
   ),
 }
 REMEDIES[COLLAPSING] = REMEDIES[COLLAPSED]
+REMEDIES[DYNAMICS] = ()
+for _verdict in (TOO_EARLY, NOISE, UNLIKE):
+  REMEDIES[_verdict] = ('a larger num_steps: the same command goes on',)
 
 
 class Diagnosis(NamedTuple):
@@ -83,82 +99,6 @@ class Diagnosis(NamedTuple):
   remedies: tuple[str, ...]
 
 
-def _values(rows: Sequence[Row], name: str) -> np.ndarray:
-  """A metric in the rows that have it; JSON's null is NaN."""
-  found = [row[name] for row in rows if name in row]
-  return np.array([math.nan if x is None else x for x in found], float)
-
-
-def _mean(rows: Sequence[Row], name: str) -> float:
-  values = _values(rows, name)
-  return float(values.mean()) if len(values) else math.nan
-
-
-def _deviation(values: np.ndarray) -> float:
-  """Standard deviation about a linear trend; NaN of fewer than 5 values."""
-  if len(values) < 5:
-    return math.nan
-  times = np.arange(len(values))
-  rest = values - np.polyval(np.polyfit(times, values, 1), times)
-  return float(rest.std())
-
-
-def _swing(rows: Sequence[Row]) -> float:
-  """Deviation of G's loss about its trend, in units of both players' losses."""
-  gen, disc = _values(rows, 'gen_loss'), _values(rows, 'disc_loss')
-  scale = abs(gen.mean()) + abs(disc.mean()) if len(gen) else 0.0
-  return _deviation(gen) / scale if scale else 0.0
-
-
-def _unsteadiness(rows: Sequence[Row]) -> float:
-  """Deviation of D's accuracy, over both halves of its batch, likewise."""
-  real, fake = (_values(rows, f'disc_accuracy_{s}') for s in ('real', 'fake'))
-  if len(real) != len(fake):
-    return math.nan
-  return _deviation((real + fake) / 2)
-
-
-# What has diverged is infinite, and means so.
-@np.errstate(invalid='ignore', over='ignore')
-def evidence_of(rows: Sequence[Row]) -> dict[str, float]:
-  """What the rows of the window say; means, unless the name says else.
-
-  Args:
-    rows: of metrics.jsonl, of one run, in order.
-  """
-  gen, disc = _values(rows, 'gen_loss'), _values(rows, 'disc_loss')
-  evidence = {
-    'disc_accuracy': 0.5
-    * (_mean(rows, 'disc_accuracy_real') + _mean(rows, 'disc_accuracy_fake')),
-    'logit_gap': _mean(rows, 'logit_gap'),
-    'disc_loss': _mean(rows, 'disc_loss'),
-    'gen_loss': _mean(rows, 'gen_loss'),
-    'gen_loss_variance': float(gen.var()) if len(gen) else math.nan,
-    'loss_ratio': float(gen.mean() / disc.mean())
-    if len(gen) and len(disc) and disc.mean()
-    else math.nan,
-    'swing': _swing(rows),
-    'accuracy_swing': _unsteadiness(rows),
-  }
-  for name in (
-    'diversity',
-    'nearest_diversity',
-    'disc_grad_norm',
-    'gen_grad_norm',
-  ) + ('disc_update_ratio', 'gen_update_ratio'):
-    evidence[name] = _mean(rows, name)
-  return evidence
-
-
-def window_of(rows: Sequence[Row], steps: int = WINDOW) -> list[Row]:
-  """The rows of the last `steps` steps; of a short run, of its second half."""
-  if not rows:
-    return []
-  last = rows[-1]['step']
-  start = max(last - steps, last // 2)
-  return [row for row in rows if row['step'] > start]
-
-
 def _diverged(rows: Sequence[Row]) -> str | None:
   """The first number that is not finite, or too large."""
   for row in rows:
@@ -174,36 +114,43 @@ def _diverged(rows: Sequence[Row]) -> str | None:
   return None
 
 
-def _collapse(
-  rows: Sequence[Row],
-  window: int,
-  evidence: dict[str, float],
-  modes: tuple[int, int] | None,
-) -> tuple[str, str] | None:
-  """Whether samples repeat themselves: (verdict, reason)."""
+def _collapsed(
+  evidence: dict[str, float], modes: tuple[int, int] | None
+) -> str | None:
+  """Why samples repeat themselves; None if they do not."""
   for name, which in (('diversity', ''), ('nearest_diversity', 'nearest ')):
     value = evidence[name]
     if value < REPEATING:
       return (
-        COLLAPSED,
         f'{name} {value:.2f} < {REPEATING}: {which}fakes of a batch lie that '
-        'many times as far apart as real images',
+        'many times as far apart as real images'
       )
   if modes is not None and modes[0] <= modes[1] / 2:
     return (
-      COLLAPSED,
       f'samples are of {modes[0]} classes, as many real images of {modes[1]}, '
-      'by the classifier',
+      'by the classifier'
     )
+  return None
+
+
+def _collapsing(
+  rows: Sequence[Row], window: int, evidence: dict[str, float]
+) -> str | None:
+  """Why samples begin to repeat themselves; None if they do not."""
   for name in ('diversity', 'nearest_diversity'):
-    before = _values(rows[: -len(window_of(rows, window)) or None], name)
+    before = column(rows[: -len(window_of(rows, window)) or None], name)
     highest = float(before.max()) if len(before) else math.nan
     if evidence[name] < FALLING and highest > 1.5 * evidence[name]:
-      return (
-        COLLAPSING,
-        f'{name} fell from {highest:.2f} to {evidence[name]:.2f}',
-      )
+      return f'{name} fell from {highest:.2f} to {evidence[name]:.2f}'
   return None
+
+
+def _strong(evidence: dict[str, float], critic: bool) -> str | None:
+  """Why D is too strong; None if it is not, or a critic."""
+  accuracy = evidence['disc_accuracy']
+  if critic or not accuracy > WINNING:
+    return None
+  return f'disc_accuracy {accuracy:.3f} > {WINNING}'
 
 
 def _oscillation(evidence: dict[str, float], critic: bool) -> str | None:
@@ -224,6 +171,51 @@ def _oscillation(evidence: dict[str, float], critic: bool) -> str | None:
       f'; accuracy_swing {unsteady:.3f} > {UNSTEADY}: that of D between rows'
     )
   return reason
+
+
+def _noise(evidence: dict[str, float]) -> str | None:
+  """Why fakes are noise: farther apart, or rougher, than real images are."""
+  for name, most, what in (
+    ('diversity', APART, 'fakes of a batch lie that many times as far apart'),
+    (
+      'nearest_diversity',
+      NEAREST_APART,
+      'nearest fakes of a batch lie that many times as far apart',
+    ),
+    ('sharpness', SHARP, 'neighbouring pixels differ that many times as much'),
+  ):
+    if evidence[name] > most:
+      return f'{name} {evidence[name]:.2f} > {most}: {what} as in real images'
+  return None
+
+
+def _unlike(evidence: dict[str, float]) -> str | None:
+  """Why samples are not like the data; None if they are, or none were drawn."""
+  distance = evidence.get('pixel_distance', 0.0)
+  if distance <= UNLIKE_DATA:
+    return None
+  return (
+    f'pixel_distance {distance:.2f} > {UNLIKE_DATA}: the Frechet distance of '
+    "samples and real images in their pixels, in units of the data's variance"
+  )
+
+
+def _short(step: int) -> str | None:
+  """Why it is too early for a verdict."""
+  if step >= SHORT:
+    return None
+  return f'step {step}: before {SHORT}, what a run looks like says little'
+
+
+def _unmoved(evidence: dict[str, float], step: int) -> str | None:
+  """Why G is as it was at first."""
+  moved = evidence['gen_update_ratio'] * step
+  if not moved < UNMOVED:
+    return None
+  return (
+    f'gen_update_ratio {evidence["gen_update_ratio"]:.2g} in {step:,} steps: '
+    'G has hardly moved'
+  )
 
 
 def diagnose(
@@ -248,30 +240,33 @@ def diagnose(
     measured: evidence that takes the place of the rows'.
 
   Returns:
-    The first of these that holds: diverged, collapsed, D too strong,
-    collapsing, oscillating; else healthy. Others that hold are warnings.
+    The first of these that holds: diverged, too early (few steps), collapsed, D
+    too strong, noise, collapsing, oscillating, samples unlike the data, too
+    early (G has hardly moved); else healthy if `measured` says how far samples
+    are from the data, and healthy dynamics if not. Others that hold are
+    warnings.
   """
+  step = int(rows[-1]['step']) if rows else 0
   last = window_of(rows, window)
   evidence = evidence_of(last) | dict(measured)
   if modes is not None:
     evidence['modes'], evidence['real_modes'] = map(float, modes)
-  found: list[tuple[str, str]] = []
-  reason = _diverged(last)
-  if reason:
-    found.append((DIVERGED, reason))
-  collapse = _collapse(rows, window, evidence, modes)
-  if collapse and collapse[0] == COLLAPSED:
-    found.append(collapse)
-  if not critic and evidence['disc_accuracy'] > WINNING:
-    found.append(
-      (STRONG, f'disc_accuracy {evidence["disc_accuracy"]:.3f} > {WINNING}')
-    )
-  if collapse and collapse[0] == COLLAPSING:
-    found.append(collapse)
-  swinging = _oscillation(evidence, critic)
-  if swinging:
-    found.append((OSCILLATING, swinging))
-  verdict, reason = found[0] if found else (HEALTHY, _healthy(evidence))
+  signs = [
+    (DIVERGED, _diverged(last)),
+    (TOO_EARLY, _short(step)),
+    (COLLAPSED, _collapsed(evidence, modes)),
+    (STRONG, _strong(evidence, critic)),
+    (NOISE, _noise(evidence)),
+    (COLLAPSING, _collapsing(rows, window, evidence)),
+    (OSCILLATING, _oscillation(evidence, critic)),
+    (UNLIKE, _unlike(evidence)),
+    (TOO_EARLY, _unmoved(evidence, step)),
+  ]
+  found = [(name, reason) for name, reason in signs if reason]
+  if step < SHORT:  # the others say little
+    found = found[: 1 + (found[0][0] == DIVERGED)]
+  sound = HEALTHY if 'pixel_distance' in evidence else DYNAMICS
+  verdict, reason = found[0] if found else (sound, _healthy(evidence))
   warnings = [f'also {name}: {why}' for name, why in found[1:]]
   for player in ('disc', 'gen'):
     norm = evidence[f'{player}_grad_norm']
@@ -280,12 +275,12 @@ def diagnose(
         f'{player}_grad_norm {norm:.3g} is above diagnose.grad_norm='
         f'{grad_norm:g}'
       )
-  step = int(rows[-1]['step']) if rows else 0
   return Diagnosis(verdict, reason, step, evidence, warnings, REMEDIES[verdict])
 
 
 def _healthy(evidence: dict[str, float]) -> str:
   names = ('disc_accuracy', 'diversity', 'nearest_diversity', 'swing')
+  names += ('pixel_distance',) * ('pixel_distance' in evidence)
   return ', '.join(
     f'{name} {evidence[name]:.2f}'
     for name in names

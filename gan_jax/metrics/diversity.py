@@ -1,4 +1,4 @@
-"""How far the examples of a batch lie apart, fakes against real ones.
+"""A batch of fakes beside one of real examples: how far apart, how sharp.
 
 Cheap enough to be taken while training. The Birthday-paradox view of collapse
 (Arora and Zhang, Do GANs actually learn the distribution?, arXiv 1706.08224):
@@ -33,27 +33,36 @@ def nearest(examples: jax.Array) -> jax.Array:
   return jnp.mean(jnp.sqrt(others.min(axis=1)))
 
 
+def sharpness(images: jax.Array) -> jax.Array:
+  """Mean absolute difference of neighbouring pixels, `[B, H, W, C]`."""
+  return sum(jnp.mean(jnp.abs(jnp.diff(images, axis=axis))) for axis in (1, 2))
+
+
 def diversity(
   fake: jax.Array, real: jax.Array, axis_name: str | None = None
 ) -> dict[str, jax.Array]:
-  """Ratios of the fakes' distances to those of as many real examples.
+  """Ratios of what fakes measure to what as many real examples do.
 
   Args:
-    fake: `[B, ...]`.
+    fake: `[B, ...]`, images `[B, H, W, C]` or others.
     real: `[B, ...]`.
     axis_name: mapped device axis that shares the batch, or None; distances are
       within the whole batch.
 
   Returns:
     diversity: of `spread`; near 0 where all fakes are one. nearest_diversity:
-    of `nearest`; small too where they are a few. Nothing for a single example.
+    of `nearest`; small too where they are a few. sharpness: of images of two
+    pixels a side and more; far above 1 for noise. Nothing for a single example.
   """
   if axis_name is not None:
     fake, real = jax.lax.all_gather((fake, real), axis_name, tiled=True)
   if len(fake) < 2:
     return {}
   tiny = 1e-12  # for real examples that are all equal
-  return {
+  found = {
     'diversity': spread(fake) / (spread(real) + tiny),
     'nearest_diversity': nearest(fake) / (nearest(real) + tiny),
   }
+  if fake.ndim == 4 and min(fake.shape[1:3]) > 1:
+    found['sharpness'] = sharpness(fake) / (sharpness(real) + tiny)
+  return found

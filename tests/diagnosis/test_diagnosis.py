@@ -10,6 +10,7 @@ import pytest
 
 from gan_jax.config.plan import read
 from gan_jax.data import load_dataset
+from gan_jax.diagnosis import checkup
 from gan_jax.diagnosis import verdict as diagnosis
 from gan_jax.metrics.diversity import diversity, nearest, spread
 from gan_jax.modes import diagnose as diagnose_mode
@@ -32,6 +33,7 @@ SOUND = dict(
   gen_grad_norm=1.5,
   disc_update_ratio=1e-3,
   gen_update_ratio=1e-3,
+  sharpness=1.0,
 )
 
 
@@ -48,7 +50,7 @@ def rows_with(num=30, every=100, **changes):
 
 
 CASES = {
-  'healthy': {},
+  'dynamics healthy': {},
   'diverged': dict(gen_loss=lambda t: math.nan if t > 2_500 else 1.0),
   'diverged, null in JSON': dict(disc_loss=lambda t: None),
   'diverged, huge': dict(disc_grad_norm=2e4),
@@ -61,6 +63,11 @@ CASES = {
     nearest_diversity=lambda t: 1.0 if t < 1_500 else 0.5
   ),
   'oscillating': dict(gen_loss=lambda t: 1.0 + 1.5 * math.sin(t / 150)),
+  # Figures of faces after 40 steps, and of a critic's G after 15.
+  'generator draws noise': dict(diversity=1.92, nearest_diversity=2.55),
+  'generator draws noise, near': dict(nearest_diversity=1.9),
+  'generator draws noise, rough': dict(sharpness=2.5),
+  'too early to tell': dict(gen_update_ratio=1e-6),
 }
 
 
@@ -69,20 +76,46 @@ def test_each_sign_has_its_verdict(case):
   found = diagnosis.diagnose(rows_with(**CASES[case]))
   assert found.verdict == case.split(',')[0]
   assert found.step == 3_000
-  assert bool(found.remedies) == (case != 'healthy')
+  assert bool(found.remedies) == (case != 'dynamics healthy')
   text = diagnosis.report(found)
   assert text.startswith(f'verdict at step 3,000: {found.verdict}\n')
   assert found.reason in text
 
 
+@pytest.mark.parametrize('num', [1, 3])
+def test_a_run_of_few_steps_is_too_early(num):
+  """Neither healthy nor collapsed; but what is not finite is."""
+  for changes in ({}, dict(diversity=0.01), dict(diversity=1.92)):
+    found = diagnosis.diagnose(rows_with(num, every=50, **changes))
+    assert found.verdict == diagnosis.TOO_EARLY
+    assert found.reason.startswith(f'step {num * 50}: before 200')
+    assert not found.warnings
+  found = diagnosis.diagnose(rows_with(num, every=50, gen_loss=math.nan))
+  assert found.verdict == diagnosis.DIVERGED
+
+
+def test_only_samples_near_the_data_are_healthy():
+  rows, measured = rows_with(), {'pixel_distance': 0.1}
+  assert diagnosis.diagnose(rows, measured=measured).verdict == 'healthy'
+  found = diagnosis.diagnose(rows, measured={'pixel_distance': 0.5})
+  assert found.verdict == diagnosis.UNLIKE
+  assert 'pixel_distance 0.50 > 0.3' in found.reason
+  # What the players did comes first.
+  found = diagnosis.diagnose(
+    rows_with(diversity=0.1), measured={'pixel_distance': 0.5}
+  )
+  assert found.verdict == diagnosis.COLLAPSED
+  assert any(diagnosis.UNLIKE in line for line in found.warnings)
+
+
 def test_a_loss_that_only_falls_does_not_swing():
   rows = rows_with(gen_loss=lambda t: 3.0 - t / 1_500)
-  assert diagnosis.diagnose(rows).verdict == 'healthy'
+  assert diagnosis.diagnose(rows).verdict == diagnosis.DYNAMICS
 
 
 def test_a_critic_may_be_right_about_everything():
   rows = rows_with(disc_accuracy_real=1.0, disc_accuracy_fake=1.0)
-  assert diagnosis.diagnose(rows, critic=True).verdict == 'healthy'
+  assert diagnosis.diagnose(rows, critic=True).verdict == diagnosis.DYNAMICS
   assert diagnosis.diagnose(rows).verdict == diagnosis.STRONG
 
 
@@ -142,7 +175,7 @@ def test_the_level_of_a_critic_may_wander():
   """A constant added to it changes G's loss, and nothing else."""
   wandering = dict(disc_loss=-0.1, gen_loss=lambda t: math.sin(t / 150))
   rows = rows_with(**wandering)
-  assert diagnosis.diagnose(rows, critic=True).verdict == 'healthy'
+  assert diagnosis.diagnose(rows, critic=True).verdict == diagnosis.DYNAMICS
   assert diagnosis.diagnose(rows).verdict == 'oscillating'
   swinging = rows_with(
     disc_accuracy_fake=lambda t: 0.5 + 0.4 * math.sin(t / 150), **wandering
@@ -151,12 +184,12 @@ def test_the_level_of_a_critic_may_wander():
   assert found.verdict == 'oscillating'
   assert 'accuracy_swing 0.' in found.reason
   steady = rows_with(disc_accuracy_fake=lambda t: 0.5 + 0.4 * math.sin(t / 150))
-  assert diagnosis.diagnose(steady, critic=True).verdict == 'healthy'
+  assert diagnosis.diagnose(steady, critic=True).verdict == diagnosis.DYNAMICS
 
 
 def test_the_window_is_the_last_steps():
   early = rows_with(gen_loss=lambda t: math.nan if t <= 2_000 else 1.0)
-  assert diagnosis.diagnose(early).verdict == 'healthy'
+  assert diagnosis.diagnose(early).verdict == diagnosis.DYNAMICS
   assert diagnosis.diagnose(early, window=1_500).verdict == 'diverged'
   steps = [row['step'] for row in diagnosis.window_of(rows_with())]
   assert steps == list(range(2_100, 3_001, 100))
@@ -174,7 +207,7 @@ def test_what_was_before_the_window_is_before_it():
   assert found.verdict == diagnosis.COLLAPSING
   assert 'from 1.00 to 0.50' in found.reason
   # A window that holds them has nothing as high before.
-  assert diagnosis.diagnose(rows, window=1_500).verdict == 'healthy'
+  assert diagnosis.diagnose(rows, window=1_500).verdict == diagnosis.DYNAMICS
 
 
 def test_the_first_verdict_counts_and_the_others_are_told():
@@ -188,7 +221,7 @@ def test_the_first_verdict_counts_and_the_others_are_told():
 
 def test_long_gradients_are_warned_of():
   found = diagnosis.diagnose(rows_with(gen_grad_norm=150.0))
-  assert found.verdict == 'healthy'
+  assert found.verdict == diagnosis.DYNAMICS
   assert 'gen_grad_norm 150 is above diagnose.grad_norm=100' in found.warnings
   assert not diagnosis.diagnose(
     rows_with(gen_grad_norm=150.0), grad_norm=200.0
@@ -202,9 +235,9 @@ def test_classes_and_samples_outweigh_the_rows():
   assert 'samples are of 4 classes' in found.reason
   assert 'as many real images of 10' in found.reason
   assert (found.evidence['modes'], found.evidence['real_modes']) == (4, 10)
-  assert diagnosis.diagnose(rows, modes=(6, 10)).verdict == 'healthy'
+  assert diagnosis.diagnose(rows, modes=(6, 10)).verdict == diagnosis.DYNAMICS
   # As many as as few real images are of.
-  assert diagnosis.diagnose(rows, modes=(4, 5)).verdict == 'healthy'
+  assert diagnosis.diagnose(rows, modes=(4, 5)).verdict == diagnosis.DYNAMICS
   found = diagnosis.diagnose(rows, measured={'diversity': 0.1})
   assert found.verdict == diagnosis.COLLAPSED
   assert found.evidence['diversity'] == 0.1
@@ -214,7 +247,7 @@ def test_rows_of_an_older_version_are_enough():
   """Without distances, gaps and ratios."""
   names = ('step', 'disc_loss', 'gen_loss')
   old = [{n: row[n] for n in names} for row in rows_with()]
-  assert diagnosis.diagnose(old).verdict == 'healthy'
+  assert diagnosis.diagnose(old).verdict == diagnosis.DYNAMICS
 
 
 def test_evidence_is_of_the_window():
@@ -259,6 +292,48 @@ def test_diversity_tells_one_mode_and_few_modes():
   assert values['one']['diversity'] < 0.01
   assert values['few']['diversity'] > 0.5
   assert values['few']['nearest_diversity'] < 0.01
+
+
+# --- Noise ------------------------------------------------------------------
+
+
+def noises(real, rng):
+  """Images that a generator of noise may draw, beside real ones."""
+  mean, deviation = real.mean(axis=0), real.std(axis=0)
+  normal = rng.normal(size=real.shape)
+  drawn = {
+    'uniform': rng.uniform(0, 255, real.shape),
+    'grey and loud': 128 + 40 * normal,
+    'grey and quiet': 128 + 2 * normal,
+    'pixels like the data': mean + deviation * normal,
+    'the mean, quiet': mean + 0.3 * deviation * normal,
+    'pixels in another order': rng.permuted(
+      real.reshape(len(real), -1, real.shape[-1]), axis=1
+    ).reshape(real.shape),
+  }
+  return {k: np.clip(x, 0, 255).astype(np.uint8) for k, x in drawn.items()}
+
+
+@pytest.mark.parametrize(
+  'name', ['digits', 'mnist', 'cifar10_jpeg', 'fashion_mnist']
+)
+def test_no_noise_is_healthy(name):
+  """On rows of sound players, whatever they do; real images are healthy."""
+  try:
+    data = load_dataset(name).train
+  except InputError:
+    pytest.skip(f'{name} is not prepared here')
+  rng = np.random.default_rng(0)
+  chosen = rng.permutation(len(data))[:800]
+  real, others = np.split(data.read(chosen)['images'], 2)
+
+  def verdict(images):
+    measured = checkup.beside(images, real)
+    return diagnosis.diagnose(rows_with(), measured=measured).verdict
+
+  assert verdict(others) == 'healthy'
+  for kind, images in noises(real, rng).items():
+    assert 'healthy' not in verdict(images), kind
 
 
 # --- Runs -------------------------------------------------------------------
@@ -317,7 +392,8 @@ def test_a_run_made_to_fail_is_told_how(case, tmp_path, capsys):
     made_to_fail(case, tmp_path)
   printed = capsys.readouterr()
   case = case.split(',')[0]
-  assert f'verdict at step {last}: {case}' in printed.out
+  said = case.replace('healthy', diagnosis.DYNAMICS)
+  assert f'verdict at step {last}: {said}' in printed.out
   assert 'warning: ' not in printed.out
   assert 'NaN' not in printed.err  # said once, not for every number
   config = load_config('mlp_digits', diagnose__classifier=False)
