@@ -139,12 +139,15 @@ def get_config() -> ConfigDict:
       # --- the data
       data=dict(
         name='digits',  # digits, folder, or any image dataset of TFDS
-        dir='',  # the folder, or where TFDS datasets lie; '': TFDS's default
+        # The folder or the ZIP, or where TFDS datasets lie; '': TFDS's default.
+        dir='',
         image_size=0,  # pixels; 0: as the data is
         channels=0,  # 1: grey, 3: RGB, 0: as the data is
         fit='crop',  # how to reach image_size: crop or stretch
         flip=False,  # mirror half of the images left to right
         test_fraction=0.1,  # held out, where the data has no test split
+        # Of a folder: leave out images that cannot be decoded; False: refuse.
+        skip_broken=False,
         cache='auto',  # device, stream; auto: device if it fits cache_mb
         cache_mb=1024,  # MiB of pixels that auto may keep on the device
         # Whether a split that is read whole (device) is kept decoded in

@@ -8,7 +8,8 @@ from typing import Any
 
 # Keys that a run may change when it goes on: they do not touch what the
 # remaining steps compute, but for rounding (`num_devices`). Where the data lies
-# may change; that it is the same data is checked by its version.
+# may change, and whether broken files are left out; that it is the same data is
+# checked by its version.
 MAY_CHANGE = (
   'num_steps',
   'num_devices',
@@ -21,6 +22,7 @@ MAY_CHANGE = (
   'data.cache',
   'data.cache_mb',
   'data.decoded_cache',
+  'data.skip_broken',
   'member',
   'sample.',
   'interpolate.',

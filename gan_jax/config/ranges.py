@@ -14,7 +14,7 @@ import jax
 from gan_jax.config.memory import bytes_of
 from gan_jax.config.overrides import section
 from gan_jax.config.sweep import SWEPT
-from gan_jax.data.folder import MOST_PIXELS
+from gan_jax.data.images import MOST_PIXELS
 from gan_jax.devices import parallel
 from gan_jax.types import InputError, TrainState
 

@@ -1,6 +1,12 @@
 """Data: names in, batches out. See `load_dataset` and `make_feed`."""
 
-from gan_jax.data.dataset import Dataset, DatasetInfo, Images, load_dataset
+from gan_jax.data.dataset import (
+  Dataset,
+  DatasetInfo,
+  Images,
+  labelled_only,
+  load_dataset,
+)
 from gan_jax.data.feeds import Feed, make_feed
 
 __all__ = [
@@ -8,6 +14,7 @@ __all__ = [
   'DatasetInfo',
   'Feed',
   'Images',
+  'labelled_only',
   'load_dataset',
   'make_feed',
 ]

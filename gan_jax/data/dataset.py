@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax.data import decoded
-from gan_jax.data.folder import MOST_PIXELS, open_folder
+from gan_jax.data.folder import open_folder
+from gan_jax.data.images import MOST_PIXELS
 from gan_jax.data.sources import Source
 from gan_jax.data.tfds_source import open_tfds
 from gan_jax.types import InputError, lookup
@@ -98,7 +99,10 @@ class Images:
   def read(
     self, indices: np.ndarray, *, num_threads: int = 1
   ) -> dict[str, np.ndarray]:
-    """Reads examples: images uint8 `[N, H, W, C]` and labels int32 `[N]`."""
+    """Reads examples: images uint8 `[N, H, W, C]` and labels int32 `[N]`.
+
+    A label of -1 is not known, see `labelled_only`.
+    """
     arrays = {'images': np.empty((len(indices), *self.image_shape), np.uint8)}
     if self.labelled:
       arrays['labels'] = np.empty(len(indices), np.int32)
@@ -129,12 +133,29 @@ class Images:
     return decoded.read_once(what, source.fingerprint, read)
 
 
+def labelled_only(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Of what `Images.read` gives, the examples whose labels are known."""
+  labels = arrays.get('labels', np.full(len(arrays['images']), -1, np.int32))
+  known = labels >= 0
+  if known.all():  # the arrays as they are, which may be large
+    return {'images': arrays['images'], 'labels': labels}
+  return {'images': arrays['images'][known], 'labels': labels[known]}
+
+
 class Dataset(NamedTuple):
-  """Train and test images, and what is known of both."""
+  """Train and test images, and what is known of both.
+
+  Attributes:
+    train: to train on.
+    test: held out.
+    info: what a run remembers.
+    summary: lines on what is used and what is not, for who starts a run.
+  """
 
   train: Images
   test: Images
   info: DatasetInfo
+  summary: tuple[str, ...] = ()
 
 
 # --- One shape for all ------------------------------------------------------
@@ -197,10 +218,13 @@ def _image_shape(source, image_size: int, channels: int, name: str):
   return (*shapes.pop()[:2], channels)
 
 
-def _check_types(
-  texts: dict[str, Any], numbers: dict[str, Any], test_fraction: Any
+def _check(
+  texts: dict[str, Any],
+  numbers: dict[str, Any],
+  test_fraction: Any,
+  skip_broken: Any,
 ) -> None:
-  """Raises InputError for a value that a config read back may have."""
+  """Raises InputError for a value that a config read back may have, too."""
   for key, value in texts.items():
     if not isinstance(value, str | pathlib.PurePath):
       raise InputError(f'data.{key}: {value!r} is no text')
@@ -209,39 +233,17 @@ def _check_types(
       raise InputError(f'data.{key}: {value!r} is no whole number')
   if not isinstance(test_fraction, int | float):
     raise InputError(f'data.test_fraction: {test_fraction!r} is no number')
-
-
-def load_dataset(
-  name: str,
-  *,
-  dir: str = '',
-  image_size: int = 0,
-  channels: int = 0,
-  fit: str = 'crop',
-  test_fraction: float = 0.1,
-  decoded_cache: bool = True,
-) -> Dataset:
-  """Opens a dataset; images are read on access.
-
-  Args:
-    name: digits, folder, or a TFDS dataset.
-    dir: of the images (folder) or of prepared TFDS datasets; '' is TFDS's own.
-    image_size: height and width in pixels; 0 keeps what the data has.
-    channels: 1 for grey, 3 for RGB; 0 keeps what the data has.
-    fit: how other sizes are brought to `image_size`, one of `FITS`.
-    test_fraction: share to hold out where the data has no test split.
-    decoded_cache: whether splits that are read whole may be kept decoded in
-      the user's cache.
-
-  Raises:
-    InputError: unknown, empty, unreadable, or of the wrong kind.
-  """
-  _check_types(
-    dict(name=name, dir=dir, fit=fit),
-    dict(image_size=image_size, channels=channels),
-    test_fraction,
-  )
-  lookup(FITS, fit, 'data.fit')
+  if not isinstance(skip_broken, bool):
+    raise InputError(
+      f'data.skip_broken: {skip_broken!r} is neither True nor False'
+    )
+  if skip_broken and texts['name'] != 'folder':
+    raise InputError(
+      'data.skip_broken: is for data.name=folder alone, and data.name is '
+      f'{texts["name"]}'
+    )
+  lookup(FITS, texts['fit'], 'data.fit')
+  image_size, channels = numbers['image_size'], numbers['channels']
   if channels not in (0, 1, 3):
     raise InputError(f'data.channels: {channels} is not 0 (as is), 1 or 3')
   if image_size < 0:
@@ -253,21 +255,60 @@ def load_dataset(
     )
   if not 0.0 < test_fraction < 1.0:
     raise InputError(f'data.test_fraction: {test_fraction} is not in (0, 1)')
+
+
+def load_dataset(
+  name: str,
+  *,
+  dir: str = '',
+  image_size: int = 0,
+  channels: int = 0,
+  fit: str = 'crop',
+  test_fraction: float = 0.1,
+  decoded_cache: bool = True,
+  skip_broken: bool = False,
+) -> Dataset:
+  """Opens a dataset; images are read on access.
+
+  Args:
+    name: digits, folder, or a TFDS dataset.
+    dir: of the images (folder, which may be a ZIP) or of prepared TFDS
+      datasets; '' is TFDS's own.
+    image_size: height and width in pixels; 0 keeps what the data has.
+    channels: 1 for grey, 3 for RGB; 0 keeps what the data has.
+    fit: how other sizes are brought to `image_size`, one of `FITS`.
+    test_fraction: share to hold out where the data has no test split.
+    decoded_cache: whether splits that are read whole may be kept decoded in
+      the user's cache.
+    skip_broken: leave out images of a folder that cannot be decoded, which
+      costs decoding each of them once; False refuses the first that is met.
+
+  Raises:
+    InputError: unknown, empty, unreadable, or of the wrong kind.
+  """
+  _check(
+    dict(name=name, dir=dir, fit=fit),
+    dict(image_size=image_size, channels=channels),
+    test_fraction,
+    skip_broken,
+  )
   if name == 'folder':
-    splits = open_folder(dir, test_fraction)
+    splits = open_folder(dir, test_fraction, skip_broken=skip_broken)
   else:
     splits = open_tfds(name, dir or None, test_fraction)
   shape = _image_shape(splits.train, image_size, channels, name)
-  labelled = bool(splits.class_names)
   train, test = (
     Images(
       source,
       shape,
-      labelled=labelled,
+      labelled=bool(splits.class_names) and not hidden,
       fit=fit if image_size else None,
       decoded_cache=decoded_cache,
     )
-    for source in (splits.train, splits.test)
+    for source, hidden in (
+      (splits.train, False),
+      (splits.test, splits.test_labels_hidden),
+    )
   )
   return Dataset(
     train,
@@ -275,4 +316,5 @@ def load_dataset(
     DatasetInfo(
       name, shape, splits.class_names, len(train), len(test), splits.version
     ),
+    splits.summary,
   )

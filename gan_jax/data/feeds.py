@@ -105,6 +105,17 @@ def decode_images(
   return from_uint8(images)
 
 
+def _known(labels: np.ndarray) -> np.ndarray:
+  """The labels; raises InputError if one is not known."""
+  if missing := int(np.sum(labels < 0)):
+    raise InputError(
+      f'conditional: {missing:,} of {len(labels):,} images read have no label '
+      '(-1); train with conditional=False, or on data that is labelled '
+      'throughout'
+    )
+  return labels
+
+
 class DeviceFeed(_Shares):
   """Holds all images on the device and gathers batches in the step."""
 
@@ -129,7 +140,7 @@ class DeviceFeed(_Shares):
     arrays = images.whole()
     self.resident = {'images': arrays['images']}
     if labels:
-      self.resident['labels'] = arrays['labels']
+      self.resident['labels'] = _known(arrays['labels'])
     super().__init__(len(images), batch_size, seed)
     self._flip = flip
 
@@ -187,7 +198,9 @@ class StreamFeed(_Shares):
 
   def _read_draw(self, number: int) -> Draw:
     draw = self._images.read(self._own_indices(number))
-    if not self._labels:
+    if self._labels:
+      _known(draw['labels'])
+    else:
       draw.pop('labels', None)
     return draw | {'positions': self._positions}
 

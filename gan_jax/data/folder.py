@@ -1,34 +1,35 @@
-"""A folder of PNG and JPEG images, decoded on access.
+"""A folder or a ZIP of images: splits, classes, and what is said of them."""
 
-Images are not trusted: see `open_image`.
-"""
-
+import concurrent.futures
 import pathlib
-import zlib
-from typing import Any, BinaryIO
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-import numpy as np
-
+from gan_jax.data import files as files_lib
+from gan_jax.data.files import File
+from gan_jax.data.images import FORMATS, decode, fault_of, shown
 from gan_jax.data.sources import Splits, file_facts, num_kept
 from gan_jax.types import InputError
 
-# Names of the folder beside `train` that is held out, the first one found.
-_HELD_OUT = ('test', 'val', 'validation')
-_SUFFIXES = ('.png', '.jpg', '.jpeg')
-# Of an image that is decoded: 8,192 x 8,192, which takes 256 MiB as RGBA. A
-# side may have what a JPEG's can: to resize takes memory for each pixel of it.
-MOST_PIXELS = 2**26
-MOST_PIXELS_OF_SIDE = 2**16 - 1
+# Names of the folders of splits, in any case; the first one found is taken.
+_TRAIN = ('train', 'training')
+_HELD_OUT = tuple(
+  'test testing val valid validation eval evaluation dev'.split()
+)
+# Kinds of files that nobody takes for images that should have been read.
+_BESIDE = frozenset(
+  '.txt .json .jsonl .csv .tsv .xml .yaml .yml .toml .ini .cfg .log .md .rst '
+  '.html .htm .pdf .py .ipynb .sh .db .sqlite .url .nfo .xmp .aae .md5 .sha256 '
+  '.caption'.split()
+) | {'without a suffix', files_lib.NO_FILES}
 
 
 class Folder:
-  """Images of a folder, decoded on access."""
+  """Images of a folder or a ZIP, decoded on access."""
 
   def __init__(
-    self,
-    paths: list[pathlib.Path],
-    labels: list[int] | None,
-    origin: str = '',
+    self, paths: list[Any], labels: list[int] | None, origin: str = ''
   ):
     self._paths, self._labels, self.origin = paths, labels, origin
 
@@ -36,7 +37,7 @@ class Folder:
     return len(self._paths)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
-    example = {'image': _decode(self._paths[index])}
+    example = {'image': decode(self._paths[index])}
     if self._labels is not None:
       example['label'] = self._labels[index]
     return example
@@ -46,171 +47,218 @@ class Folder:
     return [file_facts(self._paths), self._labels]
 
 
-def shown(path: pathlib.Path) -> str:
-  """A path on one line: control characters and odd bytes are escaped."""
-  text = str(path)
-  return text if text.isprintable() else ascii(text)
+class _Division(NamedTuple):
+  """Which images are for what; paths are relative to the split's folder.
 
-
-def open_image(file: BinaryIO) -> Any:
-  """A PNG or JPEG as Pillow's image; no pixel is decoded yet.
-
-  The first bytes say which of the two it is. Not `Image.open`: it tries other
-  formats, follows a JPEG to the further pictures behind it, and warns of sizes
-  that are refused here.
-
-  Raises:
-    ValueError: it is neither, or larger than `MOST_PIXELS`.
-    Exception: Pillow has exceptions of any kind for damage.
+  Attributes:
+    train: to train on.
+    test: held out.
+    how: what `test` is, in words.
+    unused: images of neither, by the folder that they lie in.
   """
-  from PIL import JpegImagePlugin, PngImagePlugin
 
-  head = file.read(8)
-  file.seek(0)
-  if head == b'\x89PNG\r\n\x1a\n':
-    image = PngImagePlugin.PngImageFile(file)
-  elif head.startswith(b'\xff\xd8\xff'):
-    image = JpegImagePlugin.JpegImageFile(file)
-  else:
-    raise ValueError('it is neither PNG nor JPEG')
-  width, height = image.size
-  if width * height > MOST_PIXELS or max(width, height) > MOST_PIXELS_OF_SIDE:
-    raise ValueError(
-      f'{width} x {height} pixels are beyond the limit, {MOST_PIXELS:,} in all '
-      f'and {MOST_PIXELS_OF_SIDE:,} a side'
-    )
-  return image
+  train: list[File]
+  test: list[File]
+  how: str
+  unused: Counter[str]
 
 
-def _decode(path: pathlib.Path) -> np.ndarray:
-  """uint8 `[H, W, 1 or 3]`; transparency is laid on black.
-
-  Raises:
-    InputError: the file is not a whole image, or too large.
-  """
-  from PIL import Image
-
-  try:
-    with path.open('rb') as file:
-      image = _upright(open_image(file))
-      grey = image.mode in ('1', 'L', 'LA') or image.mode.startswith('I')
-      if image.mode.startswith('I'):  # 16 bits, which Pillow would clip
-        levels = np.asarray(image).astype(np.float64) / 257
-        image = Image.fromarray(np.round(levels).clip(0, 255).astype(np.uint8))
-      elif 'A' in image.mode or 'transparency' in image.info:
-        layer = image.convert('RGBA')
-        image = Image.new('RGBA', image.size, 'black')
-        image.alpha_composite(layer)
-      pixels = np.asarray(image.convert('L' if grey else 'RGB'))
-  except Exception as error:  # damage can show anywhere in a decoder
-    reason = ' '.join(str(error).split()) or type(error).__name__
-    raise InputError(
-      f'data.dir: cannot read image {shown(path)}: {reason}; replace it'
-    ) from error
-  return pixels.reshape(*pixels.shape[:2], -1)
-
-
-def _upright(image):
-  """Turns an image as its EXIF orientation says, if it has one.
-
-  Not `ImageOps.exif_transpose`, which writes all other tags anew and fails on
-  odd ones.
-  """
-  from PIL import Image
-
-  turn = Image.Transpose
-  turns = {
-    2: turn.FLIP_LEFT_RIGHT,
-    3: turn.ROTATE_180,
-    4: turn.FLIP_TOP_BOTTOM,
-    5: turn.TRANSPOSE,
-    6: turn.ROTATE_270,
-    7: turn.TRANSVERSE,
-    8: turn.ROTATE_90,
-  }
-  orientation = image.getexif().get(0x0112)
-  return image.transpose(turns[orientation]) if orientation in turns else image
-
-
-def _find_images(root: pathlib.Path) -> list[pathlib.Path]:
-  return sorted(
-    path
-    for path in root.rglob('*')
-    if path.suffix.lower() in _SUFFIXES
-    and not any(part.startswith('.') for part in path.relative_to(root).parts)
-    and path.is_file()
-  )
-
-
-def open_folder(data_dir: str | None, test_fraction: float) -> Splits:
-  """Opens a folder of PNG and JPEG images, searched in depth.
+def open_folder(
+  data_dir: str | None, test_fraction: float, *, skip_broken: bool = False
+) -> Splits:
+  """Opens a folder or a ZIP of images, searched in depth.
 
   If every image lies in a subfolder, the first level of subfolders are the
   classes, in alphabetical order. If the first level has `train` and one of
-  `test`, `val` and `validation`, those are the splits, the classes lie below,
-  and nothing else is read. Otherwise a share of the images is held out, chosen
-  by a hash of the file's path.
+  `test`, `val` and the like, in any case, those are the splits, the classes
+  lie below, and nothing else is read; a test split is preferred. Otherwise a
+  share of the images is held out, chosen by a hash of the file's path.
 
   Args:
-    data_dir: the folder.
+    data_dir: the folder or the ZIP.
     test_fraction: share of the images to hold out.
+    skip_broken: decode every image once, and leave out those that cannot be.
 
   Raises:
-    InputError: no such folder, or no images in it.
+    InputError: no such folder, no images in it, or more files of kinds that
+      are not read.
   """
   if not data_dir:
-    raise InputError('data.dir: data.name=folder needs the path of a folder')
+    raise InputError(
+      'data.dir: data.name=folder needs the path of a folder, or of a ZIP'
+    )
   try:
     root = pathlib.Path(data_dir).expanduser()
-    if not root.is_dir():
-      raise InputError(f'data.dir: {shown(root)} is not a folder')
-    return _open(root, test_fraction)
+    return _open(root, test_fraction, skip_broken)
   except (OSError, RuntimeError) as error:  # no permission; ~ of nobody
     raise InputError(f'data.dir: cannot read {data_dir!r}: {error}') from error
 
 
-def _open(root: pathlib.Path, test_fraction: float) -> Splits:
-  paths = _find_images(root)
-  if not paths:
-    raise InputError(f'data.dir: no PNG or JPEG images in {shown(root)}')
-  images = [(path, path.relative_to(root)) for path in paths]
-  folders = {path.name for path in root.iterdir() if path.is_dir()}
-  held_out = next((name for name in _HELD_OUT if name in folders), None)
-  if 'train' in folders and held_out:
-    roots = (root / 'train', root / held_out)
-    found = [[(p, p.relative_to(r)) for p in _find_images(r)] for r in roots]
-    for folder, split in zip(roots, found, strict=True):
-      if not split:
-        raise InputError(f'data.dir: no PNG or JPEG images in {shown(folder)}')
-  else:
-    found = _hold_out(images, test_fraction)
-  everything = [relative for split in found for _, relative in split]
+def _open(root: pathlib.Path, test_fraction: float, skip_broken: bool):
+  found = files_lib.find(root)
+  _check_kinds(root, found)
+  images, broken = found.files, []
+  if skip_broken:
+    images, broken = _decodable(images)
+  if not images:
+    raise InputError(_none_in(root, found.ignored, broken))
+  parts = _divide(root, found.folders, images, test_fraction)
+  everything = parts.train + parts.test
   class_names = ()
-  if all(len(relative.parts) > 1 for relative in everything):
-    class_names = tuple(sorted({relative.parts[0] for relative in everything}))
+  if all(len(file.relative.parts) > 1 for file in everything):
+    class_names = tuple(sorted({file.relative.parts[0] for file in everything}))
+  numbers = {name: i for i, name in enumerate(class_names)}
 
   def source(name, split):
     labels = None
     if class_names:
-      labels = [class_names.index(relative.parts[0]) for _, relative in split]
+      labels = [numbers[file.relative.parts[0]] for file in split]
     origin = f'{name} of {root.absolute()}'
-    return Folder([path for path, _ in split], labels, origin)
+    return Folder([file.path for file in split], labels, origin)
 
-  names = '\n'.join(sorted(relative.as_posix() for relative in everything))
-  version = f'{len(everything)} files, crc32 {_crc32(names):08x}'
-  train, test = source('train', found[0]), source('test', found[1])
-  return Splits(train, test, class_names, version)
-
-
-def _crc32(name: str) -> int:
-  """Of a file's name, which need not be text."""
-  return zlib.crc32(name.encode(errors='surrogateescape'))
+  return Splits(
+    source('train', parts.train),
+    source('test', parts.test),
+    class_names,
+    files_lib.version(everything),
+    _summary(root, parts, class_names, found.ignored, broken),
+  )
 
 
-def _hold_out(paths, test_fraction):
-  """Splits (path, relative path) pairs, at least one image on each side."""
-  where = f'data.dir: {shown(paths[0][0].parent)}'
-  kept = num_kept(len(paths), test_fraction, where)
-  by_hash = sorted(paths, key=lambda pair: _crc32(pair[1].as_posix()))
-  held_out = len(paths) - kept
-  return sorted(by_hash[held_out:]), sorted(by_hash[:held_out])
+def _check_kinds(root: pathlib.Path, found: files_lib.Found) -> None:
+  """Raises InputError if most files may be images, and cannot be read."""
+  kinds = {k: n for k, n in found.ignored.items() if k not in _BESIDE}
+  unread = sum(kinds.values())
+  if unread > len(found.files):
+    raise InputError(
+      f'data.dir: {unread:,} of {unread + len(found.files):,} files in '
+      f'{shown(root)} are of kinds that are not read: {_listed(kinds)}; '
+      f'convert them to one of {FORMATS}, or take them out'
+    )
+
+
+def _none_in(root, ignored: Counter, broken: list[str]) -> str:
+  """Why there are no images."""
+  line = f'data.dir: no images in {shown(root)} ({FORMATS} are read)'
+  if ignored:
+    line += f', only {_listed(ignored)}'
+  return line + f'; {_broken_line(broken)}' * bool(broken)
+
+
+def _decodable(images: list[File]) -> tuple[list[File], list[str]]:
+  """Images that can be decoded, and 'NAME (reason)' of the others."""
+  from tqdm import tqdm
+
+  with concurrent.futures.ThreadPoolExecutor() as pool:
+    faults = pool.map(fault_of, [file.path for file in images])
+    bar = tqdm(faults, 'checking images', len(images), disable=None)
+    pairs = list(zip(images, bar, strict=True))
+  whole = [file for file, fault in pairs if fault is None]
+  return whole, [f'{shown(x.relative)} ({why})' for x, why in pairs if why]
+
+
+def _broken_line(broken: list[str], most: int = 3) -> str:
+  """How many images are left out, and the first few of them."""
+  more = f' and {len(broken) - most:,} more' * (len(broken) > most)
+  return f'{len(broken):,} broken: {", ".join(broken[:most])}{more}'
+
+
+# --- Splits -----------------------------------------------------------------
+
+
+def _first(usual: Sequence[str], folders: set[str]) -> str | None:
+  """The folder with the first of the usual names, in any case."""
+  by_case = sorted(folders, key=lambda name: (name != name.lower(), name))
+  found = [n for name in usual for n in by_case if n.lower() == name]
+  return found[0] if found else None
+
+
+def _below(files: list[File], folder: str) -> list[File]:
+  """Files of a folder, relative to it."""
+  return [
+    file._replace(relative=file.relative.relative_to(folder))
+    for file in files
+    if file.relative.parts[0] == folder and len(file.relative.parts) > 1
+  ]
+
+
+def _divide(
+  root: pathlib.Path,
+  folders: set[str],
+  files: list[File],
+  test_fraction: float,
+) -> _Division:
+  """What to train on, what is held out, and what is neither."""
+  train, held_out = _first(_TRAIN, folders), _first(_HELD_OUT, folders)
+  if train and held_out:
+    splits = _below(files, train), _below(files, held_out)
+    for folder, split in zip((train, held_out), splits, strict=True):
+      if not split:
+        raise InputError(f'data.dir: no images in {shown(root / folder)}')
+    tops = Counter(
+      shown(x.relative.parts[0]) if len(x.relative.parts) > 1 else 'loose'
+      for x in files
+      if x.relative.parts[0] not in (train, held_out)
+    )
+    return _Division(*splits, shown(held_out), tops)
+  if train and len(inside := _below(files, train)) == len(files):
+    files = inside
+  kept = num_kept(len(files), test_fraction, f'data.dir: {shown(root)}')
+  by_hash = sorted(files, key=lambda x: files_lib.crc32(x.relative.as_posix()))
+  num = len(files) - kept
+  ordered = [
+    sorted(part, key=lambda x: x.relative.parts)
+    for part in (by_hash[num:], by_hash[:num])
+  ]
+  return _Division(*ordered, 'chosen by a hash of their paths', Counter())
+
+
+# --- Words ------------------------------------------------------------------
+
+
+def _listed(counts: dict[str, int], most: int = 6) -> str:
+  """'38 .txt, 2 .svg', the most frequent kinds first."""
+  ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+  parts = [f'{num:,} {shown(kind)}' for kind, num in ordered[:most]]
+  rest = sum(num for _, num in ordered[most:])
+  return ', '.join(parts + [f'{rest:,} others'] * bool(rest))
+
+
+def _summary(
+  root: pathlib.Path,
+  parts: _Division,
+  class_names: Sequence[str],
+  ignored: Counter[str],
+  broken: list[str],
+) -> tuple[str, ...]:
+  """What is used and what is not, in a few lines."""
+  train, test = len(parts.train), len(parts.test)
+  lines = [
+    f'data: {train + test:,} images of {shown(root)}: {train:,} to train on, '
+    f'{test:,} held out ({parts.how}); {_classes(parts, class_names)}'
+  ]
+  left = [f'unused: {_listed(parts.unused)}'] * bool(parts.unused)
+  left += [f'ignored: {_listed(ignored)}'] * bool(ignored)
+  if left:
+    lines.append(f'data: {"; ".join(left)}')
+  if broken:
+    lines.append(f'data: left out, {_broken_line(broken)}')
+  return tuple(lines)
+
+
+def _classes(
+  parts: _Division, class_names: Sequence[str], most: int = 8
+) -> str:
+  """Classes and how many images to train on each has."""
+  if not class_names:
+    images = parts.train + parts.test
+    loose = sum(len(file.relative.parts) == 1 for file in images)
+    some = f', for {loose:,} images lie in no folder' * (loose < len(images))
+    return f'no classes{some}'
+  counts = Counter(file.relative.parts[0] for file in parts.train)
+  named = [f'{shown(name)} ({counts[name]:,})' for name in class_names[:most]]
+  more = ''
+  if len(class_names) > most:
+    sizes = [counts[name] for name in class_names]
+    more = f' and so on, {min(sizes):,} to {max(sizes):,} images each'
+  return f'{len(class_names)} classes to train on: {", ".join(named)}{more}'

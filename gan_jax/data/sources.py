@@ -1,10 +1,10 @@
 """What a source of raw examples is; see `tfds_source.py` and `folder.py`.
 
 A source is a sequence of `{'image': uint8 [H, W, C], 'label': int}` (labels
-only where there are any), the protocol of `tfds.data_source`. It may have
-`__getitems__`, to read several at once; and `origin`, a name for where its
-examples come from, with `fingerprint()`, a JSON value of all that they depend
-on, so that they can be kept decoded.
+only where there are any, -1 where one is not known), the protocol of
+`tfds.data_source`. It may have `__getitems__`, to read several at once; and
+`origin`, a name for where its examples come from, with `fingerprint()`, a JSON
+value of all that they depend on, so that they can be kept decoded.
 """
 
 import pathlib
@@ -24,12 +24,16 @@ class Splits(NamedTuple):
     test: held-out examples, never trained on.
     class_names: names of the labels, empty if there are none.
     version: tells this data from other data of the same name.
+    summary: lines on what is used, and what is not.
+    test_labels_hidden: whether test has labels that say nothing.
   """
 
   train: Source
   test: Source
   class_names: tuple[str, ...]
   version: str = ''
+  summary: tuple[str, ...] = ()
+  test_labels_hidden: bool = False
 
 
 def file_facts(paths: Iterable[pathlib.Path]) -> list[tuple[str, int, int]]:

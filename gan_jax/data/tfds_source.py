@@ -11,23 +11,30 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.data.folder import open_image, shown
+from gan_jax.data.images import open_image, shown
 from gan_jax.data.sources import Splits, file_facts, num_kept
 from gan_jax.types import InputError
 
+_PROBES = 64  # labels of a split that are looked at when it is opened
+
 
 class _Renamed:
-  """A TFDS data source whose features are called image and label."""
+  """A TFDS data source whose features are called image and label.
+
+  A label outside 0 to K-1 is not known, and becomes -1.
+  """
 
   def __init__(
     self,
     source,
     image_key: str,
     label_key: str | None,
+    num_classes: int,
     split: str,
     folder: pathlib.Path,
   ):
     self._source, self._keys = source, (image_key, label_key)
+    self._num_classes = num_classes
     self._folder, self.origin = folder, f'{split} of {shown(folder)}'
 
   def __len__(self) -> int:
@@ -58,7 +65,8 @@ class _Renamed:
     image_key, label_key = self._keys
     renamed = {'image': example[image_key]}
     if label_key is not None:
-      renamed['label'] = example[label_key]
+      label = int(example[label_key])
+      renamed['label'] = label if 0 <= label < self._num_classes else -1
     return renamed
 
 
@@ -208,6 +216,25 @@ def _feature_keys(builder) -> tuple[str, str | None]:
   return choose(images, 'image'), choose(labels, 'label') if labels else None
 
 
+def _hidden(builder, split: str, label_key: str, num_classes: int) -> bool:
+  """Whether labels of a split are withheld, as of some test splits: all -1.
+
+  Some, evenly spread, are looked at, without decoding an image: to read all
+  would be to read the whole split.
+  """
+  import tensorflow_datasets as tfds
+
+  skipped = {
+    key: tfds.decode.SkipDecoding()
+    for key, feature in builder.info.features.items()
+    if isinstance(feature, tfds.features.Image)
+  }
+  source = builder.as_data_source(split, decoders=skipped)
+  some = np.linspace(0, len(source) - 1, num=min(_PROBES, len(source)))
+  examples = source.__getitems__([int(i) for i in some])
+  return not any(0 <= example[label_key] < num_classes for example in examples)
+
+
 def open_tfds(name: str, data_dir: str | None, test_fraction: float) -> Splits:
   """Opens a TFDS dataset, preparing it on first use.
 
@@ -247,9 +274,21 @@ def open_tfds(name: str, data_dir: str | None, test_fraction: float) -> Splits:
   class_names = ()
   if label_key is not None:
     class_names = tuple(builder.info.features[label_key].names)
+  hidden = [
+    bool(class_names) and _hidden(builder, split, label_key, len(class_names))
+    for split in names
+  ]
   folder = pathlib.Path(builder.data_path)
   train, test = (
-    _Renamed(source, image_key, label_key, split, folder)
+    _Renamed(source, image_key, label_key, len(class_names), split, folder)
     for source, split in zip(sources, names, strict=True)
   )
-  return Splits(train, test, class_names, version=str(builder.version))
+  lines = tuple(
+    f'data: labels of {split} are hidden (-1) in {name}, and not used'
+    for split, is_hidden in zip(names, hidden, strict=True)
+    if is_hidden
+  )
+  if hidden[0]:  # without labels to train on, those of test are of no use
+    class_names = ()
+  version = str(builder.version)
+  return Splits(train, test, class_names, version, lines, hidden[1])

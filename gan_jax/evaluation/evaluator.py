@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax.data import Dataset
+from gan_jax.data import Dataset, labelled_only
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import protocol
 from gan_jax.evaluation.entries import Entry, Inputs, Settings
@@ -167,7 +167,9 @@ class Evaluator:
     Raises:
       InputError: too few images, something not finite, or something missing.
     """
-    keys, names = self.keys, tuple(names)
+    keys, names, left_out = self.keys, tuple(names), []
+    if disc and disc.conditional and not self._images.labelled('test'):
+      names, left_out, disc = *_without_disc(names), None
     needs = needs_of(names)
     if 'balls' in needs:
       self._check_neighbours(num)
@@ -202,9 +204,8 @@ class Evaluator:
       batch_size=keys.batch_size,
       **fields,
     )
-    return Result(
-      scores, record, warnings(inputs, scores), fake.images_per_second
-    )
+    lines = left_out + warnings(inputs, scores)
+    return Result(scores, record, lines, fake.images_per_second)
 
   def _check_neighbours(self, num: int) -> None:
     """Raises InputError if there are fewer images than neighbours."""
@@ -233,9 +234,10 @@ class Evaluator:
     logits = None
     if disc is not None:
       labels = sampler.labels(len(fake))
+      seen = labelled_only(test) if disc.conditional else test
       logits = (
         disc.logits(
-          test['images'], test['labels'] if disc.conditional else None
+          seen['images'], seen['labels'] if disc.conditional else None
         ),
         disc.logits(fake, labels),
         disc.boundary,
@@ -243,6 +245,24 @@ class Evaluator:
     return inputs._replace(
       train=train['images'], test=test['images'], logits=logits
     )
+
+
+def _without_disc(
+  names: tuple[str, ...],
+) -> tuple[tuple[str, ...], list[str]]:
+  """The scores that need no labels of test images; a line on one that does.
+
+  Raises:
+    InputError: there are no others.
+  """
+  rest = tuple(name for name in names if 'disc' not in needs_of((name,)))
+  line = (
+    'eval.scores: disc_accuracy is left out: D is shown labels, and those of '
+    'the test images are hidden'
+  )
+  if names and not rest:
+    raise InputError(f'{line}; name other scores')
+  return rest, [line] * (rest != names)
 
 
 def inception_network(
@@ -304,7 +324,12 @@ def warnings(inputs: Inputs, scores: dict[str, Entry]) -> list[str]:
       f'{size} features; subsets so small leave the line that it is read off'
     )
   accuracy = inputs.network.notes.get('classifier_test_accuracy', 1.0)
-  if accuracy < 0.8:
+  if accuracy is None:
+    lines.append(
+      'eval.network: how often the classifier is right is not known: no test '
+      'image has a label'
+    )
+  elif accuracy < 0.8:
     lines.append(
       f'eval.network: the classifier is right on {accuracy:.0%} of the test '
       'images only; scores in its features say little'

@@ -40,6 +40,10 @@ class RealImages:
       self._whole[split] = getattr(self._dataset, split).whole()
     return self._whole[split]
 
+  def labelled(self, split: str) -> bool:
+    """Whether the images of a split have labels."""
+    return getattr(self._dataset, split).labelled
+
   def read(self, split: str, indices: np.ndarray) -> dict[str, np.ndarray]:
     """Some examples; splits that fit in memory are read once."""
     images = getattr(self._dataset, split)

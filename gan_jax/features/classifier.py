@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.data import labelled_only
 from gan_jax.features.classifier_training import (
   RECIPE,
   Classifier,
@@ -158,7 +159,8 @@ def classifier_network(
 
   Args:
     train_set: `images` uint8 `[N, H, W, C]` and `labels` `[N]`.
-    test_set: likewise; its accuracy goes into the protocol record.
+    test_set: likewise; the accuracy on it goes into the protocol record, or
+      None if none of its labels is known.
     class_names: of the labels.
     recipe: how it is trained.
     directory: where classifiers are kept; None for the user's cache.
@@ -172,6 +174,7 @@ def classifier_network(
       'eval.network: a classifier needs labels, and this data has none; take '
       'eval.network=inception, or random for a quick look'
     )
+  train_set, test_set = labelled_only(train_set), labelled_only(test_set)
   images, labels = train_set['images'], train_set['labels']
   content = digest_arrays([images, labels])
   tested_on = digest_arrays([test_set['images'], test_set['labels']])
@@ -192,7 +195,7 @@ def classifier_network(
     save_leaves(path, variables, accuracy=score, tested_on=tested_on)
   else:
     variables, fields = kept
-    score = float(fields['accuracy'])
+    score = float(fields['accuracy'])  # NaN: of no image
     if str(fields.get('tested_on')) != tested_on:  # other test images
       score = _accuracy_of(module, variables, images.shape[1:], test_set)
   return as_network(
@@ -202,7 +205,7 @@ def classifier_network(
     images.shape[1:],
     classes=class_names,
     notes={
-      'classifier_test_accuracy': score,
+      'classifier_test_accuracy': None if np.isnan(score) else score,
       'classifier_test_images': len(test_set['images']),
       'classifier_training_data': content,
     },
@@ -210,5 +213,7 @@ def classifier_network(
 
 
 def _accuracy_of(module, variables, image_shape, test_set) -> float:
+  if not len(test_set['images']):
+    return float('nan')
   network = as_network('classifier', module, variables, image_shape)
   return accuracy(network, test_set['images'], test_set['labels'])

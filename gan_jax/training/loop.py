@@ -56,6 +56,8 @@ def train(
     run = runs.open_run(plan, workdir, hold)
     for line in plan.advice(run.model.networks.disc.style.norm):
       _note(f'note: {line}')
+    for line in run.dataset.summary * hosts.is_first():
+      print(line)
     hold.enter_context(run.compiling)
     stop = hold.enter_context(StopRequest())
     checkpoints = hold.enter_context(

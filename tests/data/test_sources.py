@@ -14,7 +14,13 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from gan_jax.data import folder as folders
-from gan_jax.data import load_dataset, tfds_source
+from gan_jax.data import images as image_files
+from gan_jax.data import (
+  labelled_only,
+  load_dataset,
+  make_feed,
+  tfds_source,
+)
 from gan_jax.types import InputError
 from tests.helpers import ROOT
 
@@ -180,6 +186,64 @@ def test_unlabelled_dataset(tmp_path):
   splits = open_toy('toy_unlabelled', tmp_path)
   assert splits.class_names == ()
   assert splits.train[0].keys() == {'image'}
+
+
+class Secret(Toy, skip_registration=True):
+  """Labels that are not known are -1: of a whole split, or of some."""
+
+  hidden = ()
+  features, splits = FEATURES, SPLITS
+
+  def _generate_examples(self, numbers):
+    for i in numbers:
+      label = -1 if i in self.hidden else i % 2
+      yield i, {'image': pixels(i), 'label': label}
+
+
+def load_secret(tmp_path, *hidden):
+  made = type(
+    'Secret',
+    (Secret,),
+    dict(hidden=hidden, __module__=__name__),
+    skip_registration=True,
+  )
+  builder = made(data_dir=tmp_path, file_format='array_record')
+  builder.download_and_prepare()
+  return load_dataset('secret', dir=str(tmp_path))
+
+
+def test_hidden_labels_of_test_are_known_as_missing(tmp_path):
+  dataset = load_secret(tmp_path, 100, 101, 102)
+  assert dataset.info.class_names == ('wug', 'fep')
+  assert (dataset.train.labelled, dataset.test.labelled) == (True, False)
+  assert set(dataset.test.whole()) == {'images'}
+  assert dataset.summary == (
+    'data: labels of test are hidden (-1) in secret, and not used',
+  )
+
+
+def test_hidden_labels_of_train_leave_no_classes(tmp_path):
+  dataset = load_secret(tmp_path, *range(8))
+  assert dataset.info.class_names == ()
+  assert not dataset.train.labelled
+  assert 'labels of train are hidden' in dataset.summary[0]
+
+
+@pytest.mark.parametrize('cache', ['device', 'stream'])
+def test_single_missing_labels_are_not_another_class(cache, tmp_path):
+  dataset = load_secret(tmp_path, 3, 101)
+  assert dataset.summary == ()
+  arrays = dataset.train.whole()
+  numbers = arrays['images'][:, 0, 0, 0].astype(int)
+  expected = np.where(numbers == 3, -1, numbers % 2)
+  np.testing.assert_array_equal(arrays['labels'], expected)
+  keys = dict(batch_size=8, seed=0, cache=cache)
+  next(make_feed(dataset.train, **keys).draws(0))
+  with pytest.raises(InputError, match=r'conditional: 1 of 8 .* no label'):
+    next(make_feed(dataset.train, labels=True, **keys).draws(0))
+  known = labelled_only(dataset.test.whole())
+  assert sorted(known['images'][:, 0, 0, 0].tolist()) == [100, 102]
+  assert len(labelled_only({'images': arrays['images']})['labels']) == 0
 
 
 def test_dataset_without_images_is_refused(tmp_path):
@@ -491,7 +555,6 @@ def test_what_is_held_out_follows_from_the_names(tmp_path):
 def test_search_is_deep_and_takes_images_only(tmp_path):
   plant(tmp_path, ('a/b/c/1.png', 'a/2.PNG', 'b/3.Jpg', 'b/4.jpeg'))
   save(tmp_path / 'a' / '.5.png', pixels(200))
-  save(tmp_path / 'a' / '6.bmp', pixels(201))
   (tmp_path / 'a' / 'notes.txt').write_text('not an image')
   splits = open_folder(tmp_path)
   found = labels(splits.train) | labels(splits.test)
@@ -678,7 +741,7 @@ def test_text_named_png_is_refused(tmp_path):
 
 def test_image_beyond_the_limit_is_refused(tmp_path, monkeypatch):
   save(tmp_path / 'x.png', pixels(0))
-  monkeypatch.setattr(folders, 'MOST_PIXELS', 23)
+  monkeypatch.setattr(image_files, 'MOST_PIXELS', 23)
   with pytest.raises(InputError, match=r'data\.dir: .*x\.png: 6 x 4 .* 23 in'):
     decode_one(tmp_path / 'x.png')
 
@@ -689,13 +752,13 @@ def test_image_beyond_the_limit_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
   ('names', 'where', 'reason'),
   [
-    ((), '', 'no PNG or JPEG images in {}'),
+    ((), '', 'no images in {}'),
     ((), 'missing', '{} is not a folder'),
     (('a.png', 'b.png'), 'a.png', '{} is not a folder'),
-    (('a.bmp',), '', 'no PNG or JPEG images in {}'),
+    (('a.png', 'b.png'), 'a.png/b', '{} is not a folder'),
     (('a.png',), '', '{} has a single image'),
-    (('train/a.png', 'test/a.bmp'), '', 'no PNG or JPEG images in {}/test'),
-    (('train/a.bmp', 'test/a.png'), '', 'no PNG or JPEG images in {}/train'),
+    (('train/a.png', 'test/.a.png'), '', 'no images in {}/test'),
+    (('train/.a.png', 'test/a.png'), '', 'no images in {}/train'),
   ],
 )
 def test_folder_is_refused(names, where, reason, tmp_path):

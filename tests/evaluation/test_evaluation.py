@@ -1,5 +1,7 @@
 """From sets of images to scores: caching, devices, names, and bad input."""
 
+import copy
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,12 @@ from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import protocol, report
 from gan_jax.evaluation.arrays import score_images
 from gan_jax.evaluation.entries import Inputs, Settings
-from gan_jax.evaluation.evaluator import Evaluator, Result, warnings
+from gan_jax.evaluation.evaluator import (
+  Discriminator,
+  Evaluator,
+  Result,
+  warnings,
+)
 from gan_jax.evaluation.real_images import RealImages
 from gan_jax.evaluation.scores import BETTER, SCORES, compute, needs_of
 from gan_jax.evaluation.summary import (
@@ -304,6 +311,9 @@ def test_warnings_name_the_bias_and_a_poor_classifier(inputs):
     scores,
   )
   assert len(lines) == 3
+  unknown = poor._replace(notes={'classifier_test_accuracy': None})
+  (line,) = warnings(inputs._replace(network=unknown), scores)
+  assert 'no test image has a label' in line
   bias = scores['fid_toy']['expected_bias']
   assert '60 real images are too few for 100 features' in lines[0]
   assert f'about {bias:.3g}' in lines[0]
@@ -438,6 +448,35 @@ def test_an_evaluator_scores_with_a_network_of_ones_own(digits, tmp_path):
   assert (record['split'], record['step']) == ('test', 3)
   assert record['network_digest'] == '1'
   assert set(protocol.MEASURE) <= set(record)
+
+
+def test_accuracy_of_a_conditional_d_needs_labels_of_test(digits, tmp_path):
+  """It must be neither shown class K-1 nor end in a KeyError."""
+  hidden = copy.copy(digits.test)
+  hidden.labelled = False
+  seen = []
+
+  def logits(images, labels):
+    seen.append(labels)
+    return np.zeros(len(images))
+
+  keys = dict(progress=False, cache=tmp_path)
+  data = digits._replace(test=hidden)
+  evaluator = Evaluator(eval_keys(num_real=50), data, **keys)
+  names = ['disc_accuracy', 'nearest_neighbours']
+  disc = Discriminator(logits, 0.0, conditional=True)
+  result = evaluator.score(Noise(), names, 20, disc=disc)
+  assert not [name for name in result.scores if 'disc' in name]
+  assert 'disc_accuracy is left out' in result.warnings[0]
+  with pytest.raises(InputError, match='those of the test images are hidden'):
+    evaluator.score(Noise(), names[:1], 20, disc=disc)
+  assert evaluator.score(Noise(), names[1:], 20, disc=disc).warnings == []
+  assert not seen
+  blind = disc._replace(conditional=False)
+  assert (
+    'disc_accuracy_real'
+    in evaluator.score(Noise(), names, 20, disc=blind).scores
+  )
 
 
 def test_a_wrong_channel_count_is_named(digits, tmp_path):

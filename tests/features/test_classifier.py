@@ -59,6 +59,18 @@ def test_trained_once_and_kept(splits, digits, tmp_path, monkeypatch):
   )
 
 
+def test_hidden_labels_give_no_accuracy(splits, digits, network, tmp_path):
+  train, test = splits
+  found = make((train, {'images': test['images']}), digits, tmp_path)
+  assert found.digest == network.digest
+  assert found.notes['classifier_test_accuracy'] is None
+  assert found.notes['classifier_test_images'] == 0
+  labels = np.where(np.arange(len(test['labels'])) % 2, test['labels'], -1)
+  half = make((train, test | {'labels': labels}), digits, tmp_path)
+  assert half.notes['classifier_test_accuracy'] > 0.5
+  assert half.notes['classifier_test_images'] == (labels >= 0).sum()
+
+
 def test_features_are_standardised_on_training_images(network, splits):
   train, test = splits
   for images, slack in ((train['images'], 1e-3), (test['images'], 0.5)):

@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from gan_jax.config import sections
 from gan_jax.config.build import build
 from gan_jax.data import make_feed
 from gan_jax.devices import parallel
+from gan_jax.modes.evaluate import evaluate
 from gan_jax.modes.train import train
 from gan_jax.training import dispatch as dispatch_lib
 from gan_jax.types import InputError
@@ -64,6 +66,35 @@ def test_a_run_leaves_everything_in_its_workdir(tmp_path, capsys):
   train(config, run)
   assert 'resuming' in capsys.readouterr().out
   assert len(rows(run)) == 6
+
+
+def test_a_folder_is_told_of_and_known_again(tmp_path, capsys):
+  """Also by a run of before contents and `data.skip_broken` were known."""
+  images, run = tmp_path / 'images', tmp_path / 'run'
+  images.mkdir()
+  for i in range(20):
+    Image.new('L', (8, 8), 10 * i).save(images / f'{i}.bmp')
+  (images / 'notes.txt').write_text('x')
+  keys = dict(data__name='folder', log_every=2, checkpoint_every=2)
+  keys |= dict(data__dir=str(images))
+  train(tiny_digits(num_steps=2, **keys), run)
+  out = capsys.readouterr().out
+  assert out.count('data: 20 images of') == 1
+  assert out.count('data: ignored: 1 .txt') == 1
+  for name, of in (('config.json', 'data'), ('dataset.json', '')):
+    fields = json.loads((run / name).read_text())
+    if of:
+      del fields[of]['skip_broken']
+    else:
+      fields['version'] = fields['version'].split(', contents')[0]
+    (run / name).write_text(json.dumps(fields))
+  train(tiny_digits(num_steps=4, **keys), run)
+  assert [row['step'] for row in rows(run)] == [2, 4]
+  Image.new('L', (8, 8), 7).save(images / '3.bmp')
+  asked = tiny_digits(num_steps=6, eval__network='random', **keys)
+  for mode in (train, evaluate):
+    with pytest.raises(InputError, match=r'the data of .* has changed: ver'):
+      mode(asked, run)
 
 
 def test_a_long_gradient_is_warned_of_once(tmp_path, capsys):

@@ -150,6 +150,27 @@ def saved(name, **options):
   return stream.getvalue()
 
 
+def patched(name, at, form, *values):
+  """An image whose header says another size."""
+  data = bytearray(saved(name))
+  struct.pack_into(form, data, at, *values)
+  return bytes(data)
+
+
+def tiff(width, height):
+  """A TIFF that says it is so large; its directory is at the end."""
+  data = bytearray(saved('TIFF'))
+  at = struct.unpack_from('<I', data, 4)[0] + 2
+  for tag, value in enumerate((width, height), 256):
+    while struct.unpack_from('<H', data, at)[0] != tag:
+      at += 12
+    struct.pack_into('<HHII', data, at, tag, 4, 1, value)
+  return bytes(data)
+
+
+CANVAS = (2**14 - 1).to_bytes(3, 'little')
+WEBP = b'VP8X' + struct.pack('<II', 10, 0) + 2 * CANVAS + saved('WEBP')[12:]
+
 BOMB = zlib.compress(bytes(2**26), 9)
 HUGE = {
   'png': (png(100_000, 100_000), '100000 x 100000 pixels'),
@@ -157,6 +178,11 @@ HUGE = {
   'png, below the limit of Pillow': (png(9_000, 9_000), '9000 x 9000'),
   'png of one row': (png(2**20, 1), '1048576 x 1'),
   'jpeg': (jpeg(65_000, 65_000), '65000 x 65000'),
+  'bmp': (patched('BMP', 18, '<ii', 10**5, 10**5), '100000 x 100000'),
+  'ppm': (b'P5 100000 100000 255\n' + bytes(64), '100000 x 100000'),
+  'gif': (patched('GIF', 6, '<HH', 9_000, 9_000), '9000 x 9000'),
+  'tiff': (tiff(10**5, 10**5), '100000 x 100000'),
+  'webp': (b'RIFF' + struct.pack('<I', len(WEBP) + 4) + b'WEBP' + WEBP, ''),
   'zTXt': (png(8, 8, chunk(b'zTXt', b'a\0\0' + BOMB)), 'too large'),
   'iTXt': (png(8, 8, chunk(b'iTXt', b'a\0\1\0\0\0' + BOMB)), 'too large'),
   'iCCP': (png(8, 8, chunk(b'iCCP', b'a\0\0' + BOMB)), 'too large'),
@@ -166,12 +192,11 @@ HUGE = {
   ),
 }
 OTHER = {
-  name: (saved(name), 'neither PNG nor JPEG')
-  for name in ('GIF', 'TIFF', 'BMP', 'PPM', 'WEBP')
-} | {
-  'EPS': (b'%!PS-Adobe-3.0 EPSF-3.0\n', 'neither'),
-  'empty': (b'', 'neither'),
-  'text': (b'hello\n', 'neither'),
+  'JPEG 2000': (saved('JPEG2000'), 'none of PNG'),
+  'TGA': (saved('TGA'), 'none of PNG'),
+  'EPS': (b'%!PS-Adobe-3.0 EPSF-3.0\n', 'none of PNG'),
+  'empty': (b'', 'none of PNG'),
+  'text': (b'hello\n', 'none of PNG'),
 }
 
 
@@ -318,7 +343,7 @@ def prepare(tmp_path, *images):
   return tfds_source.open_tfds('planted', str(tmp_path), 0.3)
 
 
-@pytest.mark.parametrize('case', [*HUGE, 'GIF', 'BMP', 'text', 'empty'])
+@pytest.mark.parametrize('case', [*HUGE, 'JPEG 2000', 'TGA', 'text', 'empty'])
 def test_encoded_images_of_tfds(case, tmp_path, traced):
   data, says = (HUGE | OTHER)[case]
   train = prepare(tmp_path, saved('PNG'), data, saved('PNG'), data).train

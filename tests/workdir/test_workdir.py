@@ -219,6 +219,37 @@ def test_another_config_is_refused(before, after, message, tmp_path):
   ) == lib.flatten(make_config(**before))
 
 
+def test_a_run_of_before_broken_files_could_be_left_out(tmp_path):
+  """Whether any were is seen by the data's version, as that it moved."""
+  for after in (False, True):
+    open_twice(tmp_path, {}, {'data__skip_broken': after})
+
+
+@pytest.mark.parametrize(
+  ('before', 'now', 'same'),
+  [
+    ('9 files, crc32 0a', '9 files, crc32 0a, contents 0b', True),
+    ('9 files, crc32 0a, contents 0b', '9 files, crc32 0a, contents 0b', True),
+    ('9 files, crc32 0a, contents 0c', '9 files, crc32 0a, contents 0b', False),
+    ('9 files, crc32 0c', '9 files, crc32 0a, contents 0b', False),
+    ('9 files, crc32 0', '9 files, crc32 0a, contents 0b', False),
+    ('', '9 files, crc32 0a, contents 0b', False),
+    ('1.0.0', '1.0.1', False),
+  ],
+)
+def test_versions_of_before_contents_were_known(before, now, same, tmp_path):
+  open_run(tmp_path, make_config(), INFO._replace(version=before))
+  found = INFO._replace(version=now)
+  if same:
+    open_run(tmp_path, make_config(), found)
+    assert lib.read_info(tmp_path).version == now  # the next start knows more
+    return
+  with pytest.raises(InputError, match=r'the data of .* version was'):
+    lib.check_data(tmp_path, found)  # as evaluate does
+  with pytest.raises(InputError, match='name another --workdir'):
+    open_run(tmp_path, make_config(), found)
+
+
 @pytest.mark.parametrize(
   ('field', 'value'),
   [
