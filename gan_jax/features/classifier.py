@@ -170,7 +170,7 @@ def classifier_network(
   if not class_names:
     raise InputError(
       'eval.network: a classifier needs labels, and this data has none; take '
-      'eval.network=inception, or random for a quick look'
+      'eval.network=auto'
     )
   images, labels = train_set['images'], train_set['labels']
   content = digest_arrays([images, labels])
