@@ -67,7 +67,7 @@ def main() -> None:
   """Parses flags and runs."""
   given = parse_flags()
   logging.set_verbosity(logging.FATAL)  # what libraries say, we say ourselves
-  with one_line():
+  with one_line(FLAGS.mode):
     run(*given)
 
 

@@ -199,10 +199,13 @@ def get_config() -> ConfigDict:
         num_samples=10_000,  # fakes
         split='train',  # real images to compare with: train or test
         num_real=0,  # so many of them, at random; 0: all
-        network='classifier',  # of features: classifier, inception, random
-        weights='',  # file of the FID Inception; '': in the cache
+        # of features: classifier, mobilenet, inception, random; auto: the first
+        # where there are labels, else the second if its weights are there, else
+        # the last, which ranks nothing
+        network='auto',
+        weights='',  # file of mobilenet or inception; '': in the cache
         weights_sha256='',  # of another file; '': the published one's
-        download=False,  # fetch the published file if it is missing
+        download=False,  # fetch Inception's published file if it is missing
         batch_size=64,  # images through the network at a time, all devices
         checkpoint='latest',  # latest, or best by eval.best
         ema=True,  # the moving average if there is one; False: raw weights

@@ -28,7 +28,7 @@ def score_images(
     real: uint8 `[N, H, W, C]`.
     fake: uint8 `[M, H, W, C]`.
     network: of features, such as
-      `gan_jax.evaluation.evaluator.inception_network(path)`.
+      `gan_jax.features.published.inception_network(path)`.
     names: of the scores; those that need train and test splits or D are for
       `--mode=evaluate`.
     settings: numbers of the protocols.

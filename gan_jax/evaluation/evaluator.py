@@ -18,6 +18,7 @@ from gan_jax.evaluation.summary import Summary, cached_summary, summarise
 from gan_jax.features import FeatureNetwork, ImageSet
 from gan_jax.features.classifier import classifier_network, random_network
 from gan_jax.features.network import UNKNOWN, check_channels
+from gan_jax.features.published import PUBLISHED
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.storage.files import cache_dir
 from gan_jax.types import InputError
@@ -58,6 +59,9 @@ class Evaluator:
 
   The network, the real statistics and the real images are made when they are
   first needed, and kept.
+
+  Attributes:
+    network_name: of the feature network; never `auto`.
   """
 
   def __init__(
@@ -84,8 +88,9 @@ class Evaluator:
     Raises:
       InputError: see `gan_jax.evaluation.keys.check`.
     """
-    keys_lib.check(keys, dataset.info)
+    keys_lib.check(keys, dataset.info, cache=cache)
     self.keys, self._info = keys, dataset.info
+    self.network_name = keys_lib.network_of(keys, dataset.info, cache)
     self._images = RealImages(
       dataset, split=keys.split, num=keys.num_real, seed=keys.seed
     )
@@ -93,20 +98,15 @@ class Evaluator:
     self._cache = cache or cache_dir()
     self._summaries: dict[bool, Summary] = {}
     if network is not None:
-      self.network = network
+      self.network, self.network_name = network, network.name
 
   @functools.cached_property
   def network(self) -> FeatureNetwork:
-    """The feature network that `eval.network` names."""
-    if self.keys.network == 'random':
+    """The feature network that `eval.network` names, or stands for."""
+    if self.network_name == 'random':
       network = random_network(self._info.image_shape)
-    elif self.keys.network == 'inception':
-      network = inception_network(
-        self.keys.weights,
-        sha256=self.keys.weights_sha256,
-        download=self.keys.download,
-        cache=self._cache,
-      )
+    elif self.network_name in PUBLISHED:
+      network = published_network(self.network_name, self.keys, self._cache)
     else:
       network = classifier_network(
         self._images.whole('train'),
@@ -204,8 +204,17 @@ class Evaluator:
       batch_size=keys.batch_size,
       **fields,
     )
-    lines = left_out + warnings(inputs, scores)
+    lines = left_out + warnings(inputs, scores) + self._unread_weights()
     return Result(scores, record, lines, fake.images_per_second)
+
+  def _unread_weights(self) -> list[str]:
+    """A line about a file that is given and not read."""
+    if not self.keys.weights or self.network_name in PUBLISHED:
+      return []
+    return [
+      f'eval.weights: the network {self.network_name} reads no file; take '
+      f'eval.network={" or ".join(PUBLISHED)}, or leave it out'
+    ]
 
   def _check_neighbours(self, num: int) -> None:
     """Raises InputError if there are fewer images than neighbours."""
@@ -265,39 +274,24 @@ def _without_disc(
   return rest, [line] * (rest != names)
 
 
-def inception_network(
-  path: str = '',
-  *,
-  sha256: str = '',
-  download: bool = False,
-  cache: pathlib.Path | None = None,
+def published_network(
+  name: str, keys: Any, cache: pathlib.Path | None = None
 ) -> FeatureNetwork:
-  """The FID Inception from its published weight file.
+  """A network from the file that `eval.weights` names, or from the cache.
 
   Args:
-    path: of the file; '' looks for it in the cache.
-    sha256: of another file than the published one; '' for that.
-    download: fetch it if it is not in the cache.
-    cache: folder of the converted weights; None for the user's.
+    name: of `PUBLISHED`.
+    keys: the `eval` section of a config.
+    cache: see `Evaluator`.
 
   Raises:
     InputError: no file, another hash, or another shape.
   """
-  from gan_jax.features import inception, weights
-
-  variables, digest = weights.load_inception(
-    path,
-    sha256=sha256 or weights.SHA256,
-    cache_dir=cache,
-    download=download,
-  )
-  return FeatureNetwork(
-    'inception',
-    inception.apply,
-    variables,
-    digest,
-    resize='299 x 299, bilinear as in TensorFlow 1',
-    compiler_options=inception.COMPILER_OPTIONS.get(jax.default_backend()),
+  return PUBLISHED[name](
+    keys.weights,
+    sha256=keys.weights_sha256,
+    download=keys.download,
+    cache=cache,
   )
 
 
@@ -322,6 +316,20 @@ def warnings(inputs: Inputs, scores: dict[str, Entry]) -> list[str]:
     lines.append(
       f'fid_infinity: {num} generated images are fewer than 20 times the '
       f'{size} features; subsets so small leave the line that it is read off'
+    )
+  fewest = min(inputs.real.num, inputs.fake.num)
+  for name, entry in scores.items():
+    if name.startswith('kid') and entry['subset_size'] >= fewest:
+      lines.append(
+        f'{name}: each subset holds all {fewest} images of the smaller set, so '
+        'its standard deviation says nothing; take a smaller '
+        'eval.kid_subset_size, or more images'
+      )
+  if any(name.endswith('_random') for name in scores):
+    lines.append(
+      'eval.network: random features rank nothing reliably, a collapsed run '
+      'may come first; take classifier where there are labels, else mobilenet '
+      'or inception with eval.weights=FILE'
     )
   accuracy = inputs.network.notes.get('classifier_test_accuracy', 1.0)
   if accuracy is None:

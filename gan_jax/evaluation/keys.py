@@ -2,15 +2,18 @@
 
 import dataclasses
 import math
+import pathlib
 
 from gan_jax.data import DatasetInfo
 from gan_jax.evaluation.scores import BETTER, SCORES, needs_of
+from gan_jax.features.weights import mobilenet_path
 from gan_jax.sampling.sampler import BATCH_NORMS
 from gan_jax.types import InputError, lookup
 
-NETWORKS = ('classifier', 'inception', 'random')
+NETWORKS = ('auto', 'classifier', 'inception', 'mobilenet', 'random')
 SPLITS = ('train', 'test')
-_LACKING = {'random': 'logits', 'inception': 'classes'}  # what scores may need
+# What scores may need.
+_LACKING = {'random': 'logits', 'inception': 'classes', 'mobilenet': 'classes'}
 _ON_REQUEST = ('fid_infinity', 'parzen')  # not among those of no names
 _AT_LEAST_ONE = ('num_samples', 'batch_size', 'splits', 'kid_subsets')
 _AT_LEAST_ONE += ('precision_k', 'coverage_k')
@@ -105,8 +108,34 @@ def _check_while_training(keys: Evaluation) -> None:
     )
 
 
+def network_of(
+  keys: Evaluation, info: DatasetInfo, cache: pathlib.Path | None = None
+) -> str:
+  """The feature network that `eval.network` names, or that `auto` stands for.
+
+  Args:
+    keys: the section, see configs/base.py.
+    info: of the data.
+    cache: where weights are kept; None for the user's.
+
+  Returns:
+    Of `auto`: classifier where the data has labels; else mobilenet where
+    weights are given or its own are in the cache; else random.
+  """
+  if keys.network != 'auto':
+    return keys.network
+  if len(info.class_names) > 1:
+    return 'classifier'
+  found = keys.weights or mobilenet_path(cache_dir=cache).exists()
+  return 'mobilenet' if found else 'random'
+
+
 def check(
-  keys: Evaluation, info: DatasetInfo, which: str = 'scores'
+  keys: Evaluation,
+  info: DatasetInfo,
+  which: str = 'scores',
+  *,
+  cache: pathlib.Path | None = None,
 ) -> tuple[str, ...]:
   """Checks what is asked for against the data, before any work.
 
@@ -114,6 +143,7 @@ def check(
     keys: the section, see configs/base.py.
     info: of the data.
     which: the key whose scores are wanted, scores or every_scores.
+    cache: see `network_of`.
 
   Returns:
     Names of the scores.
@@ -123,10 +153,11 @@ def check(
   """
   check_values(keys)
   names = score_names(getattr(keys, which))
+  network = network_of(keys, info, cache)
   if names:
-    _check_network(keys.network, f'eval.{which}', names)
+    _check_network(network, f'eval.{which}', names)
   elif which == 'scores':
-    lacking = _LACKING.get(keys.network)
+    lacking = _LACKING.get(network)
     names = tuple(
       name
       for name, score in SCORES.items()
@@ -134,10 +165,11 @@ def check(
     )
   else:
     raise InputError(f'eval.{which}: no score is named')
-  if keys.network == 'classifier' and not info.class_names:
+  if network == 'classifier' and not info.class_names:
     raise InputError(
       f'eval.network: the classifier is trained on labels, and {info.name} has '
-      'none; take eval.network=inception (with eval.weights) or random'
+      'none; take eval.network=mobilenet or inception (with eval.weights), or '
+      'auto'
     )
   return names
 

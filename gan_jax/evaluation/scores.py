@@ -115,6 +115,12 @@ def result_name(name: str, score: Score, network: str) -> str:
   return name if plain else f'{name}_{network}'
 
 
+def ranked_name(given: str, network: str) -> str:
+  """As in fid -> fid_classifier, of what a score gives, such as `eval.best`."""
+  score = next(score for score in SCORES.values() if given in score.gives)
+  return result_name(given, score, network)
+
+
 def compute(
   inputs: Inputs, names: Iterable[str], *, progress: bool = False
 ) -> dict[str, Entry]:
@@ -179,7 +185,8 @@ def _check(name: str, score: Score, inputs: Inputs) -> None:
   if 'logits' in score.needs and inputs.fake.predictions is None:
     raise InputError(
       f'eval.scores: {name} needs a network with classes, and {network} has '
-      'none; leave it out, or take eval.network=classifier or inception'
+      'none; leave it out, or take eval.network=classifier, mobilenet or '
+      'inception'
     )
   if 'classes' in score.needs and not inputs.network.classes:
     raise InputError(

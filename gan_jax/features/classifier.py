@@ -172,7 +172,7 @@ def classifier_network(
   if not class_names:
     raise InputError(
       'eval.network: a classifier needs labels, and this data has none; take '
-      'eval.network=inception, or random for a quick look'
+      'eval.network=auto'
     )
   train_set, test_set = labelled_only(train_set), labelled_only(test_set)
   images, labels = train_set['images'], train_set['labels']

@@ -1,7 +1,8 @@
 """Training the small classifier of the data at hand."""
 
 import functools
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import chex
@@ -16,6 +17,7 @@ from gan_jax.pixels import from_uint8
 from gan_jax.types import InputError
 
 _DISPATCH = 50  # steps in one call of the compiled program
+_CALM = 3  # dispatches of a loss near 0 in a row, after which no more is learnt
 
 
 class Recipe(NamedTuple):
@@ -27,6 +29,8 @@ class Recipe(NamedTuple):
     feature_dim: of the layer before the logits.
     epochs: passes over the training split.
     min_steps: at least so many, for small data.
+    max_epochs: but no more passes than these for their sake.
+    enough: mean loss of a dispatch; after three below it training ends.
     batch_size: images.
     learning_rate: of Adam, the peak of a one-cycle schedule.
     shift: pixels that images are moved by at random, each way, for each 32
@@ -35,11 +39,13 @@ class Recipe(NamedTuple):
     seed: of weights, order and shifts.
   """
 
-  version: int = 2
+  version: int = 3
   width: int = 32
   feature_dim: int = 128
   epochs: int = 6
   min_steps: int = 1_000
+  max_epochs: int = 40
+  enough: float = 1e-3
   batch_size: int = 128
   learning_rate: float = 2e-3
   shift: float = 1.0
@@ -135,13 +141,62 @@ def train(
 
   _check_classes(labels)
   module = make_module(recipe, num_classes)
-  batch = min(recipe.batch_size, len(images))
-  total = max(recipe.min_steps, recipe.epochs * len(images) // batch)
+  batch, total, length = plan_of(recipe, len(images))
   rates = optax.cosine_onecycle_schedule(total, recipe.learning_rate, 0.2)
   optimizer = optax.adam(rates)
-  most = round(recipe.shift * images.shape[1] / 32)
   init_key, root = jax.random.split(jax.random.key(recipe.seed))
   variables = jax.jit(module.init)(init_key, jnp.zeros((1, *images.shape[1:])))
+  dispatch = _make_dispatch(module, recipe, optimizer, root, images, labels)
+  carry = variables, optimizer.init(variables), jnp.zeros((), jnp.int32)
+  indices = _order(len(images), total, batch, recipe.seed)
+  if progress:
+    tqdm.write(
+      f'training a classifier for up to {total:,} steps of {batch} images '
+      f'(about {total * batch / len(images):.0f} epochs); kept for later runs',
+      file=sys.stderr,
+    )
+  calm = 0  # dispatches in a row with nothing left to learn
+  with tqdm(
+    total=total, desc='training the classifier', disable=not progress
+  ) as bar:
+    for start in range(0, total, length):
+      carry, losses = dispatch(carry, indices[start : start + length])
+      loss = float(losses.mean())
+      bar.set_postfix_str(f'loss {loss:.3f}', refresh=False)
+      bar.update(length)
+      calm = calm + 1 if loss < recipe.enough else 0
+      if calm == _CALM:
+        break
+  return carry[0]
+
+
+def plan_of(recipe: Recipe, num: int) -> tuple[int, int, int]:
+  """(images of a batch, steps at the most, steps of a dispatch).
+
+  All dispatches are equally long, so that one program is compiled.
+
+  Args:
+    recipe: see `Recipe`.
+    num: training images.
+  """
+  batch = min(recipe.batch_size, num)
+  shortest = min(recipe.min_steps, recipe.max_epochs * num // batch)
+  steps = max(shortest, recipe.epochs * num // batch)
+  dispatches = -(-steps // _DISPATCH)
+  length = steps // dispatches
+  return batch, dispatches * length, length
+
+
+def _make_dispatch(
+  module: Classifier,
+  recipe: Recipe,
+  optimizer: optax.GradientTransformation,
+  root: jax.Array,
+  images: np.ndarray,
+  labels: np.ndarray,
+) -> Callable:
+  """(carry, indices `[steps, batch]`) -> (carry, losses `[steps]`)."""
+  most = round(recipe.shift * images.shape[1] / 32)
   images, labels = jnp.asarray(images), jnp.asarray(labels)
 
   def step(carry, indices):
@@ -159,18 +214,7 @@ def train(
     updates, state = optimizer.update(gradient, state)
     return (optax.apply_updates(variables, updates), state, count + 1), value
 
-  dispatch = jax.jit(functools.partial(jax.lax.scan, step), donate_argnums=0)
-  carry = variables, optimizer.init(variables), jnp.zeros((), jnp.int32)
-  indices = _order(len(images), total, batch, recipe.seed)
-  with tqdm(
-    total=total, desc='training the classifier', disable=not progress
-  ) as bar:
-    for start in range(0, total, _DISPATCH):
-      steps = indices[start : start + _DISPATCH]
-      carry, losses = dispatch(carry, steps)
-      bar.set_postfix_str(f'loss {float(losses[-1]):.3f}', refresh=False)
-      bar.update(len(steps))
-  return carry[0]
+  return jax.jit(functools.partial(jax.lax.scan, step), donate_argnums=0)
 
 
 def _order(num: int, steps: int, batch: int, seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Finds, checks, converts and keeps the published weights of Inception."""
+"""Finds, checks and converts published weights: Inception's, MobileNet's."""
 
 import contextlib
 import hashlib
@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 import chex
 
-from gan_jax.features import inception
+from gan_jax.features import inception, mobilenet
 from gan_jax.features.torch_file import read_state_dict
-from gan_jax.storage.cache import load_leaves, save_leaves
+from gan_jax.storage.cache import load_arrays, load_leaves, save_leaves
 from gan_jax.storage.files import atomic
 from gan_jax.storage.files import cache_dir as default_cache_dir
 from gan_jax.types import InputError
@@ -25,6 +25,10 @@ URL = (
   'https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/'
   + FILE_NAME
 )
+MOBILENET_SHA256 = (
+  'c81c0faeeb33d6c21c77af990e894c2f9b10ca1d80f1f21e76230ff63b7fbac3'
+)
+MOBILENET_FILE_NAME = 'mobilenet_v1_1.0_224_float.npz'
 _CHUNK = 1 << 20  # bytes
 _TIMEOUT = 60  # seconds without an answer
 
@@ -35,20 +39,18 @@ def _chunks(file: BinaryIO, digest: 'hashlib._Hash') -> Iterator[bytes]:
     yield chunk
 
 
-def _hash(path: pathlib.Path) -> str:
+def _hash(path: pathlib.Path, wanted: str) -> str:
+  """SHA-256 of a file; `wanted` says what to name if it cannot be read."""
   digest = hashlib.sha256()
   if path.exists() and not path.is_file():  # a pipe would be waited for
-    raise InputError(
-      f'eval.weights: {path} is no regular file; name the file from {URL}'
-    )
+    raise InputError(f'eval.weights: {path} is no regular file; name {wanted}')
   try:
     with path.open('rb') as file:
       for _ in _chunks(file, digest):
         pass
   except OSError as error:
     raise InputError(
-      f'eval.weights: cannot read {path}: {error.strerror}; name the file '
-      f'from {URL}'
+      f'eval.weights: cannot read {path}: {error.strerror}; name {wanted}'
     ) from error
   return digest.hexdigest()
 
@@ -60,7 +62,9 @@ def _expanded(path: str) -> pathlib.Path:
     raise InputError(f'eval.weights: {path}: {error}') from error
 
 
-def _check_hash(source: pathlib.Path | str, found: str, wanted: str) -> None:
+def _check_hash(
+  source: pathlib.Path | str, found: str, wanted: str, name: str = 'Inception'
+) -> None:
   if not re.fullmatch('[0-9a-f]{8,64}', wanted):
     raise InputError(
       f'eval.weights_sha256: {wanted!r} is no SHA-256; at least its first 8 '
@@ -68,8 +72,8 @@ def _check_hash(source: pathlib.Path | str, found: str, wanted: str) -> None:
     )
   if not found.startswith(wanted):
     raise InputError(
-      f'eval.weights: {source} has SHA-256 {found}, not {wanted}; it is '
-      'damaged or another file; to accept it on purpose set '
+      f'eval.weights: {source} has SHA-256 {found}, not {wanted} of {name}; it '
+      'is damaged or another file; to accept it on purpose set '
       f'eval.weights_sha256={found[:16]}'
     )
 
@@ -146,7 +150,7 @@ def load_inception(
   sha256 = sha256.lower()
   named = _expanded(path) if path else None
   source = named or _published(directory, sha256, download)
-  found = _hash(source)
+  found = _hash(source, f'the file from {URL}')
   _check_hash(source, found, sha256)
   kept = directory / f'inception-{found[:16]}.npz'
   loaded = load_leaves(kept, inception.abstract_variables())
@@ -160,3 +164,60 @@ def load_inception(
   with contextlib.suppress(OSError):  # a full disk only costs time
     save_leaves(kept, variables)
   return variables, found
+
+
+def mobilenet_path(
+  path: str = '', cache_dir: pathlib.Path | None = None
+) -> pathlib.Path:
+  """Where MobileNet's weights are looked for.
+
+  Args:
+    path: the file; '' for the one in the cache.
+    cache_dir: None for the user's cache.
+
+  Raises:
+    InputError: the path names a user that is not there.
+  """
+  if path:
+    return _expanded(path)
+  return (cache_dir or default_cache_dir()) / MOBILENET_FILE_NAME
+
+
+def load_mobilenet(
+  path: str = '',
+  *,
+  sha256: str = MOBILENET_SHA256,
+  cache_dir: pathlib.Path | None = None,
+) -> tuple[chex.ArrayTree, str]:
+  """Variables of `mobilenet.apply` from a .npz file.
+
+  Args:
+    path: see `mobilenet_path`.
+    sha256: what the file's SHA-256 must be or begin with, 8 digits at least.
+    cache_dir: see `mobilenet_path`.
+
+  Returns:
+    (variables, SHA-256 of the file).
+
+  Raises:
+    InputError: the file is missing, is another one, cannot be read, or is not
+      of this network.
+  """
+  source = mobilenet_path(path, cache_dir)
+  if not path and not source.exists():
+    raise InputError(
+      f'eval.weights: {source} is missing, and no address of it is known; put '
+      'MobileNet v1 (1.0, 224) as .npz there, or name it with '
+      'eval.weights=PATH; eval.network=classifier needs no file'
+    )
+  found = _hash(source, 'MobileNet v1 (1.0, 224) as .npz')
+  _check_hash(source, found, sha256.lower(), 'MobileNet')
+  arrays = load_arrays(source)
+  if arrays is None:
+    raise InputError(f'eval.weights: {source} is no .npz file of arrays')
+  try:
+    return mobilenet.convert(arrays), found
+  except InputError as error:
+    raise InputError(
+      f'eval.weights: {source} is not MobileNet v1 (1.0, 224): {error}'
+    ) from error

@@ -82,9 +82,22 @@ def _screens() -> Iterator[None]:
     sys.stdout, sys.stderr = out, error
 
 
+# What an interruption has cost, by mode; a training that has begun ends in its
+# own way.
+_INTERRUPTED = {
+  'train': 'interrupted before training began; nothing was lost',
+  'evaluate': 'interrupted; nothing was written',
+  'diagnose': 'interrupted; nothing was written',
+}
+
+
 @contextlib.contextmanager
-def one_line() -> Iterator[None]:
-  """Turns what a user, a disk or a signal can cause into `fail`."""
+def one_line(mode: str = 'train') -> Iterator[None]:
+  """Turns what a user, a disk or a signal can cause into `fail`.
+
+  Args:
+    mode: what is done within; an interruption's line depends on it.
+  """
   from gan_jax.process import hosts
   from gan_jax.types import InputError, Stopped, StorageError
 
@@ -105,7 +118,7 @@ def one_line() -> Iterator[None]:
       where = error.filename or 'disk'
       end(f'{where}: {error.strerror or error}', StorageError.exit_code)
     except KeyboardInterrupt:
-      end('interrupted before training began; nothing was lost', 130)
+      end(_INTERRUPTED.get(mode, 'interrupted'), 130)
     except (MemoryError, RuntimeError) as error:
       full = isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(
         error

@@ -8,6 +8,8 @@ import numpy as np
 
 from gan_jax.devices import parallel
 from gan_jax.diagnosis import checkup
+from gan_jax.evaluation import keys as keys_lib
+from gan_jax.evaluation.scores import ranked_name
 from gan_jax.process import hosts
 from gan_jax.process.exits import program
 from gan_jax.reporting import curves, pictures, tables
@@ -125,5 +127,7 @@ def _where_scores_are(run: runs.Run) -> str:
   plot = run.workdir / 'scores.png'
   if not (run.plan.eval.every and plot.exists()):
     return ''
-  best = f'  best         {run.workdir / "best"}, by {run.plan.eval.best}\n'
+  keys = run.plan.eval
+  by = ranked_name(keys.best, keys_lib.network_of(keys, run.info))
+  best = f'  best         {run.workdir / "best"}, by {by}\n'
   return f'  scores       {plot}\n{best}'

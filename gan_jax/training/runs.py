@@ -14,7 +14,8 @@ from gan_jax.config.plan import Plan
 from gan_jax.devices import parallel, precision, shares
 from gan_jax.ensemble import Ensemble
 from gan_jax.evaluation import keys as keys_lib
-from gan_jax.evaluation.evaluator import inception_network
+from gan_jax.evaluation.evaluator import published_network
+from gan_jax.features.published import PUBLISHED
 from gan_jax.networks.virtual import reference_size
 from gan_jax.process import hosts
 from gan_jax.storage import files
@@ -129,12 +130,9 @@ def check_scores(plan: Plan, info: data.DatasetInfo) -> None:
   if not plan.eval.every:
     return
   keys_lib.check(plan.eval, info, 'every_scores')
-  if plan.eval.network == 'inception':  # says now if the file is missing
-    inception_network(
-      plan.eval.weights,
-      sha256=plan.eval.weights_sha256,
-      download=plan.eval.download,
-    )
+  network = keys_lib.network_of(plan.eval, info)
+  if network in PUBLISHED:  # says now if the file is missing
+    published_network(network, plan.eval)
 
 
 def meta(run: Run) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation.evaluator import Evaluator, Result
 from gan_jax.evaluation.protocol import same_measure
 from gan_jax.evaluation.report import figure
-from gan_jax.evaluation.scores import BETTER, SCORES, result_name
+from gan_jax.evaluation.scores import BETTER, ranked_name
 from gan_jax.process import hosts
 from gan_jax.reporting import curves
 from gan_jax.sampling.weights import generator_variables, weights_name
@@ -69,6 +69,7 @@ class Scoring:
     try:
       if self._evaluator is None:
         progress.note('first scores: preparing the network and real images')
+      first = self._evaluator is None
       result = self._score(step, state)
       row = self._write(step, result)
       for name, entry in result.scores.items():
@@ -77,9 +78,12 @@ class Scoring:
         self._best.save(step, state)
       self._plot()
       shown = [f'{n} {figure(entry)}' for n, entry in result.scores.items()]
-      best = ' (best so far)' if self.best_row is row else ''
       num = result.protocol['num_fake']
+      name = ranked_name(self._keys.best, result.protocol['network'])
+      best = f' (best {name} so far)' if self.best_row is row else ''
       progress.note(f'step {step}, {num} fakes: {", ".join(shown)}{best}')
+      for line in result.warnings if first else ():
+        progress.note(f'warning: {line}')
     except Exception as error:
       reason = ' '.join(f'{type(error).__name__}: {error}'.split())
       progress.note(f'note: no scores at step {step}: {reason}')
@@ -129,8 +133,7 @@ class Scoring:
     if not self._rows:
       return None
     best, newest = self._keys.best, self._rows[-1]['protocol']
-    score = next(s for s in SCORES.values() if best in s.gives)
-    name = result_name(best, score, newest['network'])
+    name = ranked_name(best, newest['network'])
     values = [
       (row['scores'][name]['value'], row)
       for row in self._rows

@@ -1,5 +1,6 @@
 """Verdicts on runs: rules on made rows, runs made to fail, and healthy ones."""
 
+import functools
 import json
 import math
 import re
@@ -12,6 +13,7 @@ from gan_jax.config.plan import read
 from gan_jax.data import load_dataset
 from gan_jax.diagnosis import checkup
 from gan_jax.diagnosis import verdict as diagnosis
+from gan_jax.features.classifier_training import Recipe
 from gan_jax.metrics.diversity import diversity, nearest, spread
 from gan_jax.modes import diagnose as diagnose_mode
 from gan_jax.modes.train import train
@@ -430,6 +432,9 @@ def test_few_samples_are_of_few_classes(short_run, monkeypatch):
     return real.read(np.sort(chosen))['images']
 
   monkeypatch.setattr(Sampler, 'sample', as_samples)
+  recipe = Recipe(width=8, feature_dim=16, min_steps=200, batch_size=32)
+  quick = functools.partial(checkup.classifier_network, recipe=recipe)
+  monkeypatch.setattr(checkup, 'classifier_network', quick)
   config = tiny_digits(diagnose__samples=3)
   found = diagnose_mode.diagnose(config, short_run)
   assert found.evidence['modes'] <= 3

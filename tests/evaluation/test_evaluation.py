@@ -27,6 +27,7 @@ from gan_jax.evaluation.summary import (
 )
 from gan_jax.features.classifier import random_network
 from gan_jax.features.network import FeatureNetwork
+from gan_jax.features.weights import MOBILENET_FILE_NAME
 from gan_jax.metrics import frechet
 from gan_jax.metrics import predictions as predictions_lib
 from gan_jax.metrics.density_coverage import density_coverage
@@ -374,7 +375,7 @@ def eval_keys(**changes):
     (dict(num_samples=0), r'eval.num_samples: 0 is not at least 1'),
     (dict(num_real=-1), r'eval.num_real: -1 is negative'),
     (dict(every=-5), r'eval.every: -5 is negative'),
-    (dict(network='vgg'), r"eval.network: unknown name 'vgg'; valid: class"),
+    (dict(network='vgg'), r"eval.network: unknown name 'vgg'; valid: auto,"),
     (dict(split='val'), r"eval.split: unknown name 'val'; valid: test, train"),
     (dict(batch_norm='off'), r"eval.batch_norm: unknown name 'off'"),
     (dict(scores=('fid,nothing',)), r"eval.scores: unknown name 'nothing'"),
@@ -406,6 +407,63 @@ def test_no_names_mean_all_that_the_network_can_give(digits):
   keys.every_scores = ()
   with pytest.raises(InputError, match=r'eval.every_scores: no score is named'):
     keys_lib.check(keys, digits.info, 'every_scores')
+
+
+def test_auto_takes_what_is_there(digits, tmp_path):
+  """Labels before weights, weights before random ones; a name stays."""
+  keys = eval_keys()
+  assert load_config('mlp_digits').eval.network == 'auto'
+  keys.network, bare = 'auto', digits.info._replace(class_names=())
+
+  def taken(info=bare):
+    return keys_lib.network_of(keys, info, tmp_path)
+
+  assert taken(digits.info) == 'classifier'
+  assert 'modes' in keys_lib.check(keys, digits.info, cache=tmp_path)
+  assert taken() == 'random'
+  assert taken(digits.info._replace(class_names=('only',))) == 'random'
+  assert 'kid' in keys_lib.check(keys, bare, cache=tmp_path)
+  keys.weights = 'somewhere.npz'
+  assert taken() == 'mobilenet'
+  keys.weights = ''
+  (tmp_path / MOBILENET_FILE_NAME).touch()
+  assert taken() == 'mobilenet'
+  scores = keys_lib.check(keys, bare, cache=tmp_path)
+  assert 'inception_score' in scores
+  assert 'modes' not in scores
+  for name in keys_lib.NETWORKS[1:]:  # as in config.json of older runs too
+    keys.network = name
+    assert taken() == name
+
+
+def test_unlabelled_data_has_a_default(digits, tmp_path):
+  """Random features, which the record names and a warning is about."""
+  keys = eval_keys()
+  keys.network, keys.kid_subsets = 'auto', 2
+  bare = digits._replace(info=digits.info._replace(class_names=()))
+  evaluator = Evaluator(keys, bare, progress=False, cache=tmp_path)
+  result = evaluator.score(Noise(), ['fid', 'kid'], 200)
+  assert list(result.scores) == ['fid_random', 'kid_random']
+  assert result.protocol['network'] == 'random'
+  warned = [x for x in result.warnings if 'rank nothing reliably' in x]
+  assert len(warned) == 1
+  assert 'eval.weights=FILE' in warned[0]
+
+
+def test_weights_that_nothing_reads_are_warned_of(digits, tmp_path):
+  keys = eval_keys(weights='net.npz')
+  evaluator = Evaluator(keys, digits, progress=False, cache=tmp_path)
+  result = evaluator.score(Noise(), ['fid'], 20)
+  assert any('random reads no file' in line for line in result.warnings)
+
+
+def test_subsets_as_large_as_a_set_are_warned_of(inputs):
+  for size, warned in ((59, 0), (60, 1), (1_000, 1)):
+    settings = inputs.settings._replace(kid_subset_size=size)
+    few = inputs._replace(settings=settings)
+    lines = warnings(few, compute(few, ['kid']))
+    assert len(lines) == warned
+    assert all('each subset holds all 60 images' in line for line in lines)
 
 
 def test_the_classifier_needs_labels(digits):

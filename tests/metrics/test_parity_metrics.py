@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from gan_jax import features
-from gan_jax.evaluation.evaluator import inception_network
 from gan_jax.evaluation.summary import summarise
+from gan_jax.features.published import inception_network
 from gan_jax.metrics.frechet import frechet_distance
 from gan_jax.metrics.inception_score import inception_score
 from gan_jax.metrics.kernel_distance import kernel_distance

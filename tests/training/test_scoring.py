@@ -182,6 +182,9 @@ def test_scores_are_said_while_training(tmp_path, capsys):
   train(scored_digits(num_steps=4), tmp_path)
   seen = capsys.readouterr()
   assert 'step 4, 40 fakes: fid_random' in seen.out + seen.err
+  assert '(best fid_random so far)' in seen.out + seen.err
+  assert (seen.out + seen.err).count('random features rank nothing') == 1
+  assert f'{tmp_path / "best"}, by fid_random\n' in seen.out
   assert str(tmp_path / 'scores.png') in seen.out
 
 
