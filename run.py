@@ -4,8 +4,9 @@
   python run.py --config=configs/dcgan_cifar.py  # another result
   python run.py --config.loss=wasserstein        # another loss
   python run.py --mode=sample --workdir=runs/mlp_digits
+  python run.py --helpkeys=eval                  # KEYs of --config.KEY=VALUE
 
-The same command resumes a run where it stopped. Keys: configs/base.py.
+The same command resumes a run where it stopped.
 Config files are Python and are executed: run only those you trust.
 """
 
@@ -19,8 +20,8 @@ from absl import flags, logging
 from ml_collections import config_flags
 
 from configs import base
-from gan_jax.config import overrides
-from gan_jax.modes import MODES
+from gan_jax.config import key_help, overrides
+from gan_jax.modes import MODES, TAKE_OUT
 from gan_jax.process.exits import fail, one_line
 
 STARTED = time.monotonic()
@@ -31,7 +32,8 @@ config_flags.DEFINE_config_file(
   'config', None, 'FILE[:ARG], or NAME[:ARG] of configs/; default: mlp_digits.'
 )
 flags.DEFINE_string('workdir', None, 'Folder of the run; default: in runs/.')
-flags.DEFINE_enum('mode', 'train', MODES, 'What to do.')
+flags.DEFINE_enum('mode', 'train', MODES, 'What to do, see above.')
+flags.DEFINE_string('out', None, 'File or folder of sample, interpolate.')
 flags.DEFINE_string('coordinator', None, 'Several processes: HOST:PORT, auto.')
 flags.DEFINE_integer('num_processes', None, 'How many there are.')
 flags.DEFINE_integer('process_id', None, 'Number of this one, from 0 on.')
@@ -39,27 +41,25 @@ flags.DEFINE_integer('process_id', None, 'Number of this one, from 0 on.')
 
 def parse_flags() -> tuple[str, list[str]]:
   """Parses sys.argv, or says in one line what is wrong; FILE[:ARG], runs."""
-  if {'--help', '-help', '-h'} & set(sys.argv):
-    print(__doc__ + FLAGS.module_help(FLAGS.find_module_defining_flag('mode')))
-    sys.exit(0)
-  sys.argv[1:] = overrides.with_config_file(sys.argv[1:], CONFIGS)
+  usage = FLAGS.module_help(FLAGS.find_module_defining_flag('mode'))
+  key_help.answer(sys.argv[1:], (__doc__, key_help.table(MODES), usage), base)
+  path, sys.argv[1:] = overrides.config_file(sys.argv[1:], CONFIGS)
   try:
     stray = FLAGS(sys.argv)[1:]
-    path = config_flags.get_config_filename(FLAGS['config'])
     FLAGS.config.lock()  # fails if the file could not be loaded
-  except flags.IllegalFlagValueError as error:
-    # A ValueError of a config file brings its traceback; keep its end.
-    fail(re.sub(r'Error whilst.*\n(?=.)', '', str(error).strip(), flags=re.S))
   except flags.Error as error:
-    fail(f'{error}; flags: --config, --config.KEY, --workdir, --mode, --help')
-  except OSError:
-    known = ', '.join(sorted(file.stem for file in CONFIGS.glob('[a-z]*.py')))
-    fail(f'config: cannot load {path}; valid: a path, or one of {known}')
+    # A ValueError of a config file brings its traceback; keep its end.
+    line = re.sub(r'Error whilst.*\n(?=.)', '', str(error).strip(), flags=re.S)
+    fail(f'{line}; all flags: --help, all keys: --helpkeys')
+  except OSError as error:
+    fail(f'config: cannot load {path}: {error.__cause__ or error}')
   except Exception as error:  # an unknown key, or whatever a config raises
     problem = overrides.unknown_key(base.get_config(), sys.argv)
     fail(problem or f'config: {type(error).__name__}: {error}')
   if stray and FLAGS.mode != 'compare':
     fail(f'unexpected argument {stray[0]!r}; write --config.KEY=VALUE')
+  if FLAGS.out and FLAGS.mode not in TAKE_OUT:
+    fail(f'--out: not of --mode={FLAGS.mode}, but of {" and ".join(TAKE_OUT)}')
   return path, stray
 
 
@@ -83,7 +83,7 @@ def run(config_file: str, runs: list[str]) -> object:
   hosts.enter(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
   parallel.enable_compilation_cache()
   changed = config_flags.get_override_values(FLAGS['config'])
-  original = FLAGS['config'].parser.parse(config_file)
+  original = {key: FLAGS[f'config.{key}'].default for key in changed}
   overrides.forget_replaced(FLAGS.config, base.get_config(), original, changed)
   path = FLAGS.workdir or overrides.default_workdir(config_file, changed)
   do = getattr(importlib.import_module(f'gan_jax.modes.{mode}'), mode)
@@ -92,7 +92,7 @@ def run(config_file: str, runs: list[str]) -> object:
   if mode == 'compare':
     return do(runs, FLAGS.workdir or 'runs/comparison')
   layout.check_overrides(path, changed)
-  return do(FLAGS.config, path)
+  return do(FLAGS.config, path, *[FLAGS.out] * (mode in TAKE_OUT))
 
 
 if __name__ == '__main__':

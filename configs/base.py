@@ -4,7 +4,7 @@ The other files of this folder change some of these values and nothing else.
 On the command line: `--config.KEY=VALUE`, `--config.data.name=mnist`, ...
 """
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 from ml_collections.config_dict import placeholder
 
 
@@ -13,20 +13,20 @@ def optimizer() -> ConfigDict:
   return ConfigDict(
     dict(
       name='adam',  # adam, sgd, rmsprop, ...: see gan_jax/solvers/optimizers.py
-      learning_rate=2e-4,  # initial
+      learning_rate=2e-4,  # initial one
       # None leaves these to optax; one that the optimizer lacks is refused.
       b1=placeholder(float),  # first-moment decay (adam: .9 if None)
       b2=placeholder(float),  # second-moment decay (adam: .999 if None)
-      eps=placeholder(float),
-      momentum=placeholder(float),  # sgd, rmsprop
+      eps=placeholder(float),  # adam, rmsprop: added to the denominator
+      momentum=placeholder(float),  # of sgd and rmsprop
       decay=placeholder(float),  # rmsprop: decay of the squared gradients
-      weight_decay=placeholder(float),  # adamw, lion, ...
+      weight_decay=placeholder(float),  # of adamw, lion, ...
       schedule='constant',  # constant, linear, exponential, cosine
       decay_steps=0,  # length of the schedule in steps; 0: num_steps
       decay_rate=0.1,  # factor on the rate after decay_steps
       clip_norm=0.0,  # largest norm of the whole gradient; 0: any
       historical_weight=0.0,  # on ||theta - mean of theta so far||^2
-      orthogonal_weight=0.0,  # on inner products of a kernel's filters
+      orthogonal_weight=0.0,  # on inner products of each kernel's filters
     )
   )
 
@@ -41,7 +41,7 @@ def get_config() -> ConfigDict:
   """The defaults, which train nothing well by themselves."""
   return ConfigDict(
     dict(
-      seed=0,
+      seed=0,  # of weights, noise and the order of the data
       # --- several runs in one program: for error bars
       num_seeds=1,  # runs of every combination of sweep: seed, seed + 1, ...
       # Values that take the place of a key; (): the key's own. Combined, all
@@ -49,20 +49,21 @@ def get_config() -> ConfigDict:
       sweep=dict(
         gen_learning_rate=(),  # of gen_optimizer.learning_rate
         disc_learning_rate=(),  # of disc_optimizer.learning_rate
-        penalty_weight=(),
-        consensus_weight=(),
-        time_scale_ratio=(),
+        penalty_weight=(),  # of penalty_weight
+        consensus_weight=(),  # of consensus_weight
+        time_scale_ratio=(),  # of time_scale_ratio
       ),
       # --- the game
-      # minimax, least_squares, wasserstein, hinge, f_gan, f_gan_non_saturating
+      # non_saturating, minimax, least_squares, wasserstein, hinge, f_gan,
+      # f_gan_non_saturating
       loss='non_saturating',
       f_divergence=placeholder(str),  # of the f-GAN losses; None: js
       label_smoothing=0.0,  # target of real images is 1 minus this, for D only
-      penalty='none',  # wgan_gp, r1, r2, r1_r2, dragan
+      penalty='none',  # none, wgan_gp, r1, r2, r1_r2, dragan
       # lambda of wgan_gp and dragan; gamma of r1, r2 and r1_r2
       penalty_weight=10.0,
       weight_clip=0.0,  # clip D's parameters to +- this; 0: off
-      latent_dim=100,
+      latent_dim=100,  # size of a latent vector
       latent_prior='normal',  # normal: N(0, I); uniform: U[-1, 1]
       conditional=False,  # whether both players see the labels
       # --- the solver
@@ -93,48 +94,61 @@ def get_config() -> ConfigDict:
         relativistic='none',  # none, paired (RpGAN), average (RaGAN)
         label_flip=0.0,  # probability that D is told the wrong label
         top_k_share=1.0,  # of the fakes with the highest logits, for G
-        top_k_steps=0,  # steps from all to this share; 0: num_steps
+        top_k_steps=0,  # steps from all to top_k_share; 0: num_steps
         packing=1,  # examples that D judges together (PacGAN)
         noise_std=0.0,  # of instance noise, in units of pixels in [-1, 1]
         noise_schedule='linear',  # constant, linear, exponential, cosine
-        noise_steps=0,  # steps in which it fades; 0: num_steps
+        noise_steps=0,  # steps in which instance noise fades; 0: num_steps
         augment='none',  # of what D sees: none, diffaugment, ada
         augment_policy=('colour', 'translation', 'cutout'),  # of diffaugment
-        ada_target=0.6,  # of E sign(D(x))
-        ada_images=500_000,  # in which the probability goes from 0 to 1
+        ada_target=0.6,  # of E sign(D(x)), x real
+        ada_images=500_000,  # in which ADA's probability goes from 0 to 1
         feature_matching=0.0,  # weight of the squared distance of means
         feature_layer='',  # of D: hidden_0, hidden_1, ...; '': the last
         feature_matching_alone=True,  # in place of G's adversarial loss
-        lecam_weight=0.0,
-        lecam_decay=0.99,  # of D's moving averages, per update
-        consistency_weight=0.0,  # on (D(x) - D(T(x)))^2, T mirrors and shifts
-        fake_consistency_weight=0.0,  # the same on fakes
-        num_discs=1,  # discriminators (GMAN)
-        mixing_weight=0.0,  # of G's softmax over them; 0: their mean
+        lecam_weight=0.0,  # of LeCam on D; 0: off
+        lecam_decay=0.99,  # of LeCam's averages of D's logits, per update
+        # On (D(x) - D(T(x)))^2 of real images, T mirrors and shifts.
+        consistency_weight=0.0,
+        fake_consistency_weight=0.0,  # on (D(x) - D(T(x)))^2 of fakes
+        num_discs=1,  # how many discriminators (GMAN)
+        mixing_weight=0.0,  # of G's softmax over several; 0: their mean
         disc_accuracy_limit=1.0,  # D does not move above it; 1: it always does
         lookahead_steps=0,  # steps between two looks back; 0: none
-        lookahead_rate=0.5,  # share of the way that is kept then
+        lookahead_rate=0.5,  # share of the way kept at a look back
       ),
       network=dict(
         name='mlp',  # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet
         # None keeps the architecture's default; a key that it lacks is refused.
-        gen_widths=placeholder(tuple),  # mlp, mlp_bn, conv: units per layer
-        disc_widths=placeholder(tuple),  # likewise; conv: channels per layer
-        gen_width=placeholder(int),  # dcgan, wgan_gp_resnet: base channels
-        disc_width=placeholder(int),
+        gen_widths=placeholder(
+          tuple
+        ),  # of G; mlp, mlp_bn, conv: units per layer
+        disc_widths=placeholder(tuple),  # of D; conv: channels per layer
+        gen_width=placeholder(
+          int
+        ),  # of G; dcgan, wgan_gp_resnet: base channels
+        disc_width=placeholder(
+          int
+        ),  # of D; dcgan, wgan_gp_resnet: base channels
         depth=placeholder(int),  # dcgan, wgan_gp_resnet: halvings of the image
-        critic=placeholder(str),  # wgan_gp_resnet: resnet, dcgan
-        gen_activation=placeholder(str),  # relu, leaky_relu, elu, gelu, ...
-        disc_activation=placeholder(str),
-        gen_norm=placeholder(str),  # none, batch, layer, virtual
-        disc_norm=placeholder(str),  # none, batch, layer, spectral, virtual
-        reference_size=placeholder(int),  # examples of virtual batch norm's
+        critic=placeholder(str),  # D of wgan_gp_resnet: resnet, dcgan
+        gen_activation=placeholder(
+          str
+        ),  # of G: relu, leaky_relu, elu, gelu, ...
+        disc_activation=placeholder(str),  # of D: relu, leaky_relu, ...
+        gen_norm=placeholder(str),  # of G: none, batch, layer, virtual
+        disc_norm=placeholder(
+          str
+        ),  # of D: none, batch, layer, spectral, virtual
+        reference_size=placeholder(int),  # examples behind virtual batch norm
         disc_maxout=placeholder(int),  # mlp, mlp_bn: pieces of D's units
-        disc_minibatch=placeholder(str),  # none, stddev, discrimination
-        minibatch_kernels=placeholder(int),  # features that it adds
-        minibatch_dim=placeholder(int),  # in which it compares
+        disc_minibatch=placeholder(str),  # in D: none, stddev, discrimination
+        minibatch_kernels=placeholder(int),  # features that discrimination adds
+        minibatch_dim=placeholder(int),  # dimensions in which it compares
         norm_momentum=placeholder(float),  # old value's share in batch norm
-        embed_dim=placeholder(int),  # of labels beside the latents
+        embed_dim=placeholder(
+          int
+        ),  # size of a label's vector beside the latents
       ),
       # --- the data
       data=dict(
@@ -148,41 +162,50 @@ def get_config() -> ConfigDict:
         test_fraction=0.1,  # held out, where the data has no test split
         # Of a folder: leave out images that cannot be decoded; False: refuse.
         skip_broken=False,
-        cache='auto',  # device, stream; auto: device if it fits cache_mb
+        cache='auto',  # device, stream, or auto: device if it fits cache_mb
         cache_mb=1024,  # MiB of pixels that auto may keep on the device
         # Whether a split that is read whole (device) is kept decoded in
         # ~/.cache/gan_jax/decoded, up to 2 GiB of pixels.
         decoded_cache=True,
       ),
       # --- the run
-      num_devices=0,  # of each process; 0: all
+      num_devices=0,  # devices of each process; 0: all
       steps_per_dispatch=50,  # at most; between logs no more than log_every
-      log_every=100,  # steps
+      log_every=100,  # steps between rows of metrics
       sample_every=500,  # steps between grids
-      checkpoint_every=1_000,  # steps
-      keep_checkpoints=2,  # the newest ones
+      checkpoint_every=1_000,  # steps between checkpoints
+      keep_checkpoints=2,  # so many, the newest ones
       # --- a loss or a gradient that is not finite
       non_finite=dict(
-        action='stop',  # stop; rollback: to the last checkpoint, and on
-        rollbacks=3,  # of one run at the most; after that it stops
-        rate_factor=0.5,  # on both learning rates at each of them
+        action='stop',  # stop, or rollback: to the last checkpoint, and on
+        rollbacks=3,  # of one run at the most; after these it stops
+        rate_factor=0.5,  # on both learning rates at each rollback
         step=0,  # of --mode=replay: the failure to repeat; 0: the newest
       ),
       # --- the other modes
       member=0,  # which of several runs to sample or score, from 0 on
       sample=dict(
         num=64,  # images
-        seed=0,
-        label=-1,  # one class; -1: all in turn
+        seed=0,  # of the latents
+        # One image of each seed, such as 0-63 or 0,3,7: its first. '': num
+        # images of one seed.
+        seeds='',
+        # One class, by number or name; -1: all in turn (with seeds: the first).
+        label=FieldReference(-1, field_type=object),
         checkpoint='latest',  # latest, or best by eval.best
         ema=True,  # the moving average if there is one; False: raw weights
         truncation=0.0,  # of a normal prior, in standard deviations; 0: none
+        files=False,  # one PNG each, into --out or images/, and nothing else
       ),
       interpolate=dict(
         num_points=4,  # latents to walk through, and back to the first
         steps=12,  # images from one to the next
-        seed=0,
-        label=-1,  # class to stay in; -1: the first
+        seed=0,  # of the latents
+        # Class to stay in, by number or name; -1: the first.
+        label=FieldReference(-1, field_type=object),
+        checkpoint='latest',  # latest, or best by eval.best
+        ema=True,  # the moving average if there is one; False: raw weights
+        truncation=0.0,  # of a normal prior, in standard deviations; 0: none
       ),
       diagnose=dict(
         window=1_000,  # steps from the end on that the verdict is about
@@ -212,18 +235,18 @@ def get_config() -> ConfigDict:
         batch_norm='running',  # statistics in G: running, batch, standing
         truncation=0.0,  # of a normal prior, in standard deviations; 0: none
         seed=0,  # of latents, pairs and projections; KID's subsets have 2020
-        splits=10,  # of the Inception score
-        kid_subsets=100,
+        splits=10,  # of the fakes, for the Inception score
+        kid_subsets=100,  # subsets of KID
         kid_subset_size=1_000,  # images of each set; less if there are fewer
         precision_k=3,  # neighbours of precision and recall
         coverage_k=5,  # neighbours of density and coverage
         ssim_pairs=1_000,  # pairs of images for MS-SSIM
-        projections=512,  # of the sliced Wasserstein distance
+        projections=512,  # directions of the sliced Wasserstein distance
         # --- during training
         every=0,  # steps between evaluations; 0: none
-        every_scores=('fid',),
-        every_num_samples=2_000,  # fakes
-        best='fid',  # the checkpoint with the best one is kept in best/
+        every_scores=('fid',),  # their names, as in eval.scores
+        every_num_samples=2_000,  # fakes of each
+        best='fid',  # which of them: its best checkpoint is kept in best/
       ),
     )
   )

@@ -23,7 +23,7 @@ from gan_jax.games.image import image_gan
 from gan_jax.penalties import PENALTIES
 from gan_jax.sampling.priors import draw_latents
 from gan_jax.sampling.sampler import Sampler
-from gan_jax.sampling.weights import generator_variables
+from gan_jax.sampling.weights import generator_variables, weights_name
 from gan_jax.types import InputError, Players, TrainState
 
 Config = Any
@@ -50,19 +50,23 @@ class Model(NamedTuple):
   probe: Any
   drawing: Mapping[str, Any]
 
-  def sampler(
-    self, state: TrainState, *, ema: bool, batch_norm: str = 'running'
-  ) -> Sampler:
-    """A sampler over a state's moving average, or its raw weights.
+  def drawn_from(self, state: TrainState, *, ema: bool) -> dict[str, Any]:
+    """Arguments of a `Sampler` over a state.
 
     Args:
       state: trained.
-      ema: take the moving average if the run keeps one.
-      batch_norm: see `Sampler`.
+      ema: take the moving average if the run keeps one, not the raw weights.
     """
-    variables = generator_variables(state, ema)
-    gen = self.networks.gen
-    return Sampler(gen, variables, batch_norm=batch_norm, **self.drawing)
+    return dict(
+      self.drawing,
+      generator=self.networks.gen,
+      variables=generator_variables(state, ema),
+      weights=weights_name(state, ema),
+    )
+
+  def sampler(self, state: TrainState, *, ema: bool) -> Sampler:
+    """A sampler over a state, see `drawn_from`."""
+    return Sampler(**self.drawn_from(state, ema=ema))
 
 
 def build(
@@ -97,6 +101,7 @@ def build(
     latent_dim=config.latent_dim,
     prior=config.latent_prior,
     num_classes=_num_classes(config, info),
+    class_names=info.class_names if config.conditional else (),
   )
   networks = _networks(config, info, axis_name)
   game = _game(config, info, networks, reference, axis_name)

@@ -1,10 +1,13 @@
 """Config keys as the command line names them: dotted, one at a time."""
 
+import difflib
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
+
+from gan_jax.process.exits import fail
 
 # Keys that a run may change when it goes on: they do not touch what the
 # remaining steps compute, but for rounding (`num_devices`). Where the data lies
@@ -75,48 +78,78 @@ def default_workdir(config_file: str, overrides: Mapping[str, Any]) -> str:
   return 'runs/' + re.sub(r'[^\w.,=+-]+', '_', name)
 
 
-def with_config_file(
+def config_file(
   arguments: Sequence[str], folder: pathlib.Path, default: str = 'mlp_digits'
-) -> list[str]:
-  """Arguments whose --config names a file, also where it named one of ours.
+) -> tuple[str, list[str]]:
+  """Which file --config names, wherever it stands; the last one counts.
+
+  Ends the program if there is no such file.
 
   Args:
     arguments: the command line, without the program.
     folder: of the config files that come with the project.
     default: name of the one that is meant if there is no --config.
+
+  Returns:
+    FILE[:ARG], and the arguments with `--config=FILE[:ARG]` before the others,
+    as ml_collections wants it.
   """
-  if not any(re.match('--?config(=|$)', argument) for argument in arguments):
-    return [f'--config={folder / default}.py', *arguments]
+  asked, others, rest = default, [], iter(arguments)
+  for argument in rest:
+    flag = re.fullmatch('--?config(?:=(.*))?', argument, re.S)
+    if flag:
+      asked = next(rest, '') if flag[1] is None else flag[1]
+    else:
+      others.append(argument)
+  name, colon, argument = asked.partition(':')
+  path = pathlib.Path(name)
+  if not path.is_file() and str(path.parent) in ('.', folder.name):
+    path = folder / f'{path.stem}.py'  # NAME, or configs/NAME.py from anywhere
+  if name and path.exists() and not path.is_dir():
+    found = f'{path}{colon}{argument}'
+    return found, [f'--config={found}', *others]
+  known = {file.stem for file in folder.glob('[a-z]*.py')} - {'base'}
+  close = ', '.join(nearest(pathlib.Path(name).stem, known))
+  fail(
+    f'config: cannot load {name}: there is no such file; nearest in '
+    f'{folder.name}/: {close}'
+  )
 
-  def located(argument):
-    flag, name, rest = re.match(r'(--?config=)?([^:]*)(.*)', argument).groups()
-    file = folder / f'{pathlib.Path(name).stem}.py'
-    if flag and not pathlib.Path(name).exists() and file.exists():
-      return f'{flag}{file}{rest}'
-    return argument
 
-  return list(map(located, arguments))
+def dotted(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+  """All keys of a nested config by their dotted names."""
+  found = {}
+  for key, value in config.items():
+    if hasattr(value, 'items'):
+      found |= dotted(value, f'{prefix}{key}.')
+    else:
+      found[f'{prefix}{key}'] = value
+  return found
+
+
+def nearest(name: str, known: Iterable[str], num: int = 3) -> list[str]:
+  """The `num` known names that are most like one, best first."""
+  return difflib.get_close_matches(name, sorted(known), num, cutoff=0.0)
 
 
 def unknown_key(
   config: Mapping[str, Any], arguments: Sequence[str]
 ) -> str | None:
-  """Says which `--config.KEY` names no key, and which keys there are.
+  """Says which `--config.KEY` names no key, and which keys are like it.
 
   Args:
     config: with all keys.
     arguments: the command line.
   """
+  keys = dotted(config)
   for argument in arguments:
     override = re.match(r'--?(?:no)?config\.([^=]+)', argument)
-    section, seen = config, []
-    for key in override[1].split('.') if override else ():
-      valid = sorted(section) if hasattr(section, 'keys') else []
-      seen.append(key)
-      if key not in valid:
-        name, listed = '.'.join(seen), ', '.join(valid) or 'none'
-        return f'unknown config key {name!r}; valid here: {listed}'
-      section = section[key]
+    if override is None:
+      continue
+    key = override[1]
+    if key not in keys and not any(k.startswith(f'{key}.') for k in keys):
+      close = ', '.join(nearest(key, keys))
+      return f'unknown config key {key!r}; nearest: {close}; all: --helpkeys'
   return None
 
 
@@ -134,12 +167,12 @@ def forget_replaced(
   Args:
     config: with the overrides in it.
     base: where the optional keys of a section are None.
-    original: the config file's own keys, without the overrides.
+    original: what the config file itself says, by the same dotted keys.
     overrides: dotted keys of the command line; these stay.
   """
   for section in base:
     name = overrides.get(f'{section}.name')
-    if name is not None and name != original[section]['name']:
+    if name is not None and name != original[f'{section}.name']:
       for key, default in base[section].items():
         if default is None and f'{section}.{key}' not in overrides:
           config[section][key] = None

@@ -5,11 +5,12 @@ Field names are the keys of configs/base.py, which says what each means.
 
 import dataclasses
 import math
+import re
 from typing import Any, TypeVar
 
 from gan_jax.config.overrides import section
 from gan_jax.config.ranges import check_seed
-from gan_jax.types import InputError
+from gan_jax.types import InputError, lookup
 
 T = TypeVar('T')
 
@@ -59,32 +60,74 @@ def schedule(config: Any) -> Schedule:
   return Schedule(score_every=config.eval.every, **keys)
 
 
-@dataclasses.dataclass(frozen=True)
-class Sample:
-  """The section `sample`; a label of -1 stands for all in turn."""
+CHECKPOINTS = ('latest', 'best')
+MOST_SEEDS = 2**16  # in one list
 
-  num: int
+
+@dataclasses.dataclass(frozen=True)
+class _Drawing:
+  """What drawing from a finished run takes; a label of -1 stands for none."""
+
   seed: int
-  label: int
+  label: int | str
   checkpoint: str
   ema: bool
   truncation: float
 
   def __post_init__(self):
-    check_seed(self.seed, 'sample.seed')
+    name = type(self).__name__.lower()
+    check_seed(self.seed, f'{name}.seed')
+    if type(self.label) not in (int, str):
+      raise InputError(
+        f'{name}.label: {self.label!r} is neither a number nor a name'
+      )
+    lookup(dict.fromkeys(CHECKPOINTS), self.checkpoint, f'{name}.checkpoint')
+    if not 0 <= self.truncation < math.inf:
+      raise InputError(f'{name}.truncation: {self.truncation} is not from 0 on')
+
+  @property
+  def class_label(self) -> int | str | None:
+    """As a `Sampler` takes it: one class by number or name, or None."""
+    return None if self.label == -1 else self.label
 
 
 @dataclasses.dataclass(frozen=True)
-class Interpolate:
-  """The section `interpolate`; a label of -1 stands for the first."""
+class Sample(_Drawing):
+  """The section `sample`."""
+
+  num: int
+  seeds: str
+  files: bool
+
+  def __post_init__(self):
+    super().__post_init__()
+    _ = self.seed_list
+
+  @property
+  def seed_list(self) -> list[int]:
+    """The numbers that `seeds` names, such as 0-63 or 0,3,7; [] for none."""
+    found = []
+    for part in self.seeds.split(',') if self.seeds else ():
+      ends = re.fullmatch(r'\s*([0-9]{1,10})(?:-([0-9]{1,10}))?\s*', part)
+      first, last = map(int, (ends[1], ends[2] or ends[1])) if ends else (1, 0)
+      if not first <= last:
+        raise InputError(
+          f'sample.seeds: {part[:40]!r} is neither a seed nor a range such as '
+          '0-63'
+        )
+      check_seed(last, 'sample.seeds')
+      if len(found) + last - first >= MOST_SEEDS:
+        raise InputError(f'sample.seeds: more than {MOST_SEEDS:,} of them')
+      found += range(first, last + 1)
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Interpolate(_Drawing):
+  """The section `interpolate`."""
 
   num_points: int
   steps: int
-  seed: int
-  label: int
-
-  def __post_init__(self):
-    check_seed(self.seed, 'interpolate.seed')
 
 
 ACTIONS = ('stop', 'rollback')

@@ -8,16 +8,18 @@ from gan_jax.evaluation.entries import Entry, Inputs, Settings
 from gan_jax.evaluation.scores import compute, needs_of
 from gan_jax.evaluation.summary import summarise
 from gan_jax.features import FeatureNetwork, image_set
-from gan_jax.types import InputError
+from gan_jax.features.classifier import random_network
+from gan_jax.features.published import PUBLISHED
+from gan_jax.types import InputError, lookup
 
 _DEFAULTS = Settings()
 
 
-def score_images(
+def score(
+  generated: np.ndarray,
   real: np.ndarray,
-  fake: np.ndarray,
-  network: FeatureNetwork,
-  names: Iterable[str] = ('fid',),
+  network: str | FeatureNetwork = 'random',
+  scores: Iterable[str] = ('fid',),
   *,
   settings: Settings = _DEFAULTS,
   batch_size: int = 64,
@@ -25,11 +27,12 @@ def score_images(
   """Scores generated images against real ones.
 
   Args:
+    generated: uint8 `[M, H, W, C]`.
     real: uint8 `[N, H, W, C]`.
-    fake: uint8 `[M, H, W, C]`.
-    network: of features, such as
-      `gan_jax.features.published.inception_network(path)`.
-    names: of the scores; those that need train and test splits or D are for
+    network: of features: random (quick looks), inception or mobilenet (from the
+      file in the user's cache), or one of `gan_jax.features` or
+      `gan_jax.features.published`.
+    scores: their names; those that need train and test splits or D are for
       `--mode=evaluate`.
     settings: numbers of the protocols.
     batch_size: images through the network at a time.
@@ -38,25 +41,33 @@ def score_images(
     Entries by name, see `gan_jax.evaluation.scores.compute`.
 
   Raises:
-    InputError: images of another kind or of two shapes, or too few.
+    InputError: images of another kind or of two shapes, or too few; an
+      unknown name.
   """
-  names = tuple(names)
-  needs = needs_of(names, 'names')
-  if real.shape[1:] != fake.shape[1:]:
+  scores = (scores,) if isinstance(scores, str) else tuple(scores)
+  needs = needs_of(scores, 'scores')
+  sets = real, fake = image_set(real), image_set(generated)
+  if real.image_shape != fake.image_shape:
     raise InputError(
-      f'images: real ones have shape {real.shape[1:]}, generated ones '
-      f'{fake.shape[1:]}; bring them to one'
+      f'images: real ones have shape {real.image_shape}, generated ones '
+      f'{fake.image_shape}; bring them to one'
     )
-  splits = min(settings.splits, len(fake))
+  if isinstance(network, str):
+    make = lookup(_NETWORKS, network, 'network')
+    network = make(real.image_shape) if network == 'random' else make()
+  splits = min(settings.splits, fake.num)
   summaries = [
     summarise(
       network,
-      image_set(images),
+      images,
       keep_features='features' in needs,
-      keep_images=len(images) if 'images' in needs else 0,
+      keep_images=images.num if 'images' in needs else 0,
       splits=splits if images is fake else 1,
       batch_size=batch_size,
     )
-    for images in (real, fake)
+    for images in sets
   ]
-  return compute(Inputs(network, *summaries, settings), names)
+  return compute(Inputs(network, *summaries, settings), scores)
+
+
+_NETWORKS = {'random': random_network} | PUBLISHED

@@ -1,25 +1,8 @@
 """How well the discriminator tells real from fake."""
 
-from collections.abc import Callable
-
-import jax
 import numpy as np
 
 from gan_jax.losses import accuracies
-from gan_jax.pixels import from_uint8
-from gan_jax.sampling.batches import batched
-
-
-def disc_logits(
-  discriminate: Callable[[jax.Array, jax.Array | None], jax.Array],
-  images: np.ndarray,
-  labels: np.ndarray | None = None,
-) -> np.ndarray:
-  """Logits `[N]` of uint8 images `[N, H, W, C]`, with running statistics."""
-  step = jax.jit(
-    lambda images, labels: discriminate(from_uint8(images), labels)
-  )
-  return batched(step, images, labels)
 
 
 def accuracy(

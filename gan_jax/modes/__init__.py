@@ -3,12 +3,13 @@
 This file imports none of them, so that help and mistakes come at once.
 """
 
-MODES = (
-  'train',
-  'sample',
-  'interpolate',
-  'evaluate',
-  'diagnose',
-  'compare',
-  'replay',
-)
+MODES = {
+  'train': 'train, or go on where the run in --workdir has stopped',
+  'sample': 'draw images: a grid and an array, or single files',
+  'interpolate': 'walk from latent to latent: a strip and two GIFs',
+  'evaluate': 'score a run, with how it was measured',
+  'diagnose': 'say what is wrong with a run, if anything',
+  'compare': 'set evaluated runs side by side: --mode=compare RUN RUN ...',
+  'replay': 'repeat a step that was not finite',
+}
+TAKE_OUT = ('sample', 'interpolate')  # those that can write elsewhere

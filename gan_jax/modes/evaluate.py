@@ -3,20 +3,15 @@
 import pathlib
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from gan_jax import data
 from gan_jax.config import plan
 from gan_jax.devices import parallel
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import report
 from gan_jax.evaluation.evaluator import Discriminator, Evaluator, Result
-from gan_jax.metrics.disc_accuracy import disc_logits
-from gan_jax.sampling.weights import discriminator_variables, weights_name
-from gan_jax.tricks.views import pack
+from gan_jax.sampling.weights import weights_name
 from gan_jax.workdir import layout
-from gan_jax.workdir.trained import Trained, restore
+from gan_jax.workdir.trained import restore
 
 
 def evaluate(config: Any, workdir: str | pathlib.Path) -> Result:
@@ -45,11 +40,16 @@ def evaluate(config: Any, workdir: str | pathlib.Path) -> Result:
   evaluator = Evaluator(
     keys, dataset, devices=parallel.select_devices(asked.num_devices)
   )
+  gan = trained.sampler(ema=keys.ema, batch_norm=keys.batch_norm)
   result = evaluator.score(
-    trained.sampler(ema=keys.ema, batch_norm=keys.batch_norm),
+    gan,
     names,
     keys.num_samples,
-    disc=_discriminator(trained),
+    disc=Discriminator(
+      gan.discriminate,
+      trained.plan.criterion.boundary,
+      trained.plan.conditional,
+    ),
     step=step,
     checkpoint=keys.checkpoint,
     images_seen=step * trained.plan.schedule.images_per_step,
@@ -68,29 +68,3 @@ def _write(result: Result, path: pathlib.Path) -> None:
   for line in report.report(result):
     print(line)
   print(f'written to {path}')
-
-
-def _discriminator(trained: Trained) -> Discriminator:
-  """D of a run, as its accuracy is measured: with running statistics."""
-  variables = discriminator_variables(trained.state)
-  disc, run = trained.model.networks.disc, trained.plan
-
-  def discriminate(images, labels):
-    num = len(images)
-    rows = jnp.arange(num + -num % run.packing) % num  # whole packs
-    packs = pack(images[rows], run.packing)
-
-    def logits_of(variables):
-      return disc.apply(variables, packs, labels, train=False)
-
-    if run.num_discs > 1:
-      logits = jax.vmap(logits_of)(variables).mean(axis=0)
-    else:
-      logits = logits_of(variables)
-    return logits.repeat(run.packing)[:num]  # each image by its pack's
-
-  return Discriminator(
-    lambda images, labels: disc_logits(discriminate, images, labels),
-    run.criterion.boundary,
-    run.conditional,
-  )

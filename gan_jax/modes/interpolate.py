@@ -8,42 +8,56 @@ import numpy as np
 from gan_jax.config import plan
 from gan_jax.reporting import pictures
 from gan_jax.sampling.walks import INTERPOLATIONS
-from gan_jax.workdir import layout
+from gan_jax.workdir import output
 from gan_jax.workdir.trained import load
 
 
-def interpolate(config: Any, workdir: str | pathlib.Path) -> list[pathlib.Path]:
+def interpolate(
+  config: Any,
+  workdir: str | pathlib.Path,
+  out: str | pathlib.Path | None = None,
+) -> list[pathlib.Path]:
   """Writes a latent walk as interpolation.png (a strip) and two GIFs.
 
   Args:
     config: `member`, and its `interpolate` section: num_points, steps, seed,
-      label.
+      label, checkpoint, ema, truncation.
     workdir: of the run.
+    out: folder, or a file: the strip (.png) or the spherical walk (.gif); None
+      for the workdir.
 
   Returns:
     The paths written.
   """
   asked = plan.read(config)
   keys = asked.interpolate
-  sampler = load(workdir, member=asked.member)
-  path = layout.prepare(workdir)
-  written, rows = [], []
+  sampler = load(
+    workdir,
+    ema=keys.ema,
+    checkpoint=keys.checkpoint,
+    member=asked.member,
+  )
+  gifs = {name: f'interpolation_{name}.gif' for name in INTERPOLATIONS}
+  strip = 'interpolation.png'
+  places = output.places(workdir, out, [*gifs.values(), strip])
+  rows = []
   for name in INTERPOLATIONS:
     walk = sampler.interpolate(
       keys.num_points,
       keys.steps,
       path=name,
       seed=keys.seed,
-      label=None if keys.label == -1 else keys.label,
+      label=keys.class_label,
+      truncation=keys.truncation,
     )
     rows.append(walk[: keys.steps + 1])  # the first leg, both ends included
-    written.append(path / f'interpolation_{name}.gif')
-    pictures.save_gif(
-      written[-1], [pictures.grid(frame[None], smallest=160) for frame in walk]
-    )
-  written.append(path / 'interpolation.png')
-  strip = pictures.grid(np.concatenate(rows), columns=len(rows[0]))
-  pictures.save_image(written[-1], strip)
+    if gifs[name] in places:
+      frames = [pictures.grid(frame[None], smallest=160) for frame in walk]
+      pictures.save_gif(places[gifs[name]], frames)
+  if strip in places:
+    picture = pictures.grid(np.concatenate(rows), columns=len(rows[0]))
+    pictures.save_image(places[strip], picture)
+  written = list(places.values())
   names = ' above '.join(INTERPOLATIONS)
-  print(f'strip ({names}) and walks: {", ".join(map(str, written))}')
+  print(f'walks, strip ({names}): {", ".join(map(str, written))}')
   return written

@@ -1,4 +1,4 @@
-"""`--mode=sample`: images of a finished run, as a grid and as an array."""
+"""`--mode=sample`: images of a finished run, as a grid, an array or files."""
 
 import pathlib
 from typing import Any
@@ -7,50 +7,97 @@ import numpy as np
 
 from gan_jax.config import plan
 from gan_jax.reporting import pictures
-from gan_jax.sampling.weights import weights_name
+from gan_jax.sampling.labels import plain
+from gan_jax.sampling.weights import WEIGHTS, weights_name
 from gan_jax.storage.files import atomic
-from gan_jax.workdir import layout
+from gan_jax.workdir import layout, output
 from gan_jax.workdir.trained import restore
 
 _SHOWN = 400  # images in the grid, at the most
 
 
-def sample(config: Any, workdir: str | pathlib.Path) -> pathlib.Path:
+def sample(
+  config: Any,
+  workdir: str | pathlib.Path,
+  out: str | pathlib.Path | None = None,
+) -> list[pathlib.Path]:
   """Writes samples.png and samples.npz (uint8 `[N, H, W, C]`, `images`).
 
+  With `sample.files` it writes each image as a PNG instead, named by its
+  number or seed and by its class: 00003.png, seed00003_ankle_boot.png.
+
   Args:
-    config: `member`, and its `sample` section: num, seed, label, checkpoint,
-      ema, truncation.
+    config: `member`, and its `sample` section: num, seed, seeds, label,
+      checkpoint, ema, truncation, files.
     workdir: of the run.
+    out: folder, or one of the two files by its suffix; None for the workdir.
 
   Returns:
-    The path of the PNG.
+    The paths written.
+
+  Raises:
+    InputError: there is no run, or what is asked for cannot be had.
   """
   asked = plan.read(config)
-  keys = asked.sample
+  keys, seeds = asked.sample, asked.sample.seed_list
   trained = restore(workdir, keys.checkpoint, asked.member)
-  path = layout.prepare(workdir)
-  sampler = trained.sampler(ema=keys.ema)
-  label = None if keys.label == -1 else keys.label
-  images = sampler.sample(
-    keys.num, seed=keys.seed, label=label, truncation=keys.truncation
-  )
-  arrays = {'images': images}
-  labels = sampler.labels(keys.num, label)
-  if labels is not None:
-    arrays['labels'] = labels
-  with atomic(path / 'samples.npz') as temporary:
-    np.savez_compressed(temporary, **arrays)
-  shown = images[:_SHOWN]
-  columns = sampler.num_classes if label is None else 0
-  pictures.save_image(
-    path / 'samples.png', pictures.labelled_grid(shown, columns)
-  )
-  names = {'ema': 'moving average', 'raw': 'raw weights'}
-  weights = names[weights_name(trained.state, keys.ema)]
+  gan, label = trained.sampler(ema=keys.ema), keys.class_label
+  if seeds:
+    latents = gan.latents_of(seeds, truncation=keys.truncation)
+    label = 0 if label is None and gan.num_classes else label
+  else:
+    latents = gan.latents(keys.num, seed=keys.seed, truncation=keys.truncation)
+  labels = gan.labels(len(latents), label)
+  if keys.files:
+    folder = output.folder(out, layout.absolute(workdir) / 'images')
+    images = gan.generate(latents, labels)
+    written = _write_files(folder, images, _stems(seeds, labels, images, gan))
+    where = f'{folder}, {written[0].name} to {written[-1].name}'
+  else:
+    places = output.places(workdir, out, ['samples.png', 'samples.npz'])
+    images = gan.generate(latents, labels)
+    columns = gan.num_classes if label is None else 0
+    written = _write(places, images, labels, columns)
+    where = ', '.join(map(str, written))
+  weights = WEIGHTS[weights_name(trained.state, keys.ema)]
   run = '' if trained.member is None else f' of run {trained.member}'
   print(
-    f'{keys.num} images{run} at step {int(trained.state.step)} ({weights}): '
-    f'{path / "samples.npz"}; the first {len(shown)}: {path / "samples.png"}'
+    f'{len(images)} images{run} at step {int(trained.state.step)} ({weights}): '
+    f'{where}'
   )
-  return path / 'samples.png'
+  return written
+
+
+def _write(places, images, labels, columns) -> list[pathlib.Path]:
+  """Writes the grid and the archive, or the one that is asked for."""
+  if 'samples.png' in places:
+    grid = pictures.labelled_grid(images[:_SHOWN], columns)
+    pictures.save_image(places['samples.png'], grid)
+  if 'samples.npz' in places:
+    arrays = {'images': images}
+    if labels is not None:
+      arrays['labels'] = labels
+    with atomic(places['samples.npz']) as temporary:
+      np.savez_compressed(temporary, **arrays)
+  return list(places.values())
+
+
+def _write_files(folder, images, stems) -> list[pathlib.Path]:
+  """Writes each image as a PNG of its own."""
+  written = [folder / f'{stem}.png' for stem in stems]
+  for path, image in zip(written, images, strict=True):
+    pictures.save_image(path, image)
+  return written
+
+
+def _stems(seeds, labels, images, gan) -> list[str]:
+  """Names of files: by seed or number, and by class."""
+  stems = [f'seed{seed:05d}' for seed in seeds]
+  stems = stems or [f'{i:05d}' for i in range(len(images))]
+  if labels is None:
+    return stems
+  names = gan.class_names or range(gan.num_classes)
+  return [
+    f'{stem}_{plain(str(names[label]))}'
+    for stem, label in zip(stems, labels, strict=True)
+  ]

@@ -1,20 +1,29 @@
 """`--mode=train`: a run from its config, or on from its newest checkpoint."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from gan_jax.config import plan
 from gan_jax.training import loop
+from gan_jax.training.progress import Callback
 
 
 def train(
-  config: Any, workdir: str | pathlib.Path, *, started: float | None = None
+  config: Any,
+  workdir: str | pathlib.Path,
+  callbacks: Sequence[Callback] = (),
+  *,
+  started: float | None = None,
 ) -> pathlib.Path:
   """Trains, or goes on where the workdir's newest whole checkpoint ends.
 
   Args:
     config: a ConfigDict with the keys of configs/base.py.
     workdir: where everything of the run is written.
+    callbacks: each is called with (step, metrics by name) at each row of
+      metrics.jsonl; of several runs at once, for each of them. What it raises
+      ends the training.
     started: `time.monotonic()` when the program began.
 
   Returns:
@@ -24,4 +33,4 @@ def train(
     InputError: what the user gave cannot be trained on.
     Stopped: see `gan_jax.training.loop.train`.
   """
-  return loop.train(plan.read(config), workdir, started=started)
+  return loop.train(plan.read(config), workdir, callbacks, started=started)

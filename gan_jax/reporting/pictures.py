@@ -45,9 +45,11 @@ def labelled_grid(images: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def save_image(path: pathlib.Path, image: np.ndarray) -> None:
-  """Writes uint8 `[H, W, 3]` as PNG, atomically."""
+  """Writes uint8 `[H, W, C]` of 1 or 3 channels as PNG, atomically."""
   from PIL import Image
 
+  if image.shape[-1] == 1:
+    image = image[..., 0]
   with atomic(path) as temporary:
     Image.fromarray(image).save(temporary)
 

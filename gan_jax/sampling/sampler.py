@@ -2,7 +2,7 @@
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import chex
 import flax.linen as nn
@@ -13,9 +13,11 @@ import numpy as np
 from gan_jax.pixels import to_uint8
 from gan_jax.rng import example_keys
 from gan_jax.sampling.batches import BATCH, batched
+from gan_jax.sampling.labels import class_index, shortened
 from gan_jax.sampling.priors import draw_latents, truncated_normal
 from gan_jax.sampling.standing import NUM_BATCHES, standing_statistics
 from gan_jax.sampling.walks import INTERPOLATIONS
+from gan_jax.sampling.weights import WEIGHTS
 from gan_jax.types import InputError, lookup
 
 MOST_IMAGES = 2**24  # of one draw
@@ -28,6 +30,7 @@ class Sampler:
   Attributes:
     latent_dim: size Z of a latent vector.
     num_classes: number of labels, 0 for an unconditional generator.
+    class_names: of the labels, where they are known.
   """
 
   def __init__(
@@ -38,7 +41,10 @@ class Sampler:
     latent_dim: int,
     prior: str = 'normal',
     num_classes: int = 0,
+    class_names: Sequence[str] = (),
     batch_norm: str = 'running',
+    weights: str = '',
+    step: int | None = None,
   ):
     """Wraps a generator.
 
@@ -48,31 +54,53 @@ class Sampler:
       latent_dim: Z.
       prior: one of `PRIORS`, the one it was trained with.
       num_classes: > 0 if it is conditional.
+      class_names: of the labels, where they are known.
       batch_norm: what batch norm goes by, one of `BATCH_NORMS`. With `batch`
         an image depends on the 63 others that it is made with.
+      weights: which ones the variables are, for `repr`: ema or raw.
+      step: of the training that they are from, likewise.
     """
     lookup(dict.fromkeys(BATCH_NORMS), batch_norm, 'batch_norm')
     self.latent_dim = latent_dim
     self.num_classes = num_classes
+    self.class_names = tuple(class_names)
     self._prior = prior
     self._variables = variables
+    self._about = {'weights': WEIGHTS.get(weights), 'step': step}
 
-    def apply(variables, latents, labels):
-      images = generator.apply(
+    def images_of(variables, latents, labels):
+      return generator.apply(
         variables,
         latents,
         labels,
         train=batch_norm == 'batch',
         mutable=['batch_stats'],  # what batches did to them is dropped
       )[0]
+
+    def apply(variables, latents, labels):
+      images = images_of(variables, latents, labels)
       finite = jnp.isfinite(images).all(axis=(1, 2, 3))
       return {'images': to_uint8(images), 'finite': finite}
 
-    self._apply = jax.jit(apply)
+    self._images_of, self._apply = images_of, jax.jit(apply)
     if batch_norm == 'standing':
       self._variables = standing_statistics(
         generator, variables, self._fresh_batches(NUM_BATCHES)
       )
+
+  def __repr__(self) -> str:
+    latents = jax.ShapeDtypeStruct((1, self.latent_dim), jnp.float32)
+    fields = {
+      'images': jax.eval_shape(self.generator, latents).shape[1:],
+      'latent_dim': self.latent_dim,
+      'prior': self._prior,
+      'classes': self.num_classes,
+    }
+    if self.class_names:
+      fields['classes'] = f'{self.num_classes}: {shortened(self.class_names)}'
+    fields |= {k: v for k, v in self._about.items() if v is not None}
+    listed = ', '.join(f'{name}={value}' for name, value in fields.items())
+    return f'{type(self).__name__}({listed})'
 
   def _fresh_batches(self, num_batches: int) -> list[tuple]:
     """Batches of latents and labels, of seed 0."""
@@ -90,7 +118,7 @@ class Sampler:
   def with_variables(self, variables: chex.ArrayTree) -> 'Sampler':
     """The same sampler over other weights, without compiling again."""
     other = copy.copy(self)
-    other._variables = variables
+    other._variables, other._about = variables, {}
     return other
 
   def latents(
@@ -108,37 +136,65 @@ class Sampler:
     """
     if not 1 <= num <= MOST_IMAGES:
       raise InputError(f'num: {num} is not between 1 and {MOST_IMAGES:,}')
+    keys = example_keys(jax.random.key(seed), jnp.arange(num))
+    return self._draw(keys, truncation)
+
+  def latents_of(
+    self, seeds: Sequence[int], *, truncation: float = 0.0
+  ) -> np.ndarray:
+    """Latents `[N, Z]`, the first one of each of N seeds; see `latents`."""
+    root_keys = jax.vmap(jax.random.key)(np.asarray(seeds, np.uint32))
+    first = jnp.zeros(1, jnp.int32)
+    keys = jax.vmap(lambda root: example_keys(root, first)[0])(root_keys)
+    return self._draw(keys, truncation)
+
+  def _draw(self, keys: jax.Array, truncation: float) -> np.ndarray:
+    """Latents `[N, Z]` of keys `[N]`."""
     if not truncation >= 0 or (truncation and self._prior != 'normal'):
       raise InputError(
         f'truncation: {truncation} with prior {self._prior!r}; it must be '
         'above 0 (or 0 for none) and needs latent_prior=normal'
       )
-    root = jax.random.key(seed)
-    keys = example_keys(root, jnp.arange(num))
     if truncation:
       draw = functools.partial(truncated_normal, truncation=truncation)
     else:
       draw = functools.partial(draw_latents, prior=self._prior)
     return np.asarray(draw(keys, latent_dim=self.latent_dim))
 
-  def labels(self, num: int, label: int | None = None) -> np.ndarray | None:
+  def labels(
+    self, num: int, label: int | str | None = None
+  ) -> np.ndarray | None:
     """Labels `[num]`: one class, or all in turn; None if unconditional.
 
+    Args:
+      num: how many.
+      label: number or name of the class, see `class_index`; None for all.
+
     Raises:
-      InputError: a label out of range, or any for an unconditional generator.
+      InputError: a label that there is not, or any if unconditional.
     """
-    if label is not None and not 0 <= label < self.num_classes:
-      valid = (
-        f'0 to {self.num_classes - 1}'
-        if self.num_classes
-        else 'none: the model is not conditional'
-      )
-      raise InputError(f'label: {label} is not valid; valid: {valid}')
+    if label is not None:
+      label = class_index(label, self.num_classes, self.class_names)
+      return np.full(num, label, np.int32)
     if not self.num_classes:
       return None
-    if label is None:
-      return np.arange(num, dtype=np.int32) % self.num_classes
-    return np.full(num, label, np.int32)
+    return np.arange(num, dtype=np.int32) % self.num_classes
+
+  def generator(
+    self, latents: jax.Array, labels: jax.Array | None = None
+  ) -> jax.Array:
+    """G itself, which can be differentiated and compiled.
+
+    Args:
+      latents: `[N, Z]`.
+      labels: int32 `[N]`; None goes through all classes in turn.
+
+    Returns:
+      Images float32 `[N, H, W, C]` in [-1, 1].
+    """
+    if labels is None:
+      labels = self.labels(len(latents))
+    return self._images_of(self._variables, latents, labels)
 
   def generate(
     self, latents: np.ndarray, labels: np.ndarray | None = None
@@ -186,7 +242,7 @@ class Sampler:
     num: int,
     *,
     seed: int = 0,
-    label: int | None = None,
+    label: int | str | None = None,
     truncation: float = 0.0,
   ) -> np.ndarray:
     """Draws images, uint8 `[num, H, W, C]`.
@@ -196,7 +252,8 @@ class Sampler:
     Args:
       num: how many.
       seed: of the latents.
-      label: one class for all; None goes through all classes in turn.
+      label: one class for all, by number or name; None goes through all
+        classes in turn.
       truncation: see `latents`.
     """
     latents = self.latents(num, seed=seed, truncation=truncation)
@@ -209,7 +266,8 @@ class Sampler:
     *,
     path: str = 'spherical',
     seed: int = 0,
-    label: int | None = None,
+    label: int | str | None = None,
+    truncation: float = 0.0,
   ) -> np.ndarray:
     """A walk from latent to latent, closed at the end.
 
@@ -218,7 +276,9 @@ class Sampler:
       steps: images from one to before the next.
       path: one of `INTERPOLATIONS`.
       seed: of the latents.
-      label: the class to stay in; None is class 0 if conditional.
+      label: the class to stay in, by number or name; None is class 0 if
+        conditional.
+      truncation: of the latents to pass through, see `latents`.
 
     Returns:
       Images uint8 `[num_points * steps, H, W, C]`.
@@ -231,7 +291,7 @@ class Sampler:
     if steps < 1:
       raise InputError(f'steps: {steps} is not at least 1')
     walk_between = lookup(INTERPOLATIONS, path, 'path')
-    ends = self.latents(num_points, seed=seed)
+    ends = self.latents(num_points, seed=seed, truncation=truncation)
     t = jnp.arange(steps) / steps
     walk = [
       walk_between(ends[i], ends[(i + 1) % num_points], t)

@@ -4,6 +4,8 @@ import chex
 
 from gan_jax.types import TrainState
 
+WEIGHTS = {'ema': 'moving average', 'raw': 'raw weights'}
+
 
 def discriminator_variables(state: TrainState) -> chex.ArrayTree:
   """D's flax variables."""
@@ -18,5 +20,5 @@ def generator_variables(state: TrainState, ema: bool) -> chex.ArrayTree:
 
 
 def weights_name(state: TrainState, ema: bool) -> str:
-  """Which weights of G `generator_variables` gives: ema or raw."""
+  """Which weights of G `generator_variables` gives, a key of `WEIGHTS`."""
   return 'ema' if ema and state.ema is not None else 'raw'

@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 import sys
 import time
+from collections.abc import Sequence
 
 import jax
 
@@ -15,7 +16,7 @@ from gan_jax.process.interruption import StopRequest
 from gan_jax.reporting import curves, pictures
 from gan_jax.training import failures, results, runs
 from gan_jax.training.dispatch import compile_dispatch, take_draws
-from gan_jax.training.progress import Progress
+from gan_jax.training.progress import Callback, Progress
 from gan_jax.training.scoring import Scoring
 from gan_jax.types import (
   InputError,
@@ -31,13 +32,18 @@ _AGAIN = 'free or name other space, and run the same command again'
 
 
 def train(
-  plan: Plan, workdir: str | pathlib.Path, *, started: float | None = None
+  plan: Plan,
+  workdir: str | pathlib.Path,
+  callbacks: Sequence[Callback] = (),
+  *,
+  started: float | None = None,
 ) -> pathlib.Path:
   """Trains, or goes on where the workdir's newest whole checkpoint ends.
 
   Args:
     plan: of the run.
     workdir: where everything of the run is written.
+    callbacks: see `gan_jax.training.progress`.
     started: `time.monotonic()` when the program began, to report how long the
       first dispatch took to come.
 
@@ -68,7 +74,7 @@ def train(
         note=_note,
       )
     )
-    loop = _Loop(run, checkpoints, stop)
+    loop = _Loop(run, checkpoints, stop, callbacks)
     final = None
     while final is None:
       state, start = _begin(run, checkpoints)
@@ -120,9 +126,14 @@ class _Loop:
   """
 
   def __init__(
-    self, run: runs.Run, checkpoints: Checkpoints, stop: StopRequest
+    self,
+    run: runs.Run,
+    checkpoints: Checkpoints,
+    stop: StopRequest,
+    callbacks: Sequence[Callback],
   ):
     self.run, self.checkpoints, self.stop = run, checkpoints, stop
+    self.callbacks = callbacks
     self.paint = results.grid_painter(run)
 
   def attempt(
@@ -140,7 +151,8 @@ class _Loop:
         log = logs.MetricsLog(run.workdir, resume_step=start, note=_note)
         log = stack.enter_context(log)
         score = stack.enter_context(Scoring(run, start))
-      progress = stack.enter_context(Progress(run, log, start, started))
+      progress = Progress(run, log, start, started, self.callbacks)
+      stack.enter_context(progress)
       return self._steps(run, state, progress, score)
 
   def _steps(

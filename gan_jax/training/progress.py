@@ -3,6 +3,7 @@
 import contextlib
 import math
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -11,6 +12,8 @@ import numpy as np
 from gan_jax.training.runs import Run
 from gan_jax.types import NonFiniteError
 from gan_jax.workdir.logs import MetricsLog
+
+Callback = Callable[[int, dict[str, float]], None]  # step, metrics by name
 
 
 class Progress:
@@ -27,6 +30,7 @@ class Progress:
     log: MetricsLog | None,
     step: int,
     started: float,
+    callbacks: Sequence[Callback] = (),
   ):
     """Shows the bar.
 
@@ -35,12 +39,13 @@ class Progress:
       log: where rows go; None for nowhere.
       step: where the run starts.
       started: `time.monotonic()` when the program began.
+      callbacks: called at each row that goes to the log.
     """
     from tqdm import tqdm
 
     self._schedule, self._ensemble = run.plan.schedule, run.ensemble
     self._limit = run.plan.diagnose.grad_norm
-    self.log, self._started = log, started
+    self.log, self._started, self._callbacks = log, started, callbacks
     self._pending, self._warned, self._bad = None, set(), set()
     if log is not None:
       log.note = self.note
@@ -112,6 +117,7 @@ class Progress:
       rows, rate = self._ensemble.rows(metrics), self._rate(step)
       for member, row in rows:
         self.log.write(step, row | rate, member)
+        self._call(step, (member.columns if member else {}) | row | rate)
         self._warn(step, row)
       speed = rate.get('images_per_second', math.nan)
       disc, gen = (
@@ -122,6 +128,14 @@ class Progress:
         f'D {disc:.3f} G {gen:.3f} {speed:,.0f} images/s', refresh=False
       )
     self._bar.update(step - self._bar.n)
+
+  def _call(self, step: int, metrics: dict[str, float]) -> None:
+    """Hands a row to the callbacks."""
+    for callback in self._callbacks:
+      try:
+        callback(step, metrics)
+      except OSError as error:  # not one of the rows, which would be forgiven
+        raise RuntimeError(f'a callback failed: {error}') from error
 
   def _look_at_bad(
     self, steps: np.ndarray, metrics: dict[str, jax.Array]

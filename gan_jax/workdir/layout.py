@@ -59,23 +59,22 @@ def absolute(workdir: str | pathlib.Path) -> pathlib.Path:
     raise InputError(f'workdir: {workdir}: {error}') from error
 
 
-def prepare(workdir: str | pathlib.Path) -> pathlib.Path:
-  """Makes a workdir.
+def prepare(workdir: str | pathlib.Path, flag: str = 'workdir') -> pathlib.Path:
+  """Makes a workdir, or the folder that another flag names.
 
   Raises:
     InputError: it is a file, or cannot be written.
   """
   path = absolute(workdir)
   if path.exists() and not path.is_dir():
-    raise InputError(f'workdir: {path} is a file; name a folder')
+    raise InputError(f'{flag}: {path} is a file; name a folder')
   try:
     path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=path):
       pass
   except OSError as error:
     raise InputError(
-      f'workdir: cannot write in {path}: {error.strerror}; name another '
-      '--workdir'
+      f'{flag}: cannot write in {path}: {error.strerror}; name another --{flag}'
     ) from error
   return path
 

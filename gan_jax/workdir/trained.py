@@ -5,14 +5,94 @@ import pathlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
 from gan_jax.config import build
 from gan_jax.config.plan import Plan, read_trained
 from gan_jax.data import DatasetInfo
 from gan_jax.ensemble import Ensemble
+from gan_jax.features import image_set
+from gan_jax.pixels import from_uint8
+from gan_jax.sampling.batches import batched
 from gan_jax.sampling.sampler import Sampler
+from gan_jax.sampling.weights import discriminator_variables
+from gan_jax.tricks.views import pack
 from gan_jax.types import InputError, TrainState, lookup
 from gan_jax.workdir import checkpoint as checkpoint_lib
 from gan_jax.workdir import layout
+
+
+class TrainedGAN(Sampler):
+  """A `Sampler` with the discriminator that its generator has played with."""
+
+  def __init__(self, trained: 'Trained', *, ema: bool, batch_norm: str):
+    """Takes both players from a run, see `Trained.sampler`."""
+    model, state, self._plan = trained.model, trained.state, trained.plan
+    super().__init__(
+      batch_norm=batch_norm,
+      step=int(state.step),
+      **model.drawn_from(state, ema=ema),
+    )
+    self._image_shape = tuple(trained.info.image_shape)
+    variables = discriminator_variables(state)
+
+    def logits_of(images, labels):
+      return self._judge(model.networks.disc, variables, images, labels)
+
+    self._logits_of = jax.jit(logits_of)
+
+  def discriminate(
+    self, images: np.ndarray, labels: np.ndarray | None = None
+  ) -> np.ndarray:
+    """D's logits `[N]`, with running statistics; the mean of several D.
+
+    Args:
+      images: uint8 `[N, H, W, C]`. Of D's that judge packs, each image has the
+        logit of its pack: images next to each other.
+      labels: int `[N]`, if the run is conditional; see `labels`.
+
+    Raises:
+      InputError: images of another kind or shape, or not their labels.
+    """
+    if image_set(images).image_shape != self._image_shape:
+      raise InputError(
+        f'images: {images.shape}; this D judges [N, '
+        f'{", ".join(map(str, self._image_shape))}]'
+      )
+    if self.num_classes:
+      labels = self._checked_labels(labels, len(images))
+    elif labels is not None:
+      raise InputError('labels: the model is not conditional; leave them out')
+    return batched(self._logits_of, images, labels)
+
+  def _checked_labels(self, labels, num) -> np.ndarray:
+    """Labels int32 `[num]`, each of a class."""
+    labels = np.asarray(labels)
+    whole = labels.shape == (num,) and labels.dtype.kind in 'iu'
+    if not whole or labels.min() < 0 or labels.max() >= self.num_classes:
+      raise InputError(
+        f'labels: {labels.dtype} {labels.shape}; the model is conditional: '
+        f'integers from 0 to {self.num_classes - 1} are wanted, one for each '
+        f'of {num} images'
+      )
+    return labels.astype(np.int32)
+
+  def _judge(self, disc, variables, images, labels) -> jax.Array:
+    """Logits `[N]` of uint8 images `[N, H, W, C]`."""
+    num, packing = len(images), self._plan.packing
+    rows = jnp.arange(num + -num % packing) % num  # whole packs
+    packs = pack(from_uint8(images)[rows], packing)
+
+    def apply(variables):
+      return disc.apply(variables, packs, labels, train=False)
+
+    if self._plan.num_discs > 1:
+      logits = jax.vmap(apply)(variables).mean(axis=0)
+    else:
+      logits = apply(variables)
+    return logits.repeat(packing)[:num]  # each image by its pack's
 
 
 class Trained(NamedTuple):
@@ -34,9 +114,9 @@ class Trained(NamedTuple):
 
   def sampler(
     self, *, ema: bool = True, batch_norm: str = 'running'
-  ) -> Sampler:
-    """Draws images from the moving average if there is one and `ema`."""
-    return self.model.sampler(self.state, ema=ema, batch_norm=batch_norm)
+  ) -> TrainedGAN:
+    """Both players; G with the moving average if there is one and `ema`."""
+    return TrainedGAN(self, ema=ema, batch_norm=batch_norm)
 
 
 _FOLDERS = {'latest': 'checkpoints', 'best': 'best'}
@@ -111,11 +191,13 @@ def load(
   ema: bool = True,
   checkpoint: str = 'latest',
   member: int = 0,
-) -> Sampler:
-  """Loads a run for sampling.
+) -> TrainedGAN:
+  """Loads a run to draw from it, and to judge images by its discriminator.
 
-      sampler = gan_jax.load('runs/mlp_digits')
-      images = sampler.sample(64, seed=0)  # uint8 [64, H, W, C]
+      run = gan_jax.load('runs/mlp_digits')
+      images = run.sample(64, seed=0)  # uint8 [64, H, W, C]
+      logits = run.discriminate(images)  # [64]
+      images = run.generator(run.latents(64))  # jax.Array in [-1, 1]
 
   Args:
     workdir: of the run.

@@ -91,6 +91,7 @@ EXTREMES = {
   bool: (True, False),
   str: TEXTS,
   tuple: TUPLES,
+  object: (*INTEGERS, *TEXTS),
 }
 
 

@@ -4,6 +4,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from gan_jax.config.overrides import (
+  config_file,
   default_workdir,
   forget_replaced,
   may_change,
@@ -75,39 +76,105 @@ def test_default_workdir_does_not_depend_on_the_order():
   assert default_workdir('x.py', overrides) == default_workdir('x.py', turned)
 
 
-@pytest.mark.parametrize('make', [dict, ConfigDict])
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+  """Config files of a project; we are somewhere else."""
+  (tmp_path / 'here').mkdir()
+  monkeypatch.chdir(tmp_path / 'here')
+  (tmp_path / 'configs').mkdir()
+  for name in ('base', 'mlp_digits', 'mlp_mnist', 'dcgan_cifar', 'wgan_cifar'):
+    (tmp_path / 'configs' / f'{name}.py').touch()
+  return tmp_path / 'configs'
+
+
 @pytest.mark.parametrize(
-  ('arguments', 'expected'),
+  ('arguments', 'name', 'others'),
   [
-    ([], None),
-    (['--config=configs/x.py', '--mode=train', 'config.nothing'], None),
-    (['--config.seed=1', '-config.data.name=mnist'], None),
-    (['--config.data.name', 'mnist'], None),
-    (
-      ['--config.sed=1'],
-      "unknown config key 'sed'; valid here: data, eval, seed",
-    ),
-    (
-      ['-noconfig.flip'],
-      "unknown config key 'flip'; valid here: data, eval, seed",
-    ),
-    (
-      ['--config.seed=1', '--config.data.nam=a=b', '--config.x=1'],
-      "unknown config key 'data.nam'; valid here: dir, name",
-    ),
-    (
-      ['--config.seed.deep.er=1'],
-      "unknown config key 'seed.deep'; valid here: none",
-    ),
+    ([], 'mlp_digits.py', []),
+    (['--mode=train', '--config.x=1'], 'mlp_digits.py', None),
+    (['--config=mlp_mnist'], 'mlp_mnist.py', []),
+    (['-config', 'mlp_mnist:a:b'], 'mlp_mnist.py:a:b', []),
+    # What must stand first does so wherever it stood.
+    (['--config.x=1', '--config=mlp_mnist'], 'mlp_mnist.py', ['--config.x=1']),
+    (['--x', '--config', 'mlp_mnist', 'y'], 'mlp_mnist.py', ['--x', 'y']),
+    (['--config=mlp_digits', '--config=mlp_mnist'], 'mlp_mnist.py', []),
+    (['--config=configs/dcgan_cifar.py'], 'dcgan_cifar.py', []),
   ],
 )
-def test_unknown_key(make, arguments, expected):
-  assert unknown_key(make(CONFIG), arguments) == expected
+def test_config_file_is_found_and_put_first(folder, arguments, name, others):
+  found, ordered = config_file(arguments, folder)
+  assert found == f'{folder / name}'
+  others = arguments if others is None else others
+  assert ordered == [f'--config={found}', *others]
 
 
-def test_a_key_named_none_below_a_value_is_unknown():
-  message = unknown_key(CONFIG, ['--config.seed.none=1'])
-  assert message.startswith("unknown config key 'seed.none'")
+def test_a_config_file_elsewhere_is_itself(folder, tmp_path):
+  mine = tmp_path / 'mlp_mnist.py'
+  mine.touch()
+  found, _ = config_file([f'--config={mine}:arg'], folder)
+  assert found == f'{mine}:arg'
+
+
+@pytest.mark.parametrize(
+  'arguments',
+  [
+    ['--config=dcgan_cifr'],
+    ['--config.x=1', '--config', 'configs/dcgan_cifr.py'],
+    ['--config=elsewhere/dcgan_cifar.py'],  # not ours of the same name
+  ],
+)
+def test_the_file_that_is_missing_is_named(folder, arguments, capsys):
+  with pytest.raises(SystemExit) as ended:
+    config_file(arguments, folder)
+  assert ended.value.code == 2
+  asked = arguments[-1].removeprefix('--config=')
+  line = capsys.readouterr().err
+  assert line.startswith(
+    f'error: config: cannot load {asked}: there is no such file; nearest in '
+    'configs/: dcgan_cifar, wgan_cifar, mlp_'
+  )
+  assert line.count(',') == 2
+
+
+@pytest.mark.parametrize('argument', ['--config', '--config=', '--config=.'])
+def test_no_config_file_at_all(folder, argument, capsys):
+  with pytest.raises(SystemExit):
+    config_file([argument], folder)
+  assert 'there is no such file; nearest' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('make', [dict, ConfigDict])
+@pytest.mark.parametrize(
+  ('arguments', 'key', 'close'),
+  [
+    (['--config.sed=1'], 'sed', 'seed, '),
+    (['-noconfig.fip'], 'fip', ''),
+    (['--config.seed=1', '--config.data.nam=a=b'], 'data.nam', 'data.name, '),
+    (['--config.num=1'], 'num', 'eval.num, '),  # without its section
+    (['--config.seed.deep.er=1'], 'seed.deep.er', ''),
+    (['--config.seed.none=1'], 'seed.none', ''),
+  ],
+)
+def test_unknown_key(make, arguments, key, close):
+  message = unknown_key(make(CONFIG), arguments)
+  assert message.startswith(f'unknown config key {key!r}; nearest: {close}')
+  assert message.endswith('; all: --helpkeys')
+  assert message.count(',') == 2
+
+
+@pytest.mark.parametrize('make', [dict, ConfigDict])
+@pytest.mark.parametrize(
+  'arguments',
+  [
+    [],
+    ['--config=configs/x.py', '--mode=train', 'config.nothing'],
+    ['--config.seed=1', '-config.data.name=mnist'],
+    ['--config.data.name', 'mnist'],
+    ['--config.data={}'],
+  ],
+)
+def test_known_keys(make, arguments):
+  assert unknown_key(make(CONFIG), arguments) is None
 
 
 def test_a_replaced_name_takes_its_keys_along():
@@ -119,7 +186,7 @@ def test_a_replaced_name_takes_its_keys_along():
     'seed': 0,
     'network': {'name': 'dcgan', 'gen_widths': (8,), 'depth': 2},
   }
-  original = {'seed': 0, 'network': {'name': 'mlp'}}
+  original = {'seed': 0, 'network.name': 'mlp', 'network.depth': None}
   for unchanged in ({'seed': 1}, {'network.name': 'mlp'}):
     forget_replaced(config, base, original, unchanged)
     assert config['network']['gen_widths'] == (8,)

@@ -14,6 +14,13 @@ from tests.helpers import SGD, fake_info, tiny_digits
 WRONG = {
   'sample.seed': -1,
   'interpolate.seed': 2**32,
+  'sample.seeds': '3-1',
+  'sample.label': 1.5,
+  'sample.checkpoint': 'first',
+  'sample.truncation': -1.0,
+  'interpolate.label': True,
+  'interpolate.checkpoint': 'first',
+  'interpolate.truncation': float('inf'),
   'diagnose.window': 0,
   'non_finite.action': 'panic',
   'eval.network': 'vgg',
@@ -32,6 +39,42 @@ def test_a_wrong_key_of_any_section_is_refused_in_any_mode(key):
       del config.data.name
   with pytest.raises(InputError, match=key.split('.')[0]):
     read(config)
+
+
+@pytest.mark.parametrize(
+  ('seeds', 'expected'),
+  [
+    ('', []),
+    ('7', [7]),
+    ('0,3,7', [0, 3, 7]),
+    ('0-2, 9,4294967294-4294967295', [0, 1, 2, 9, 2**32 - 2, 2**32 - 1]),
+  ],
+)
+def test_seeds_are_numbers_and_ranges(seeds, expected):
+  assert read(tiny_digits(sample__seeds=seeds)).sample.seed_list == expected
+
+
+@pytest.mark.parametrize(
+  ('seeds', 'problem'),
+  [
+    ('3-1', "'3-1' is neither a seed nor a range such as 0-63"),
+    ('0,,1', "'' is neither"),
+    ('-1', "'-1' is neither"),
+    ('4294967296', 'is not between 0 and'),
+    ('0-4294967295', 'more than 65,536 of them'),
+    ('0-65535,1', 'more than 65,536 of them'),
+  ],
+)
+def test_what_is_no_seed(seeds, problem):
+  with pytest.raises(InputError, match=f'^sample.seeds: .*{problem}'):
+    read(tiny_digits(sample__seeds=seeds))
+
+
+def test_a_label_is_a_number_or_a_name():
+  for label, expected in ((-1, None), (3, 3), ('ankle boot', 'ankle boot')):
+    config = tiny_digits(sample__label=label, interpolate__label=label)
+    plan = read(config)
+    assert plan.sample.class_label == plan.interpolate.class_label == expected
 
 
 def test_a_key_that_no_room_knows_is_refused():

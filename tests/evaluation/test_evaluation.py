@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import gan_jax
 from gan_jax import features
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import protocol, report
-from gan_jax.evaluation.arrays import score_images
+from gan_jax.evaluation.arrays import score
 from gan_jax.evaluation.entries import Inputs, Settings
 from gan_jax.evaluation.evaluator import (
   Discriminator,
@@ -352,12 +353,32 @@ def test_two_arrays_are_scored_without_a_run(network, inputs):
   real, fake = some_images(seed=1), some_images(seed=2)
   names = ['fid', 'kid', 'inception_score', 'precision_recall', 'ms_ssim']
   settings = inputs.settings._replace(splits=2)
-  scores = score_images(real, fake, network, names, settings=settings)
+  scores = score(fake, real, network, names, settings=settings)
   assert scores == compute(inputs._replace(settings=settings), names)
   with pytest.raises(InputError, match='nearest_neighbours needs splits'):
-    score_images(real, fake, network, ['nearest_neighbours'])
+    score(fake, real, network, ['nearest_neighbours'])
   with pytest.raises(InputError, match=r'shape \(8, 8, 1\), generated ones'):
-    score_images(real, some_images(shape=(4, 4, 1)), network)
+    score(some_images(shape=(4, 4, 1)), real, network)
+
+
+def test_scores_of_two_arrays_by_name():
+  generated, real = some_images(num=30, seed=1), some_images(num=40, seed=2)
+  found = gan_jax.score(generated, real, scores=('fid', 'precision_recall'))
+  assert list(found) == ['fid_random', 'precision_random', 'recall_random']
+  entry = found['fid_random']
+  assert (entry['num_fake'], entry['num_real']) == (30, 40)
+  network = random_network(real.shape[1:])
+  assert (
+    found['fid_random'] == gan_jax.score(generated, real, network)['fid_random']
+  )
+  for wrong, message in (
+    (dict(network='vgg'), "network: unknown name 'vgg'; valid: inception, ran"),
+    (dict(scores=('fit',)), "scores: unknown name 'fit'"),
+  ):
+    with pytest.raises(InputError, match=message):
+      gan_jax.score(generated, real, **wrong)
+  with pytest.raises(InputError, match='images: float32'):
+    gan_jax.score(np.float32(generated), real)
 
 
 # --- An evaluator -----------------------------------------------------------

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from gan_jax.metrics.disc_accuracy import accuracy, disc_logits
+from gan_jax.metrics.disc_accuracy import accuracy
 from gan_jax.metrics.nearest_neighbours import nearest_distances
 
 
@@ -77,24 +77,3 @@ def test_accuracy_without_a_boundary_ignores_a_constant():
   assert shares == accuracy(real + 100, fake + 100, None)
   assert all(0.5 < share < 1 for share in shares.values())
   assert accuracy(real + 100, fake + 100, 0.0)['disc_accuracy_fake'] == 0
-
-
-@pytest.mark.parametrize('num', [3, 64, 130])
-@pytest.mark.parametrize('labelled', [False, True])
-def test_disc_logits(num, labelled):
-  """The critic sees [-1, 1] in batches of one size, and its labels."""
-  images = noise(3, num, (2, 2, 1))
-  images[0], images[1] = 0, 255  # -1 and 1
-  labels = np.arange(num, dtype=np.int32) if labelled else None
-  sizes = []
-
-  def critic(x, labels):
-    sizes.append(len(x))
-    assert (labels is not None) == labelled
-    return x[:, 0, 1, 0] + (0 if labels is None else labels)
-
-  logits = disc_logits(critic, images, labels)
-  expected = images[:, 0, 1, 0] / 127.5 - 1 + (labels if labelled else 0)
-  # A pixel is known to one rounding of 1, and .004 from 0 at least.
-  np.testing.assert_allclose(logits, expected, rtol=1e-6, atol=2e-7)
-  assert sizes == [64]  # compiled once

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax.modes import MODES
 from gan_jax.modes.evaluate import evaluate
 from gan_jax.modes.interpolate import interpolate
 from gan_jax.modes.train import train
@@ -58,8 +60,30 @@ def test_help_is_quick_and_useful():
   done = run_cli('--help')
   assert time.monotonic() - start < 2.0
   assert done.returncode == 0
-  for word in ('--config', '--workdir', '--mode', 'python run.py'):
+  for word in ('--config', '--workdir', '--mode', '--out', 'python run.py'):
     assert word in done.stdout
+  for mode, line in MODES.items():
+    assert re.search(rf'^  {mode} +{re.escape(line)}$', done.stdout, re.M)
+
+
+def test_keys_are_listed_at_once():
+  start = time.monotonic()
+  done = run_cli('--helpkeys=eval', env={'PYTHONPROFILEIMPORTTIME': '1'})
+  assert time.monotonic() - start < 2.0
+  assert done.returncode == 0
+  assert re.search(r'^eval.num_samples +10000 +fakes$', done.stdout, re.M)
+  assert not re.search(r'\| +(jax|flax|numpy)$', done.stderr, re.M)
+
+
+def test_a_config_file_runs_once_wherever_it_is_named(tmp_path):
+  """Two words after an override; a section is cleared, so all is known."""
+  path, log = tmp_path / 'mine.py', tmp_path / 'log'
+  text = (ROOT / 'configs' / 'mlp_digits.py').read_text()
+  path.write_text(f'{text}\nopen({str(log)!r}, "a").write("run\\n")\n')
+  flags = ['--config.network.name=dcgan', '--config', str(path)]
+  done = run_cli(*flags, '--config.num_steps=0')
+  assert_one_line(done, 'num_steps: 0 is not at least 1')
+  assert log.read_text() == 'run\n'
 
 
 @pytest.mark.slow  # each is tested by call
@@ -139,16 +163,17 @@ def test_default_workdir_names_config_and_changes(tmp_path):
 
 PARSE_ERRORS = {
   'config file': (
-    ['--config=configs/nope.py'],
-    ['configs/nope.py', 'a path, or one of base, cdcgan_fashion, '],
+    ['--config.seed=1', '--config=configs/nope.py'],
+    ['cannot load configs/nope.py', 'nearest in configs/: '],
   ),
-  'key': (['--config.los=x'], ["unknown config key 'los'", 'loss,']),
-  'nested key': (['--config.network.x=1'], ["'network.x'", 'gen_widths']),
+  'key': (['--config.los=x'], ["'los'; nearest: loss, ", '--helpkeys']),
+  'nested key': (['--config.network.x=1'], ["'network.x'", 'network.depth']),
   'too deep': (['--config.seed.x=1'], ["'seed.x'"]),
   'type': (['--config.batch_size=abc'], ['config.batch_size', "'abc'"]),
   'float for int': (['--config.batch_size=1.5'], ['batch_size', "'1.5'"]),
   'mode': (['--mode=foo'], ['mode=foo', 'train|sample|interpolate|evaluate']),
-  'flag': (['--foo=1'], ["'foo'", '--workdir']),
+  'flag': (['--foo=1'], ["'foo'", '--help']),
+  'out': (['--out=x'], ['--mode=train', 'sample and interpolate']),
   'stray': (['--config.conditional', 'False'], ["'False'", 'KEY=VALUE']),
 }
 
@@ -166,6 +191,7 @@ def test_flags_that_do_not_parse(case):
     ('def get_config():\n  raise RuntimeError("broken")\n', ['broken']),
     ('def get_config():\n  raise ValueError("odd")\n', ['ValueError: odd']),
     ('def get_config(\n', ['SyntaxError']),
+    ('open("gone.txt")\n', ['cannot load', 'mine.py', 'gone.txt']),
   ],
 )
 def test_broken_config_files(tmp_path, text, words):

@@ -68,14 +68,17 @@ def test_sample_writes_a_grid_and_an_archive(run, capsys):
   assert '12 images at step 12 (moving average)' in out
 
 
-def test_one_class_can_be_asked_for(run):
+@pytest.mark.parametrize('label', [7, '7'])
+def test_one_class_can_be_asked_for(run, label):
   config, workdir = run
-  config.sample.num, config.sample.label = 3, 7
+  config.sample.num, config.sample.label = 3, label
   try:
     if config.conditional:
       sample_mode.sample(config, workdir)
       with np.load(workdir / 'samples.npz') as archive:
         assert archive['labels'].tolist() == [7, 7, 7]
+      with pytest.raises(InputError, match='valid: 0 to 9, or 0, 1, 2'):
+        gan_jax.load(workdir).sample(1, label='eleven')
     else:
       with pytest.raises(InputError, match='not conditional'):
         sample_mode.sample(config, workdir)

@@ -42,8 +42,8 @@ def test_what_is_no_config_is_named_with_those_that_are(tmp_path):
   done = command(tmp_path, ROOT, '--config=mlp_digit')
   assert done.returncode == 2
   (line,) = done.stderr.splitlines()
-  assert line.startswith('error: config: cannot load mlp_digit; valid: a path')
-  assert 'mlp_digits' in line
+  assert line.startswith('error: config: cannot load mlp_digit: there is no')
+  assert 'nearest in configs/: mlp_digits, ' in line
 
 
 def pins(name):

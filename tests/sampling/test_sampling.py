@@ -54,6 +54,66 @@ def keys(num, seed=0):
   return example_keys(jax.random.key(seed), jnp.arange(num))
 
 
+def test_the_first_of_each_seed():
+  sampler = make_sampler()
+  seeds = [0, 7, 2**31, 2**32 - 1]
+  for truncation in (0.0, 0.5):
+    latents = sampler.latents_of(seeds, truncation=truncation)
+    firsts = [
+      sampler.latents(1, seed=seed, truncation=truncation)[0] for seed in seeds
+    ]
+    np.testing.assert_array_equal(latents, firsts)
+  with pytest.raises(InputError, match='truncation'):
+    make_sampler(prior='uniform').latents_of(seeds, truncation=0.5)
+
+
+def test_a_sampler_says_what_it_is():
+  about = 'images=(2, 2, 2), latent_dim=4, prior=normal'
+  assert repr(make_sampler()) == f'Sampler({about}, classes=0)'
+  sampler = make_sampler(
+    num_classes=CLASSES,
+    class_names=('cat', 'dog', 'cow'),
+    weights='ema',
+    step=12,
+  )
+  classes = 'classes=3: cat, dog, cow'
+  assert repr(sampler) == (
+    f'Sampler({about}, {classes}, weights=moving average, step=12)'
+  )
+  other = sampler.with_variables({'params': {'scale': jnp.float32(1)}})
+  assert repr(other) == f'Sampler({about}, {classes})'
+
+
+def test_a_class_by_its_name():
+  sampler = make_sampler(num_classes=CLASSES, class_names=('a', 'b', 'Cow'))
+  np.testing.assert_array_equal(
+    sampler.sample(2, label='cow'), sampler.sample(2, label=2)
+  )
+  with pytest.raises(InputError, match="'x' is not valid; valid: 0 to 2, or a"):
+    sampler.sample(2, label='x')
+
+
+def test_the_generator_itself_is_differentiable_and_compiles():
+  sampler = make_sampler(num_classes=CLASSES)
+  latents = jnp.asarray(sampler.latents(4))
+  images = sampler.generator(latents)
+  assert (images.dtype, images.shape) == (jnp.float32, (4, 2, 2, 2))
+  np.testing.assert_array_equal(to_uint8(images), sampler.sample(4))
+  labels = jnp.array([2, 2, 1, 0])
+  np.testing.assert_array_equal(
+    to_uint8(jax.jit(sampler.generator)(latents, labels)),
+    sampler.generate(np.asarray(latents), np.asarray(labels)),
+  )
+  slopes = jax.grad(lambda z: sampler.generator(z, labels).sum())(latents)
+  np.testing.assert_array_equal(slopes, np.full((4, LATENT_DIM), 0.5))
+
+
+def test_a_walk_between_truncated_latents():
+  sampler = make_sampler()
+  seen = sampler.interpolate(2, 1, truncation=0.25)
+  np.testing.assert_array_equal(seen, sampler.sample(2, truncation=0.25))
+
+
 def test_example_keys_depend_on_position_alone():
   positions = jnp.array([5, 0, 3])
   picked = example_keys(jax.random.key(1), positions)

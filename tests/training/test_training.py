@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import gan_jax
 from gan_jax.config import sections
 from gan_jax.config.build import build
 from gan_jax.data import make_feed
@@ -369,3 +370,23 @@ def test_the_default_config_learns_digits(tmp_path):
     return np.sqrt(np.mean((fake - real) ** 2))
 
   assert distance(trained) < 0.35 * distance(untrained)
+
+
+@pytest.mark.parametrize('num', [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_callbacks_see_every_row(tmp_path, num):
+  """One that fails ends the run: it is not taken for a full disk."""
+  seen = []
+
+  def callback(step, metrics):
+    seen.append({'step': step, **metrics})
+    if step == 12:
+      raise FileNotFoundError('nowhere')
+
+  with pytest.raises(RuntimeError, match='a callback failed: nowhere'):
+    gan_jax.train(tiny_digits(num_seeds=num), tmp_path, [callback])
+  assert [row['step'] for row in seen[::num]] == [4, 8, 12]
+  assert seen == rows(tmp_path)[: len(seen)]
+  assert [row.get('member') for row in seen[:2]] == (
+    [0, 1] if num > 1 else [None, None]
+  )
+  assert restore(tmp_path).state.step == 8

@@ -80,7 +80,7 @@ def test_it_is_sampled_and_scored(run, capsys):
     eval__network='random',
     eval__num_samples=30,
   )
-  assert sample_mode.sample(config, run).exists()
+  assert all(path.exists() for path in sample_mode.sample(config, run))
   result = evaluate_mode.evaluate(config, run)
   for side in ('real', 'fake'):
     assert 0 <= result.scores[f'disc_accuracy_{side}']['value'] <= 1
