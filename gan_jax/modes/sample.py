@@ -42,12 +42,18 @@ def sample(config: Any, workdir: str | pathlib.Path) -> pathlib.Path:
   with atomic(path / 'samples.npz') as temporary:
     np.savez_compressed(temporary, **arrays)
   shown = images[:_SHOWN]
-  columns = sampler.num_classes if label is None else 0
-  pictures.save_image(
-    path / 'samples.png', pictures.labelled_grid(shown, columns)
+  names = trained.info.class_names
+  num_classes = sampler.num_classes if label is None else 0
+  columns = pictures.columns_of(len(shown), num_classes)
+  by_class = pictures.has_class_columns(num_classes)
+  picture = pictures.sheet(
+    {'' if label is None else names[label]: shown},
+    columns,
+    heads=names if by_class else (),
   )
-  names = {'ema': 'moving average', 'raw': 'raw weights'}
-  weights = names[weights_name(trained.state, keys.ema)]
+  pictures.save_image(path / 'samples.png', picture)
+  kinds = {'ema': 'moving average', 'raw': 'raw weights'}
+  weights = kinds[weights_name(trained.state, keys.ema)]
   run = '' if trained.member is None else f' of run {trained.member}'
   print(
     f'{keys.num} images{run} at step {int(trained.state.step)} ({weights}): '
