@@ -301,14 +301,18 @@ def test_what_several_runs_leave(together):
     label = 'gen_learning_rate-%s/disc_learning_rate-0.1/seed-%d'
     label %= (row['gen_learning_rate'], row['seed'])
     np.testing.assert_allclose(
-      found[f'gen_loss/{label}', row['step']], row['gen_loss'], rtol=1e-6
+      found[f'loss/gen_loss/{label}', row['step']], row['gen_loss'], rtol=1e-6
     )
   from PIL import Image
 
   with Image.open(together / 'samples' / 'final.png') as image:
-    # A row a run; 8 pixels enlarged 7 times.
-    assert image.size == (results.GRID_COLUMNS * 58 - 2, 4 * 58 - 2)
-    tiles = np.asarray(image).reshape(-1, image.size[0], 3)
+    # A row a run, below one of real images; 8 pixels enlarged 7 times.
+    width, height = results.GRID_COLUMNS * 58 - 2, 4 * 58 - 2
+    pixels = np.asarray(image)
+  names, tiles = np.split(pixels[-height:], [image.size[0] - width], axis=1)
+  assert pixels.shape[0] > height + 56
+  for i in range(4):
+    assert names[58 * i : 58 * i + 56].max() > 200
   first = gan_jax.load(together, member=2).sample(1, seed=3)[0, :, :, 0]
   np.testing.assert_array_equal(tiles[116:172:7, :56:7, 0], first)
 

@@ -1,9 +1,7 @@
 """Any image dataset of TFDS, by name: random access, without TensorFlow."""
 
-import contextlib
 import difflib
 import io
-import logging
 import pathlib
 import re
 from collections.abc import Sequence
@@ -13,6 +11,7 @@ import numpy as np
 
 from gan_jax.data.images import open_image, shown
 from gan_jax.data.sources import Splits, file_facts, num_kept
+from gan_jax.process.quiet import absl_quiet
 from gan_jax.types import InputError
 
 _PROBES = 64  # labels of a split that are looked at when it is opened
@@ -93,18 +92,6 @@ def _decoders(builder, image_key: str) -> dict[str, Any]:
     for key, feature in builder.info.features.items()
     if isinstance(feature, tfds.features.Image)
   }
-
-
-@contextlib.contextmanager
-def _quiet():
-  """Keeps absl's advice (install OpenCV, ...) out of the terminal."""
-  logger = logging.getLogger('absl')
-  level = logger.level
-  logger.setLevel(logging.ERROR)
-  try:
-    yield
-  finally:
-    logger.setLevel(level)
 
 
 def _tfds_builder(name: str, data_dir: str | None):
@@ -246,7 +233,7 @@ def open_tfds(name: str, data_dir: str | None, test_fraction: float) -> Splits:
   Raises:
     InputError: unknown, without images, or not to be had.
   """
-  with _quiet():
+  with absl_quiet():
     builder = _tfds_builder(name, data_dir)
     _prepare(builder, data_dir)
     image_key, label_key = _feature_keys(builder)

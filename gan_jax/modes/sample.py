@@ -56,8 +56,7 @@ def sample(
   else:
     places = output.places(workdir, out, ['samples.png', 'samples.npz'])
     images = gan.generate(latents, labels)
-    columns = gan.num_classes if label is None else 0
-    written = _write(places, images, labels, columns)
+    written = _write(places, images, labels, _sheet(images, gan, label))
     where = ', '.join(map(str, written))
   weights = WEIGHTS[weights_name(trained.state, keys.ema)]
   run = '' if trained.member is None else f' of run {trained.member}'
@@ -68,11 +67,23 @@ def sample(
   return written
 
 
-def _write(places, images, labels, columns) -> list[pathlib.Path]:
+def _sheet(images, gan, label) -> np.ndarray:
+  """The first images, of a conditional run under the names of their classes."""
+  shown = images[:_SHOWN]
+  names = gan.class_names or tuple(map(str, range(gan.num_classes)))
+  num_classes = gan.num_classes if label is None else 0
+  by_class = pictures.has_class_columns(num_classes)
+  return pictures.sheet(
+    {'' if label is None or not names else names[label]: shown},
+    pictures.columns_of(len(shown), num_classes),
+    heads=names if by_class else (),
+  )
+
+
+def _write(places, images, labels, sheet) -> list[pathlib.Path]:
   """Writes the grid and the archive, or the one that is asked for."""
   if 'samples.png' in places:
-    grid = pictures.labelled_grid(images[:_SHOWN], columns)
-    pictures.save_image(places['samples.png'], grid)
+    pictures.save_image(places['samples.png'], sheet)
   if 'samples.npz' in places:
     arrays = {'images': images}
     if labels is not None:

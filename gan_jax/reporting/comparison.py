@@ -12,6 +12,7 @@ from gan_jax.config.overrides import may_change
 from gan_jax.evaluation.entries import Entry
 from gan_jax.evaluation.protocol import MEASURE
 from gan_jax.evaluation.scores import BETTER, SCORES, result_name
+from gan_jax.reporting import curves
 from gan_jax.storage.files import atomic
 from gan_jax.types import InputError
 
@@ -149,9 +150,7 @@ def table(groups: Sequence[Group]) -> str:
   )
   directions = _directions(groups[0].runs[0].protocol['network'])
   arrows = {'lower': ' (lower is better)', 'higher': ' (higher is better)'}
-  heads = [
-    f'{g.label} ({len(g.runs)} run{"s"[: len(g.runs) > 1]})' for g in groups
-  ]
+  heads = [f'{g.label} ({_count(g)})' for g in groups]
   lines = [
     f'| score | {" | ".join(heads)} |',
     f'|---{"|---" * len(groups)}|',
@@ -165,6 +164,10 @@ def table(groups: Sequence[Group]) -> str:
     arrow = arrows.get(directions.get(name), '')
     lines.append(f'| {name}{arrow} | {" | ".join(cells)} |')
   return '\n'.join(lines)
+
+
+def _count(group: Group) -> str:
+  return f'{len(group.runs)} run{"s"[: len(group.runs) > 1]}'
 
 
 def _cell(values: np.ndarray) -> str:
@@ -198,15 +201,20 @@ def plot(groups: Sequence[Group], path: pathlib.Path) -> None:
   directions = _directions(groups[0].runs[0].protocol['network'])
   columns = min(4, len(names))
   rows = -(-len(names) // columns)
+  labels = [f'{g.label} ({_count(g)})' for g in groups]
+  longest = max(map(len, labels)) * 0.09 + 0.8  # of the legend, inches
   figure = Figure(
-    figsize=(3.4 * columns, 2.6 * rows + 0.4 + 0.25 * len(groups)),
+    figsize=(
+      max(3.4 * columns, longest),
+      2.6 * rows + 0.4 + 0.25 * len(groups),
+    ),
     layout='constrained',
   )
   axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+  palette = curves.colours(len(groups))
   for axis, name in zip(axes, names, strict=False):
-    for i, member in enumerate(groups):
+    for i, (member, colour) in enumerate(zip(groups, palette, strict=True)):
       values = member.values(name)
-      colour = f'C{i % 10}'
       axis.plot([i] * len(values), values, 'o', color=colour, alpha=0.6)
       if len(values):
         mean, half = values.mean(), 0.3
@@ -216,11 +224,12 @@ def plot(groups: Sequence[Group], path: pathlib.Path) -> None:
     axis.set_xticks(range(len(groups)), [])
     axis.set_xlim(-0.6, len(groups) - 0.4)
     axis.grid(alpha=0.3, axis='y')
+    curves.set_limits(axis, curves.limits_of_score(name))
   for axis in axes[len(names) :]:
     axis.set_visible(False)
   handles = [
-    axes[0].plot([], [], 'o', color=f'C{i % 10}', label=g.label)[0]
-    for i, g in enumerate(groups)
+    axes[0].plot([], [], 'o', color=colour, label=label)[0]
+    for colour, label in zip(palette, labels, strict=True)
   ]
   figure.legend(handles=handles, loc='outside lower left', fontsize=9)
   with atomic(path) as temporary:

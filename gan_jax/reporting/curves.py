@@ -2,6 +2,8 @@
 
 import math
 import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,78 +21,192 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
   )
 
 
+class _Panel(NamedTuple):
+  """A plot of one thing or two, by their names in metrics.jsonl."""
+
+  title: str
+  names: tuple[str, ...]
+  limits: str  # of the y axis, see `set_limits`
+
+
 _PANELS = (
-  ('losses', ('disc_loss', 'gen_loss')),
-  ('D(x) and D(G(z))', ('disc_real', 'disc_fake')),
-  ('accuracy of D', ('disc_accuracy_real', 'disc_accuracy_fake')),
-  ('gradient norms', ('disc_grad_norm', 'gen_grad_norm')),
+  _Panel('losses', ('disc_loss', 'gen_loss'), 'free'),
+  _Panel('D(x) and D(G(z))', ('disc_real', 'disc_fake'), 'share'),
+  _Panel(
+    'accuracy of D', ('disc_accuracy_real', 'disc_accuracy_fake'), 'share'
+  ),
+  _Panel('gradient norms', ('disc_grad_norm', 'gen_grad_norm'), 'zero'),
+  _Panel(
+    'diversity: fakes / real', ('diversity', 'nearest_diversity'), 'share'
+  ),
+  _Panel('penalty, regulariser', ('penalty', 'regulariser'), 'zero'),
 )
+_COLUMNS, _WIDTH, _HEIGHT = 3, 4.8, 3.4  # of panels, inches
+_LINE = 0.25  # height of a line of a legend, inches
 
 
-def plot_losses(workdir: pathlib.Path, groups: Groups = ALONE) -> None:
+def plot_losses(
+  workdir: pathlib.Path,
+  groups: Groups = ALONE,
+  images_per_step: int | None = None,
+) -> None:
   """Draws losses.png from metrics.jsonl: each curve raw (pale) and smoothed.
 
   Several runs that differ in their seed alone are one curve: the mean of the
-  smoothed runs, in a band of their standard deviation.
+  smoothed runs, in a band of their standard deviation. What no row has gets
+  no panel.
 
   Args:
     workdir: of the run.
     groups: of members, see `Ensemble.groups`.
+    images_per_step: real images that D sees in a step, to be named.
   """
   from matplotlib.figure import Figure
 
   rows = read_metrics(workdir)
-  if not rows:
+  logged = set().union(*rows)
+  panels = [panel for panel in _PANELS if logged & set(panel.names)]
+  if not panels:
     return
   steps = sorted({row['step'] for row in rows})
   window = max(1, len(steps) // 20)
-  members = {
-    number: {row['step']: row for row in own}
-    for number, own in rows_by_member(rows).items()
-  }
-  figure = Figure(figsize=(11, 7), layout='constrained')
-  axes = figure.subplots(2, 2).flat
-  styles = (
-    ('tab:blue', '-'),
-    ('tab:orange', '-' if len(groups) == 1 else '--'),
+  runs = _Runs(rows, steps, window, groups)
+  legend_rows, legend_columns = _legend_shape(groups)
+  figure = Figure(
+    figsize=(
+      _COLUMNS * _WIDTH,
+      -(-len(panels) // _COLUMNS) * _HEIGHT + (legend_rows + 2) * _LINE,
+    ),
+    layout='constrained',
   )
-  for axis, (title, names) in zip(axes, _PANELS, strict=True):
-    for name, (colour, style) in zip(names, styles, strict=True):
-      for i, numbers in enumerate(groups.values()):
-        values = [
-          [
-            members.get(n, {}).get(step, {}).get(name, math.nan)
-            for step in steps
-          ]
-          for n in numbers
-        ]
-        own = colour if len(groups) == 1 else f'C{i % 10}'
-        _draw_runs(axis, steps, np.array(values), window, own, style)
-      shown = colour if len(groups) == 1 else 'black'
-      axis.plot([], [], color=shown, linestyle=style, label=name)
-    axis.set_title(title)
-    axis.set_xlabel('step (generator updates)')
-    axis.grid(alpha=0.3)
-    axis.legend()
+  axes = _axes(figure, len(panels), _COLUMNS)
+  for axis, panel in zip(axes, panels, strict=True):
+    runs.draw(axis, [name for name in panel.names if name in logged])
+    axis.set_title(panel.title, loc='left', pad=20)
+    axis.legend(
+      loc='lower left',
+      bbox_to_anchor=(0, 1),
+      ncols=2,
+      frameon=False,
+      fontsize='small',
+      borderaxespad=0.1,
+    )
+    _finish_axes(axis, images_per_step, panel.limits)
   if len(groups) > 1:
     handles = [
-      axis.plot([], [], color=f'C{i % 10}', label=label)[0]
-      for i, label in enumerate(groups)
+      axes[0].plot([], [], color=colour, label=label)[0]
+      for colour, label in zip(colours(len(groups)), groups, strict=True)
     ]
-    figure.legend(handles=handles, loc='outside lower center', ncols=3)
+    figure.legend(
+      handles=handles, loc='outside lower center', ncols=legend_columns
+    )
   seeds = len(next(iter(groups.values())))
-  figure.suptitle(f'{workdir.name}: {_title(window, seeds)}')
+  figure.get_layout_engine().set(h_pad=0.1)
+  figure.suptitle(f'{workdir.name}{_explanation(window, seeds)}')
   with atomic(workdir / 'losses.png') as temporary:
-    figure.savefig(temporary, dpi=110)
+    figure.savefig(temporary, dpi=100)
 
 
-def _title(window: int, seeds: int) -> str:
-  if seeds == 1:
-    return f'raw, and mean of the last {window} rows'
-  return (
-    f'mean of the last {window} rows, over {seeds} seeds; band: +- their '
-    'standard deviation'
-  )
+def colours(num: int) -> list[Any]:
+  """So many colours that differ: of more than ten, a range."""
+  if num <= 10:
+    return [f'C{i}' for i in range(num)]
+  from matplotlib import colormaps
+
+  return list(colormaps['viridis'](np.linspace(0, 0.9, num)))
+
+
+def _legend_shape(groups: Groups) -> tuple[int, int]:
+  """Rows and columns of the legend of several groups."""
+  if len(groups) < 2:
+    return 0, 1
+  longest = max(map(len, groups))
+  characters = _COLUMNS * _WIDTH * 10  # that fit beside each other
+  columns = max(1, min(len(groups), int(characters / (longest + 8))))
+  return -(-len(groups) // columns), columns
+
+
+def _axes(figure, num: int, columns: int) -> list[Any]:
+  """So many axes in rows; those that remain of the last row are hidden."""
+  rows = -(-num // columns)
+  axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+  for axis in axes[num:]:
+    axis.set_visible(False)
+  return axes[:num]
+
+
+def _finish_axes(axis, images_per_step: int | None, limits: str) -> None:
+  from matplotlib.ticker import EngFormatter, MaxNLocator
+
+  each = f' ({images_per_step:,} real images each)' if images_per_step else ''
+  axis.set_xlabel(f'step{each}')
+  axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+  axis.xaxis.set_major_formatter(EngFormatter(sep=''))
+  axis.grid(alpha=0.3)
+  set_limits(axis, limits)
+
+
+def set_limits(axis, kind: str) -> None:
+  """Limits of a y axis that make no drama of a trifle.
+
+  Args:
+    axis: with all its data drawn.
+    kind: share: from 0 to 1, unless values lie outside; zero: from 0, unless
+      some are below; free: half as wide as the largest value is far from 0, or
+      wider.
+  """
+  low, high = axis.get_ylim()
+  data_low, data_high = axis.dataLim.intervaly
+  if kind == 'share' and data_low >= 0:
+    low, high = -0.02, max(1.02, high)
+  elif kind == 'zero' and data_low >= 0:
+    low = 0
+  else:
+    half = max(high - low, 0.5 * max(abs(data_low), abs(data_high))) / 2
+    low, high = (low + high) / 2 - half, (low + high) / 2 + half
+  axis.set_ylim(low, high)
+
+
+def _explanation(window: int, seeds: int) -> str:
+  smoothed = f'mean of the last {window} rows'
+  if seeds > 1:
+    over = f' (each its {smoothed})' if window > 1 else ''
+    return f': mean over {seeds} seeds{over}; band: ± standard deviation'
+  return f': each row (pale) and the {smoothed}' if window > 1 else ''
+
+
+class _Runs:
+  """Curves of all runs, by what sets them apart."""
+
+  def __init__(
+    self,
+    rows: list[dict[str, Any]],
+    steps: list[int],
+    window: int,
+    groups: Groups,
+  ):
+    self._rows = {
+      number: {row['step']: row for row in own}
+      for number, own in rows_by_member(rows).items()
+    }
+    self._steps, self._window, self._groups = steps, window, groups
+
+  def draw(self, axis, names: Sequence[str]) -> None:
+    """Draws a curve for each name and group, and a legend's entry a name."""
+    alone = len(self._groups) == 1
+    for i, name in enumerate(names):
+      colour = f'C{i}'
+      style = '-' if alone or not i else '--'
+      for j, numbers in enumerate(self._groups.values()):
+        values = np.array([self._values(n, name) for n in numbers])
+        own = colour if alone else colours(len(self._groups))[j]
+        _draw_runs(axis, self._steps, values, self._window, own, style)
+      shown = colour if alone else 'black'
+      axis.plot([], [], color=shown, linestyle=style, label=name)
+
+  def _values(self, number: int | None, name: str) -> list[float]:
+    own = self._rows.get(number, {})
+    return [own.get(step, {}).get(name, math.nan) for step in self._steps]
 
 
 def _draw_runs(axis, steps, values, window, colour, style) -> None:
@@ -99,10 +215,7 @@ def _draw_runs(axis, steps, values, window, colour, style) -> None:
   smoothed = np.array([smooth(run, window) for run in values])
   mean = smoothed.mean(axis=0)
   if len(values) == 1:
-    axis.plot(
-      steps, values[0], color=colour, alpha=0.25, linewidth=1, marker=marker
-    )
-    marker = ''
+    axis.plot(steps, values[0], color=colour, alpha=0.25, linewidth=1)
   else:
     spread = smoothed.std(axis=0, ddof=1)
     axis.fill_between(
@@ -111,37 +224,44 @@ def _draw_runs(axis, steps, values, window, colour, style) -> None:
   axis.plot(steps, mean, color=colour, linestyle=style, marker=marker)
 
 
+# Scores that are shares, by how their names begin.
+_SHARES = ('precision', 'recall', 'coverage', 'disc_accuracy')
+
+
+def limits_of_score(name: str) -> str:
+  """The kind of limits that suits a score, see `set_limits`."""
+  return 'share' if name.startswith(_SHARES) else 'free'
+
+
 def plot_scores(
   path: pathlib.Path,
   curves: dict[str, tuple[list[int], list[float]]],
-  best_images: int | None = None,
+  best_step: int | None = None,
+  images_per_step: int | None = None,
 ) -> None:
-  """Draws scores against images seen, a panel each.
+  """Draws scores against steps, a panel each.
 
   Args:
     path: of the PNG.
-    curves: name -> (real images that D has seen, values).
-    best_images: where to mark the best checkpoint, by a green line.
+    curves: name -> (steps, values).
+    best_step: where to mark the best checkpoint, by a green line.
+    images_per_step: real images that D sees in a step, to be named.
   """
   from matplotlib.figure import Figure
-  from matplotlib.ticker import EngFormatter, MaxNLocator
 
   columns = min(3, len(curves))
   rows = -(-len(curves) // columns)
-  figure = Figure(figsize=(4.5 * columns, 3.2 * rows), layout='constrained')
-  axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-  for axis, (name, (seen, values)) in zip(axes, curves.items(), strict=False):
-    axis.plot(seen, values, marker='.')
-    if best_images is not None:
-      axis.axvline(best_images, color='tab:green', alpha=0.5)
+  figure = Figure(
+    figsize=(_WIDTH * columns, _HEIGHT * rows), layout='constrained'
+  )
+  axes = _axes(figure, len(curves), columns)
+  for axis, (name, (steps, values)) in zip(axes, curves.items(), strict=True):
+    axis.plot(steps, values, marker='.')
+    if best_step is not None:
+      axis.axvline(best_step, color='tab:green', alpha=0.5)
     axis.set_title(name)
-    axis.set_xlabel('real images seen by D')
-    axis.xaxis.set_major_locator(MaxNLocator(5))
-    axis.xaxis.set_major_formatter(EngFormatter(sep=''))
-    axis.grid(alpha=0.3)
-  for axis in axes[len(curves) :]:
-    axis.set_visible(False)
-  if best_images is not None:
+    _finish_axes(axis, images_per_step, limits_of_score(name))
+  if best_step is not None:
     figure.suptitle('green: the checkpoint kept in best/', fontsize='small')
   with atomic(path) as temporary:
-    figure.savefig(temporary, dpi=110)
+    figure.savefig(temporary, dpi=100)

@@ -1,15 +1,23 @@
-"""Grids of images, and animations."""
+"""Grids of images, with names around them, and animations."""
 
+import functools
 import math
 import pathlib
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from gan_jax.storage.files import atomic
 
+GREY = 64  # between and around images
+_GAP = 2  # pixels between images
+_SMALLEST = 56  # height of an image, in pixels on the screen
+_NARROWEST = 512  # width of a sheet
+_TEXT, _SMALL_TEXT = 14, 10  # pixels; the larger is the usual one
+
 
 def grid(
-  images: np.ndarray, columns: int | None = None, smallest: int = 56
+  images: np.ndarray, columns: int | None = None, smallest: int = _SMALLEST
 ) -> np.ndarray:
   """Tiles images into one, in reading order, with 2 grey pixels between.
 
@@ -26,10 +34,10 @@ def grid(
   num, height, width, _ = images.shape
   columns = columns or math.ceil(math.sqrt(num))
   rows = -(-num // columns)
-  gap = 2
+  gap = _GAP
   canvas = np.full(
     (rows * (height + gap) - gap, columns * (width + gap) - gap, 3),
-    64,
+    GREY,
     np.uint8,
   )
   for i, image in enumerate(images):
@@ -39,9 +47,106 @@ def grid(
   return canvas
 
 
-def labelled_grid(images: np.ndarray, num_classes: int) -> np.ndarray:
-  """A grid of images whose labels go in turn, one class a column if it fits."""
-  return grid(images, num_classes if 2 <= num_classes <= 20 else None)
+def has_class_columns(num_classes: int) -> bool:
+  """Whether images whose labels go in turn are shown one class a column."""
+  return 2 <= num_classes <= 20
+
+
+def columns_of(num: int, num_classes: int = 0) -> int:
+  """Images in a row: one class a column if they fit, else about square."""
+  if has_class_columns(num_classes):
+    return num_classes
+  return math.ceil(math.sqrt(num))
+
+
+def sheet(
+  blocks: Mapping[str, np.ndarray],
+  columns: int,
+  *,
+  heads: Sequence[str] = (),
+  sides: Sequence[str] = (),
+) -> np.ndarray:
+  """Grids one below the other, with names around them.
+
+  Args:
+    blocks: titles, empty for none -> images uint8 `[N, H, W, C]`.
+    columns: images in a row.
+    heads: names of the columns, one each; shortened where they do not fit.
+    sides: names of the rows of the last block, of one line or several.
+
+  Returns:
+    uint8 `[H', W', 3]`, 512 pixels wide or more: all images are enlarged by
+    one whole factor.
+  """
+  from PIL import Image, ImageDraw
+
+  height, width = next(iter(blocks.values())).shape[1:3]
+  room = _NARROWEST + _GAP - columns * _GAP
+  scale = max(-(-room // (columns * width)), _SMALLEST // height, 1)
+  height, width = height * scale, width * scale
+  grids = {
+    title: grid(images, columns, smallest=height)
+    for title, images in blocks.items()
+  }
+  total = columns * (width + _GAP) - _GAP
+  size = max(_TEXT, total // 60)
+  line, left, top = 2 * size, 0, 0
+  if sides:
+    most = max(side.count('\n') + 1 for side in sides)
+    font = _font(min(size, max(_SMALL_TEXT, height // most - 4)))
+    words = '\n'.join(sides).split('\n')
+    left = math.ceil(max(map(font.getlength, words))) + size
+  tall = sum(len(part) + line * bool(title) for title, part in grids.items())
+  tall += line * bool(heads)
+  canvas = Image.new('RGB', (left + total, tall), (GREY,) * 3)
+  draw = ImageDraw.Draw(canvas)
+  if heads:
+    _write_heads(draw, heads, (left, line // 2), width, size)
+    top += line
+  for title, part in grids.items():
+    if title:
+      place = (left + size // 2, top + line // 2)
+      draw.text(place, title, 'white', _font(size), anchor='lm')
+      top += line
+    canvas.paste(Image.fromarray(part), (left, top))
+    last, top = top, top + len(part)
+  for i, side in enumerate(sides):
+    middle = last + i * (height + _GAP) + height // 2
+    place = (left - size // 2, middle)
+    draw.text(place, side, 'white', font, anchor='rm', spacing=2, align='right')
+  return np.asarray(canvas)
+
+
+def _write_heads(draw, heads, start, width: int, size: int) -> None:
+  """Names above columns: as small as needed, then shortened."""
+  room = width - 2
+  sizes = range(size, _SMALL_TEXT - 1, -1)
+  fitting = (s for s in sizes if max(map(_font(s).getlength, heads)) <= room)
+  font = _font(next(fitting, _SMALL_TEXT))
+  for i, head in enumerate(heads):
+    place = (start[0] + i * (width + _GAP) + width // 2, start[1])
+    draw.text(place, _shortened(head, font, room), 'white', font, anchor='mm')
+
+
+def _shortened(text: str, font, room: int) -> str:
+  """The text, or as much of its start as fits, with an ellipsis."""
+  if font.getlength(text) <= room:
+    return text
+  while text and font.getlength(f'{text}…') > room:
+    text = text[:-1]
+  return f'{text}…'
+
+
+@functools.cache
+def _font(size: int):
+  """Matplotlib's DejaVu, which knows more letters than Pillow's own font."""
+  import matplotlib
+  from PIL import ImageFont
+
+  file = pathlib.Path(matplotlib.get_data_path(), 'fonts/ttf/DejaVuSans.ttf')
+  # Of the two ways to lay out text, the one that every Pillow has.
+  basic = ImageFont.Layout.BASIC
+  return ImageFont.truetype(str(file), size, layout_engine=basic)
 
 
 def save_image(path: pathlib.Path, image: np.ndarray) -> None:

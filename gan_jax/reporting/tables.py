@@ -29,9 +29,9 @@ def final_table(rows: list[dict[str, Any]], groups: Groups) -> str:
   """
   members = rows_by_member(rows)
   last = math.ceil(len(members[0]) / 10)
+  which = f'mean of the last {last} logged rows' if last > 1 else 'last row'
   lines = [
-    f'final metrics: mean of the last {last} logged rows of each run, +- '
-    'standard error over seeds\n',
+    f'final metrics: {which} of each run, +- standard error over seeds\n',
     f'| runs | seeds | {" | ".join(_FINAL)} |',
     f'|---|---{"|---" * len(_FINAL)}|',
   ]

@@ -25,7 +25,7 @@ from gan_jax.types import (
   StorageError,
   TrainState,
 )
-from gan_jax.workdir import logs
+from gan_jax.workdir import layout, logs
 from gan_jax.workdir.checkpoint import Checkpoints
 
 _AGAIN = 'free or name other space, and run the same command again'
@@ -100,7 +100,11 @@ def _go_back_or_stop(run: runs.Run, error: NonFiniteError, start: int) -> None:
   except NonFiniteError:
     if hosts.is_first():
       with contextlib.suppress(OSError):
-        curves.plot_losses(run.workdir, run.ensemble.groups)
+        curves.plot_losses(
+          run.workdir,
+          run.ensemble.groups,
+          run.plan.schedule.images_per_step,
+        )
       for line in results.verdict(run, logs.read_metrics(run.workdir)):
         print(line)
     hosts.broadcast(None)
@@ -122,7 +126,7 @@ class _Loop:
   """Dispatches from a checkpoint to the end of a run.
 
   Attributes:
-    paint: state -> grid of always the same latents.
+    paint: see `results.Painter`; None on all processes but the first.
   """
 
   def __init__(
@@ -134,7 +138,7 @@ class _Loop:
   ):
     self.run, self.checkpoints, self.stop = run, checkpoints, stop
     self.callbacks = callbacks
-    self.paint = results.grid_painter(run)
+    self.paint = results.Painter(run) if hosts.is_first() else None
 
   def attempt(
     self, state: TrainState, start: int, started: float
@@ -148,12 +152,20 @@ class _Loop:
     with contextlib.ExitStack() as stack:
       log = score = None
       if hosts.is_first():
-        log = logs.MetricsLog(run.workdir, resume_step=start, note=_note)
-        log = stack.enter_context(log)
+        log = stack.enter_context(self._open_log(run, start))
         score = stack.enter_context(Scoring(run, start))
       progress = Progress(run, log, start, started, self.callbacks)
       stack.enter_context(progress)
       return self._steps(run, state, progress, score)
+
+  def _open_log(self, run: runs.Run, start: int) -> logs.MetricsLog:
+    return logs.MetricsLog(
+      run.workdir,
+      resume_step=start,
+      note=_note,
+      config=layout.flatten(run.plan.fields),
+      real=lambda: self.paint.draw({}),
+    )
 
   def _steps(
     self,

@@ -1,7 +1,6 @@
 """How a run is getting on: the progress bar and the metric rows."""
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -119,14 +118,14 @@ class Progress:
         self.log.write(step, row | rate, member)
         self._call(step, (member.columns if member else {}) | row | rate)
         self._warn(step, row)
-      speed = rate.get('images_per_second', math.nan)
       disc, gen = (
         np.mean([row[name] for _, row in rows])
         for name in ('disc_loss', 'gen_loss')
       )
-      self._bar.set_postfix_str(
-        f'D {disc:.3f} G {gen:.3f} {speed:,.0f} images/s', refresh=False
-      )
+      shown = f'D {disc:.3f} G {gen:.3f}'
+      if rate:  # none of the first dispatch
+        shown += f' {rate["images_per_second"]:,.0f} images/s'
+      self._bar.set_postfix_str(shown, refresh=False)
     self._bar.update(step - self._bar.n)
 
   def _call(self, step: int, metrics: dict[str, float]) -> None:

@@ -73,7 +73,7 @@ class Scoring:
       result = self._score(step, state)
       row = self._write(step, result)
       for name, entry in result.scores.items():
-        progress.log.scalar(step, f'eval/{name}', entry['value'])
+        progress.log.scalar(step, f'scores/{name}', entry['value'])
       if self.best_row is row:
         self._best.save(step, state)
       self._plot()
@@ -150,10 +150,13 @@ class Scoring:
     for name in names:
       rows = [row for row in self._rows if name in row['scores']]
       series[name] = (
-        [row['images_seen'] for row in rows],
+        [row['step'] for row in rows],
         [row['scores'][name]['value'] for row in rows],
       )
     best = self.best_row
     curves.plot_scores(
-      self._run.workdir / 'scores.png', series, best and best['images_seen']
+      self._run.workdir / 'scores.png',
+      series,
+      best and best['step'],
+      self._run.plan.schedule.images_per_step,
     )

@@ -23,6 +23,7 @@ import orbax.checkpoint as ocp
 
 from gan_jax.devices import parallel
 from gan_jax.process import hosts
+from gan_jax.process.quiet import absl_quiet
 from gan_jax.storage import digests
 from gan_jax.types import InputError, StorageError
 
@@ -81,11 +82,12 @@ class Checkpoints:
       whole['multiprocessing_options'] = ocp.options.MultiprocessingOptions(
         primary_host=0, active_processes={0}
       )
-    self._manager = ocp.CheckpointManager(
-      self._directory,
-      options=ocp.CheckpointManagerOptions(read_only=read_only, **whole),
-      item_names=('state', 'meta'),
-    )
+    with absl_quiet():  # it would say of read_only what that means
+      self._manager = ocp.CheckpointManager(
+        self._directory,
+        options=ocp.CheckpointManagerOptions(read_only=read_only, **whole),
+        item_names=('state', 'meta'),
+      )
 
   def __enter__(self) -> 'Checkpoints':
     return self

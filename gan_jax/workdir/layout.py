@@ -9,7 +9,7 @@ metrics.json       scores of the last --mode=evaluate
 events.out.*       the same for TensorBoard
 samples/           grids, step_00001000.png
 losses.png         loss curves
-scores.png         scores against images seen
+scores.png         scores over steps
 checkpoints/       orbax, the newest ones
 best/              orbax, the one with the best score
 failures/          what is needed to repeat a step that was not finite

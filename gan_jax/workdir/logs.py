@@ -6,13 +6,10 @@ disk is full, wait in memory for the next try, and `flush` says if any still do.
 
 import collections
 import contextlib
-import functools
 import json
-import logging
 import math
 import os
 import pathlib
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +17,7 @@ import numpy as np
 
 from gan_jax.ensemble import Member
 from gan_jax.storage.files import atomic
+from gan_jax.workdir.board import Board, tag_of
 
 
 class MetricsLog:
@@ -31,6 +29,8 @@ class MetricsLog:
     *,
     resume_step: int = 0,
     note: Callable[[str], None] = print,
+    config: dict[str, Any] | None = None,
+    real: Callable[[], np.ndarray] | None = None,
   ):
     """Opens the log.
 
@@ -39,7 +39,10 @@ class MetricsLog:
       resume_step: rows after this step are dropped: they are about to be
         written again.
       note: says a line on the screen.
+      config: of the run, flat, for TensorBoard.
+      real: makes a picture uint8 `[H, W, C]` of real images, likewise.
     """
+    self._about = {'config': config, 'real': real}
     self._path, self.note = workdir / 'metrics.jsonl', note
     self._pending, self._troubled = [], False
     self._handle = None
@@ -53,7 +56,7 @@ class MetricsLog:
     write_rows(self._path, rows)
     self._handle = os.open(self._path, os.O_WRONLY)
     self._size = self._path.stat().st_size
-    self._board = _Board(self._path.parent, step + 1, self.note)
+    self._board = Board(self._path.parent, step + 1, self.note, **self._about)
 
   def __enter__(self) -> 'MetricsLog':
     return self
@@ -78,7 +81,7 @@ class MetricsLog:
     self._write_pending()
     suffix = f'/{member.label}' if member else ''
     for name, value in metrics.items():
-      self._board.scalar(step, f'{name}{suffix}', value)
+      self._board.scalar(step, f'{tag_of(name)}{suffix}', value)
 
   def _write_pending(self) -> OSError | None:
     """Appends the waiting rows; what a failed try has left is overwritten."""
@@ -117,99 +120,12 @@ class MetricsLog:
       raise error
 
   def scalar(self, step: int, name: str, value: float) -> None:
-    """Adds a number to TensorBoard alone."""
+    """Adds a number to TensorBoard alone, by its tag."""
     self._board.scalar(step, name, value)
 
   def image(self, step: int, name: str, image: np.ndarray) -> None:
     """Adds a picture uint8 `[H, W, C]` to TensorBoard."""
     self._board.image(step, name, image)
-
-
-class _Board:
-  """An event file of TensorBoard, given up for good if it cannot be written.
-
-  The package's own writer hands events to a thread through a queue; once that
-  thread has died of a full disk, the queue fills and training would hang.
-  """
-
-  def __init__(
-    self, folder: pathlib.Path, first_step: int, note: Callable[[str], None]
-  ):
-    """Prepares a file; it is made with the first event.
-
-    Args:
-      folder: of the run.
-      first_step: events of earlier files from here on are void.
-      note: says a line on the screen.
-    """
-    self._folder, self._first_step, self._note = folder, first_step, note
-    self._on = True
-
-  @functools.cached_property
-  def _file(self) -> Any:
-    """Made with the first event: to import it takes a second or more."""
-    from tensorboardX.event_file_writer import EventsWriter
-    from tensorboardX.proto import event_pb2
-
-    # It would say of every NaN that it is one.
-    logging.getLogger('tensorboardX.x2num').setLevel(logging.ERROR)
-    suffix = f'.{os.getpid()}.{self._first_step}'  # names tell seconds alone
-    file = EventsWriter(str(self._folder / 'events'), suffix)
-    start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-    file.write_event(
-      event_pb2.Event(
-        step=self._first_step, wall_time=time.time(), session_log=start
-      )
-    )
-    return file
-
-  def _add(self, step: int, make: Callable[[], Any]) -> None:
-    def write():
-      from tensorboardX.proto import event_pb2
-
-      file = self._file
-      event = event_pb2.Event(step=step, wall_time=time.time(), summary=make())
-      file.write_event(event)
-
-    self._try(write)
-
-  def _try(self, action: Callable[[], Any]) -> None:
-    if not self._on:
-      return
-    try:
-      action()
-    except OSError as error:
-      self._on = False
-      if '_file' in vars(self):
-        with contextlib.suppress(OSError):
-          self._file.close()
-      self._note(
-        f'warning: no more TensorBoard events, in {self._folder}: '
-        f'{error.strerror}; metrics.jsonl has the same rows'
-      )
-
-  def scalar(self, step: int, name: str, value: float) -> None:
-    """Adds a number."""
-    from tensorboardX.summary import scalar
-
-    self._add(step, lambda: scalar(name, value))
-
-  def image(self, step: int, name: str, image: np.ndarray) -> None:
-    """Adds a picture uint8 `[H, W, C]`."""
-    from tensorboardX.summary import image as summary
-
-    self._add(step, lambda: summary(name, image, dataformats='HWC'))
-
-  def flush(self) -> None:
-    """Puts all events so far on disk."""
-    if '_file' in vars(self):
-      self._try(self._file.flush)
-
-  def close(self) -> None:
-    """Closes the file, if there is one."""
-    if '_file' in vars(self):
-      self._try(self._file.close)
-      self._on = False
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:

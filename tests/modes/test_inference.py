@@ -14,6 +14,7 @@ from gan_jax.modes import evaluate as evaluate_mode
 from gan_jax.modes import interpolate as interpolate_mode
 from gan_jax.modes import sample as sample_mode
 from gan_jax.modes.train import train
+from gan_jax.reporting import pictures
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.types import InputError
 from tests.helpers import sampled, tiny_digits
@@ -33,8 +34,10 @@ def run(request, tmp_path_factory):
   return config, workdir
 
 
-def test_five_lines_of_python(run):
-  sampler = gan_jax.load(run[1])
+def test_five_lines_of_python(run, caplog):
+  with caplog.at_level('WARNING', logger='absl'):
+    sampler = gan_jax.load(run[1])
+  assert not caplog.records  # the checkpoint library has advice
   images = sampler.sample(64, seed=0)
   assert images.shape == (64, 8, 8, 1)
   assert images.dtype == np.uint8
@@ -62,8 +65,14 @@ def test_sample_writes_a_grid_and_an_archive(run, capsys):
       assert archive['labels'].tolist() == [*range(10), 0, 1]
     else:
       assert 'labels' not in archive
-  with Image.open(workdir / 'samples.png') as grid:
-    assert grid.mode == 'RGB'
+  with Image.open(workdir / 'samples.png') as picture:
+    pixels = np.asarray(picture)
+  columns = 10 if config.conditional else 4
+  grid = pictures.grid(
+    gan_jax.load(workdir).sample(12), columns, 56 if columns == 10 else 128
+  )
+  np.testing.assert_array_equal(pixels[-len(grid) :], grid)
+  assert (len(pixels) > len(grid)) == config.conditional  # names of classes
   out = capsys.readouterr().out
   assert '12 images at step 12 (moving average)' in out
 

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
-from gan_jax.reporting import curves, pictures
+from gan_jax.reporting import curves, pictures, tables
+from gan_jax.workdir.board import tag_of
 from gan_jax.workdir.logs import MetricsLog, read_metrics
 from tests.helpers import ROOT, cli_environment
 
@@ -65,7 +67,9 @@ def test_rows_are_written_at_once(tmp_path):
   found = scalars(tmp_path)
   for row in rows:
     for name in ('disc_loss', 'gen_loss'):
-      np.testing.assert_allclose(found[name, row['step']], row[name], rtol=1e-6)
+      np.testing.assert_allclose(
+        found[f'loss/{name}', row['step']], row[name], rtol=1e-6
+      )
   assert len(found) == 4
 
 
@@ -104,6 +108,55 @@ def test_images_go_to_tensorboard(tmp_path):
   [(step, tag, image)] = images
   assert (step, tag) == (7, 'samples')
   assert (image.height, image.width, image.colorspace) == (2, 4, 3)
+
+
+@pytest.mark.parametrize(
+  ('name', 'tag'),
+  [
+    ('disc_loss_real', 'loss/disc_loss_real'),
+    ('gen_loss_after', 'loss/gen_loss_after'),
+    ('penalty', 'loss/penalty'),
+    ('disc_accuracy_fake', 'accuracy/disc_accuracy_fake'),
+    ('disc_fake_after', 'output/disc_fake_after'),
+    ('gen_grad_norm', 'gradients/gen_grad_norm'),
+    ('disc_update_ratio', 'updates/disc_update_ratio'),
+    ('nearest_diversity', 'diversity/nearest_diversity'),
+    ('images_per_second', 'speed/images_per_second'),
+    ('something_new', 'other/something_new'),
+  ],
+)
+def test_tags_are_in_groups(name, tag):
+  assert tag_of(name) == tag
+
+
+def test_a_board_begins_with_the_config_and_real_images(tmp_path):
+  config = {'loss': 'hinge', 'seed': 3, 'data.flip': False, 'penalty': None}
+  config['sweep.penalty_weight'] = [1.0, 2.0]
+  picture = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+  with MetricsLog(
+    tmp_path, resume_step=4, config=config, real=lambda: picture
+  ) as log:
+    log.write(5, {'disc_loss': 1.0})
+    log.write(6, {'disc_loss': 1.0})
+  found = [(e.step, v) for e in events(tmp_path) for v in e.summary.value]
+  assert [(step, value.tag) for step, value in found] == [
+    (4, 'config/text_summary'),
+    (4, '_hparams_/experiment'),
+    (4, '_hparams_/session_start_info'),
+    (4, 'real'),
+    (5, 'loss/disc_loss'),
+    (6, 'loss/disc_loss'),
+  ]
+  text, _, start, real = [value for _, value in found[:4]]
+  assert b'| loss | hinge |' in text.tensor.string_val[0]
+  values = HParamsPluginData.FromString(start.metadata.plugin_data.content)
+  values = values.session_start_info.hparams
+  assert values['loss'].string_value == 'hinge'
+  assert values['seed'].number_value == 3
+  assert values['data.flip'].WhichOneof('kind') == 'bool_value'
+  assert values['sweep.penalty_weight'].string_value == '[1.0, 2.0]'
+  assert 'penalty' not in values
+  assert (real.image.height, real.image.width) == (2, 4)
 
 
 def write_rows(workdir, steps, resume_step=0):
@@ -233,9 +286,63 @@ def test_grid_holds_every_image_in_reading_order(count, columns):
   ('num_classes', 'expected'),
   [(0, 5), (1, 5), (2, 2), (10, 10), (20, 20), (21, 5), (1000, 5)],
 )
-def test_labelled_grid_has_a_column_per_class(num_classes, expected):
-  out = pictures.labelled_grid(tiles(20, 56, 56), num_classes)
-  assert columns_and_rows(out, 56) == (expected, 20 // expected)
+def test_a_class_has_a_column_if_it_fits(num_classes, expected):
+  assert pictures.columns_of(20, num_classes) == expected
+
+
+# --- Sheets -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+  ('size', 'columns', 'scale'),
+  [(8, 8, 8), (8, 16, 7), (8, 1, 64), (28, 8, 3), (32, 16, 1), (128, 8, 1)],
+)
+def test_a_sheet_is_wide_enough_by_a_whole_factor(size, columns, scale):
+  images = tiles(columns, size, size, 1)
+  out = pictures.sheet({'': images}, columns)
+  np.testing.assert_array_equal(
+    out, pictures.grid(images, columns, smallest=size * scale)
+  )
+  assert out.shape[1] >= 512
+
+
+def test_a_sheet_has_its_blocks_one_below_the_other():
+  real, fake = tiles(4, 8, 8, 1), 255 - tiles(8, 8, 8, 1)
+  out = pictures.sheet({'real': real, 'generated': fake}, 4)
+  above, below = (pictures.grid(x, 4, smallest=128) for x in (real, fake))
+  line = (len(out) - len(above) - len(below)) // 2
+  np.testing.assert_array_equal(out[line:][: len(above)], above)
+  np.testing.assert_array_equal(out[-len(below) :], below)
+  for strip in (out[:line], out[-len(below) - line : -len(below)]):
+    assert strip.max() > 200  # a title
+    assert strip[:, 200:].max() == GAP  # which is short
+
+
+def test_names_stand_above_columns_and_beside_rows():
+  images = tiles(8, 8, 8, 1)
+  plain = pictures.sheet({'': images}, 4)
+  heads, sides = ('a', 'b', 'c', 'd'), ('x 1\nseed 0', 'x 2\nseed 1')
+  out = pictures.sheet({'': images}, 4, heads=heads, sides=sides)
+  top, left = (a - b for a, b in zip(out.shape[:2], plain.shape, strict=False))
+  np.testing.assert_array_equal(out[top:, left:], plain)
+  for i in range(4):
+    assert out[:top, left + 130 * i : left + 130 * i + 128].max() > 200
+  for i in range(2):
+    assert out[top + 130 * i : top + 130 * i + 128, :left].max() > 200
+  assert out[:top, :left].max() == GAP
+  again = pictures.sheet({'': images}, 4, heads=heads, sides=sides)
+  np.testing.assert_array_equal(out, again)
+
+
+@pytest.mark.parametrize('name', ['W' * 60, 'überstürzt, vom Fahrrad'])
+def test_a_long_name_does_not_run_into_the_next(name):
+  images = tiles(10, 8, 8, 1)
+  heads = [name, *'234567890']
+  alone = pictures.sheet({'': images}, 10, heads=[name, *' ' * 9])
+  both = pictures.sheet({'': images}, 10, heads=heads)
+  assert alone[:28, :56].max() > 200
+  assert alone[:28, 57:].max() == GAP
+  assert both[:28, 58:].max() > 200
 
 
 # --- Pictures ---------------------------------------------------------------
@@ -332,7 +439,7 @@ def test_smooth_forgets_what_has_left_the_window(outlier):
   np.testing.assert_allclose(out[3:], [3.5, 4.5])
 
 
-FIRST, SECOND = zip(*[names for _, names in curves._PANELS], strict=True)
+FIRST, SECOND = zip(*[p.names for p in curves._PANELS], strict=True)
 
 
 def rows_of(names, count=40):
@@ -346,8 +453,8 @@ def rows_of(names, count=40):
 
 
 def ink(workdir, rows):
-  """Draws the rows; returns [2, 4] numbers of pixels, blue and orange, of
-  the four panels.
+  """Draws the rows; returns [2, 6] numbers of pixels, blue and orange, of
+  the six panels.
   """
   workdir.mkdir()
   (workdir / 'metrics.jsonl').write_text(
@@ -356,9 +463,9 @@ def ink(workdir, rows):
   curves.plot_losses(workdir)
   assert files(workdir) == ['losses.png', 'metrics.jsonl']
   with Image.open(workdir / 'losses.png') as image:
-    assert image.size == (1210, 770)
+    assert image.size == (1440, 730)
     pixels = np.asarray(image.convert('RGB')).astype(int)
-  panels = pixels.reshape(2, 385, 2, 605, 3).swapaxes(1, 2).reshape(4, -1, 3)
+  panels = pixels.reshape(2, 365, 3, 480, 3).swapaxes(1, 2).reshape(6, -1, 3)
   return np.stack(
     [
       (abs(panels - colour).max(axis=2) < 8).sum(axis=1)
@@ -368,13 +475,13 @@ def ink(workdir, rows):
 
 
 def test_plot_losses_draws_both_curves_of_every_panel(tmp_path):
-  assert len({*FIRST, *SECOND}) == 8
-  legends = ink(tmp_path / 'none', rows_of(()))
+  assert len({*FIRST, *SECOND}) == 12
   for colour, names in enumerate((FIRST, SECOND)):
-    drawn = ink(tmp_path / names[0], rows_of(names)) - legends
-    # A curve takes hundreds of pixels of its panel.
-    assert drawn[colour].min() > 300
-    assert abs(drawn[1 - colour]).max() < 30
+    drawn = ink(tmp_path / names[0], rows_of(names))
+    # A curve takes hundreds of pixels of its panel. A single one is blue.
+    assert drawn[0].min() > 300, colour
+    assert drawn[1].max() == 0
+  assert ink(tmp_path / 'both', rows_of(FIRST + SECOND)).min() > 300
 
 
 def test_a_metric_missing_from_some_rows_leaves_the_others_alone(tmp_path):
@@ -391,7 +498,99 @@ def test_a_metric_missing_from_some_rows_leaves_the_others_alone(tmp_path):
 
 def test_plot_losses_of_one_row(tmp_path):
   drawn = ink(tmp_path / 'run', rows_of(FIRST + SECOND, 1))
-  assert drawn.min() > 50  # the legends
+  assert drawn.min() > 60  # the legends have 50, a dot the rest
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+  """Figures that are saved, laid out."""
+  from matplotlib.figure import Figure
+
+  figures, save = [], Figure.savefig
+
+  def kept(self, *args, **options):
+    save(self, *args, **options)
+    figures.append(self)
+
+  monkeypatch.setattr(Figure, 'savefig', kept)
+  return figures
+
+
+def test_nothing_of_a_sweep_is_cut_off(tmp_path, drawn):
+  label = 'gen_learning_rate={}, disc_learning_rate=0.0004, penalty_weight=10'
+  groups = {label.format(i): [i] for i in range(16)}
+  rows = [row | {'member': i} for i in range(16) for row in rows_of(FIRST, 3)]
+  (tmp_path / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, rows)))
+  curves.plot_losses(tmp_path, groups, 64)
+  [figure] = drawn
+  [legend] = figure.legends
+  assert [t.get_text() for t in legend.get_texts()] == list(groups)
+  box = legend.get_window_extent()
+  assert box.x0 >= 0
+  assert box.y0 >= 0
+  assert box.x1 <= figure.bbox.x1
+  for axis in figure.axes:
+    assert axis.get_window_extent().height > 150
+    assert axis.get_window_extent().y0 > box.y1
+  assert len({str(line.get_color()) for line in figure.axes[0].lines}) > 16
+
+
+def test_only_what_is_logged_has_a_panel(tmp_path, drawn):
+  rows = rows_of(('disc_loss', 'gen_loss', 'diversity'), 3)
+  (tmp_path / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, rows)))
+  curves.plot_losses(tmp_path, images_per_step=128)
+  shown = [axis for axis in drawn[0].axes if axis.get_visible()]
+  assert [a.get_title(loc='left') for a in shown] == [
+    'losses',
+    'diversity: fakes / real',
+  ]
+  assert {a.get_xlabel() for a in shown} == {'step (128 real images each)'}
+  assert drawn[0].get_suptitle() == tmp_path.name  # a row is its own mean
+
+
+def test_scores_are_over_steps_too(tmp_path, drawn):
+  scores = {
+    'fid': ([100, 200], [9.0, 8.0]),
+    'recall_random': ([100, 200], [0.97, 0.99]),
+  }
+  curves.plot_scores(tmp_path / 'scores.png', scores, 200, 64)
+  fid, recall = drawn[0].axes
+  assert fid.get_xlabel() == 'step (64 real images each)'
+  assert list(fid.lines[0].get_xdata()) == [100, 200]
+  assert recall.get_ylim() == (-0.02, 1.02)
+
+
+@pytest.mark.parametrize(
+  ('kind', 'values', 'low', 'high'),
+  [
+    ('share', (0.97, 1.0), (-0.1, 0.0), (1.0, 1.1)),
+    ('share', (0.5, 3.0), (-0.1, 0.0), (3.0, 3.3)),  # no share after all
+    ('share', (-9.0, 3.0), (-10.0, -9.0), (3.0, 4.0)),
+    ('zero', (0.97, 1.0), (0.0, 0.0), (1.0, 1.1)),
+    ('zero', (-1.0, 1.0), (-1.2, -1.0), (1.0, 1.2)),
+    ('free', (0.97, 1.0), (0.7, 0.8), (1.2, 1.3)),
+    ('free', (0.0, 100.0), (-6.0, 0.0), (100.0, 106.0)),
+    ('free', (math.nan, 2.0), (1.0, 1.6), (2.4, 3.0)),
+  ],
+)
+def test_axes_make_no_drama_of_a_trifle(kind, values, low, high):
+  from matplotlib.figure import Figure
+
+  axis = Figure().subplots()
+  axis.plot([1, 2], values)
+  curves.set_limits(axis, kind)
+  bottom, top = axis.get_ylim()
+  assert low[0] <= bottom <= low[1]
+  assert high[0] <= top <= high[1]
+
+
+@pytest.mark.parametrize(
+  ('count', 'words'),
+  [(4, 'last row of each run'), (40, 'mean of the last 4 logged rows')],
+)
+def test_a_table_says_what_it_is_the_mean_of(count, words):
+  rows = [row | {'member': 0} for row in rows_of(FIRST, count)]
+  assert words in tables.final_table(rows, {'': [0]})
 
 
 @pytest.mark.parametrize('text', [None, '', '{"step": 1, "disc_l'])

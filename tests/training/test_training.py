@@ -15,7 +15,9 @@ from gan_jax.data import make_feed
 from gan_jax.devices import parallel
 from gan_jax.modes.evaluate import evaluate
 from gan_jax.modes.train import train
+from gan_jax.reporting import pictures
 from gan_jax.training import dispatch as dispatch_lib
+from gan_jax.training import results
 from gan_jax.types import InputError
 from gan_jax.workdir.trained import restore
 from tests.helpers import (
@@ -104,6 +106,70 @@ def test_a_long_gradient_is_warned_of_once(tmp_path, capsys):
   out = capsys.readouterr().out
   for player in ('disc', 'gen'):
     assert out.count(f'warning: {player}_grad_norm ') == 1
+
+
+# --- Real images beside the fakes -------------------------------------------
+
+
+class Labelled:
+  """Images that say which they are, of three classes, the last one rare."""
+
+  image_shape = (1, 1, 1)
+
+  def __len__(self):
+    return 100
+
+  def read(self, indices):
+    images = np.asarray(indices, np.uint8).reshape(-1, 1, 1, 1)
+    return {'images': images, 'labels': np.where(indices == 7, 2, indices % 2)}
+
+
+def test_real_images_are_chosen_by_the_seed():
+  one, again, other = (
+    results.real_images(Labelled(), 16, seed).ravel() for seed in (0, 0, 1)
+  )
+  np.testing.assert_array_equal(one, again)
+  assert len(set(one)) == 16
+  assert set(one) != set(other)
+  assert len(results.real_images(Labelled(), 150, 0)) == 150
+
+
+def test_real_images_are_of_the_classes_asked_for():
+  labels = np.arange(6) % 3
+  found = results.real_images(Labelled(), 6, 0, labels).ravel()
+  assert found[2] == 7
+  assert found[5] == pictures.GREY  # there is no second one
+  others = found[[0, 1, 3, 4]]
+  np.testing.assert_array_equal(others % 2, [0, 1, 0, 1])
+  assert len(set(others)) == 4
+
+
+def test_a_run_of_one_dispatch_has_no_rate(tmp_path, capsys):
+  train(tiny_digits(num_steps=4), tmp_path)
+  screen = capsys.readouterr().err
+  assert 'D 0.' in screen or 'D 1.' in screen
+  assert 'images/s' not in screen
+
+
+def test_a_grid_shows_real_images_above_fakes_of_their_class(tmp_path):
+  config = tiny_digits(conditional=True, num_steps=4)
+  train(config, tmp_path)
+  from gan_jax.data import load_dataset
+
+  every = load_dataset('digits').train.whole()
+  with Image.open(tmp_path / 'samples' / 'final.png') as image:
+    pixels = np.asarray(image)
+  assert pixels.shape[1] == 10 * 58 - 2
+  height = 6 * 58 - 2
+  fakes = restore(tmp_path).sampler().sample(60, seed=config.seed)
+  grid = pictures.grid(fakes, 10)
+  np.testing.assert_array_equal(pixels[-height:], grid)
+  top = 28 + 28  # of real images, below the names of classes and a title
+  for row in range(2):
+    for label in range(10):
+      tile = pixels[top + 58 * row :, 58 * label :][:56:7, :56:7, :1]
+      same = (every['images'] == tile).all(axis=(1, 2, 3))
+      assert label in every['labels'][same]
 
 
 @pytest.mark.parametrize(
