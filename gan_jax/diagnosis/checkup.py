@@ -13,6 +13,7 @@ from gan_jax.features import FeatureNetwork, extract, image_set
 from gan_jax.features.classifier import classifier_network
 from gan_jax.metrics.diversity import diversity
 from gan_jax.metrics.pixel_distance import pixel_distance
+from gan_jax.sampling.labels import labels_like
 from gan_jax.sampling.sampler import Sampler
 
 LEAST = 100  # images, to say how far samples are from the data
@@ -84,8 +85,11 @@ def of_samples(
   """
   num = min(keys.samples, len(dataset.train))
   chosen = np.random.default_rng(0).permutation(len(dataset.train))[:num]
-  real = dataset.train.read(np.sort(chosen), num_threads=4)['images']
-  fake = sampler.sample(num, seed=0)
+  examples = dataset.train.read(np.sort(chosen), num_threads=4)
+  real, labels = examples['images'], None
+  if sampler.num_classes and (examples['labels'] >= 0).any():
+    labels = labels_like(examples['labels'], num)
+  fake = sampler.stream(num, labels=labels)(np.arange(num))
   evidence = {'measured': beside(fake, real)}
   classes = dataset.info.class_names
   if keys.classifier and len(classes) > 1:

@@ -19,6 +19,7 @@ from gan_jax.features import FeatureNetwork, ImageSet
 from gan_jax.features.classifier import classifier_network, random_network
 from gan_jax.features.network import UNKNOWN, check_channels
 from gan_jax.features.published import PUBLISHED
+from gan_jax.sampling.labels import labels_like
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.storage.files import cache_dir
 from gan_jax.types import InputError
@@ -174,7 +175,10 @@ class Evaluator:
     if 'balls' in needs:
       self._check_neighbours(num)
     real = self._real_summary('features' in needs)
-    read = sampler.stream(num, seed=keys.seed, truncation=keys.truncation)
+    labels = self._labels_of_fakes(sampler, num)
+    read = sampler.stream(
+      num, seed=keys.seed, truncation=keys.truncation, labels=labels
+    )
     fake = summarise(
       self.network,
       ImageSet(num, self._info.image_shape, read),
@@ -189,7 +193,7 @@ class Evaluator:
       images = self._images.sample_of_reference(len(fake.images))
       inputs = inputs._replace(real=real._replace(images=images))
     if 'splits' in needs:
-      inputs = self._with_splits(inputs, sampler, disc)
+      inputs = self._with_splits(inputs, labels, disc)
     scores = compute(inputs, names, progress=self._progress)
     record = protocol.record(
       self.network,
@@ -202,10 +206,20 @@ class Evaluator:
       truncation=keys.truncation,
       seed=keys.seed,
       batch_size=keys.batch_size,
+      **_how_labelled(labels, self._images.labels),
       **fields,
     )
     lines = left_out + warnings(inputs, scores) + self._unread_weights()
     return Result(scores, record, lines, fake.images_per_second)
+
+  def _labels_of_fakes(self, sampler: Sampler, num: int) -> np.ndarray | None:
+    """Each class as often as among the real images, if G takes labels."""
+    if not sampler.num_classes:
+      return None
+    real = self._images.labels
+    if real is None:
+      return sampler.labels(num)
+    return labels_like(real, num, self.keys.seed)
 
   def _unread_weights(self) -> list[str]:
     """A line about a file that is given and not read."""
@@ -232,7 +246,7 @@ class Evaluator:
     return min(num, max(1, 2**30 // int(np.prod(self._info.image_shape))))
 
   def _with_splits(
-    self, inputs: Inputs, sampler: Sampler, disc: Discriminator | None
+    self, inputs: Inputs, labels: np.ndarray | None, disc: Discriminator | None
   ) -> Inputs:
     """Adds train and test images, equally many, and D's logits."""
     fake = inputs.fake.images
@@ -242,18 +256,26 @@ class Evaluator:
     )
     logits = None
     if disc is not None:
-      labels = sampler.labels(len(fake))
       seen = labelled_only(test) if disc.conditional else test
       logits = (
         disc.logits(
           seen['images'], seen['labels'] if disc.conditional else None
         ),
-        disc.logits(fake, labels),
+        disc.logits(fake, labels if labels is None else labels[: len(fake)]),
         disc.boundary,
       )
     return inputs._replace(
       train=train['images'], test=test['images'], logits=logits
     )
+
+
+def _how_labelled(
+  labels: np.ndarray | None, real: np.ndarray | None
+) -> dict[str, str]:
+  """What labels the fakes of a conditional model had, for the protocol."""
+  if labels is None:
+    return {}
+  return {'fake_labels': 'all in turn' if real is None else 'as of real images'}
 
 
 def _without_disc(

@@ -16,6 +16,7 @@ MEASURE += ('network', 'network_digest', 'real_digest')
 def same_measure(a: dict[str, Any], b: dict[str, Any]) -> bool:
   """Whether two records of one run differ in the step alone."""
   fields = (*MEASURE, 'weights', 'batch_norm', 'truncation', 'seed')
+  fields += ('fake_labels',)
   return all(a.get(field) == b.get(field) for field in fields)
 
 
@@ -40,7 +41,8 @@ def record(
     data: name and version.
     image_shape: (H, W, C).
     real_digest: SHA-256 of the real images' pixels.
-    **fields: of the run: step, weights, batch_norm, truncation, seed, ...
+    **fields: of the run: step, weights, batch_norm, truncation, seed, and of
+      a conditional one `fake_labels`, ...
   """
   return {
     **fields,

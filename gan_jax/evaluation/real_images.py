@@ -10,6 +10,7 @@ from gan_jax.features import ImageSet
 
 _HELD = 2**30  # bytes of pixels of a split that are read once and held
 _THREADS = 4  # of decoding
+_COUNTED = 20_000  # labels, to know how often each class comes
 
 
 class RealImages:
@@ -70,6 +71,17 @@ class RealImages:
       self.info.image_shape,
       lambda i: self.read(self._split, indices[i])['images'],
     )
+
+  @functools.cached_property
+  def labels(self) -> np.ndarray | None:
+    """Labels `[n]` of some of the reference images; None if none is known."""
+    if not self.labelled(self._split):
+      return None
+    size = len(getattr(self._dataset, self._split))
+    indices = self._choose(size, self._num or size)
+    some = indices[:: -(-len(indices) // _COUNTED)]
+    labels = self.read(self._split, some)['labels']
+    return labels if (labels >= 0).any() else None
 
   @functools.cached_property
   def digest(self) -> str:

@@ -1,7 +1,9 @@
-"""Which class a label means, by number or by name."""
+"""Which class a label means; labels as often as the data has them."""
 
 import re
 from collections.abc import Sequence
+
+import numpy as np
 
 from gan_jax.types import InputError
 
@@ -36,6 +38,23 @@ def class_index(
     valid = f'0 to {num_classes - 1}'
     valid += shortened(class_names) and f', or {shortened(class_names)}'
   raise InputError(f'label: {label!r} is not valid; valid: {valid}')
+
+
+def labels_like(labels: np.ndarray, num: int, seed: int = 0) -> np.ndarray:
+  """Labels `[num]` int32 with each class as often as in the data, mixed.
+
+  Classes in turn would be other data: a perfect generator of nine images of
+  one class to one of another would be far from them by any score.
+
+  Args:
+    labels: `[N]` of the data; negative ones are not known and do not count.
+    num: how many.
+    seed: of their order.
+  """
+  known = np.sort(labels[labels >= 0])
+  quantiles = (np.arange(num) + 0.5) / num
+  chosen = known[(quantiles * len(known)).astype(int)]
+  return np.random.default_rng(seed).permutation(chosen).astype(np.int32)
 
 
 def shortened(names: Sequence[str]) -> str:

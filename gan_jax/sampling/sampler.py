@@ -208,7 +208,12 @@ class Sampler:
     )
 
   def stream(
-    self, num: int, *, seed: int = 0, truncation: float = 0.0
+    self,
+    num: int,
+    *,
+    seed: int = 0,
+    truncation: float = 0.0,
+    labels: np.ndarray | None = None,
   ) -> Callable[[np.ndarray], np.ndarray]:
     """The images that `sample` would draw, made when they are asked for.
 
@@ -216,13 +221,14 @@ class Sampler:
       num: how many there are.
       seed: of the latents.
       truncation: see `latents`.
+      labels: int32 `[num]`; None goes through all classes in turn.
 
     Returns:
       Indices `[n]` -> uint8 `[n, H, W, C]`. It raises InputError where the
       generator's output is not finite, which uint8 would hide.
     """
     latents = self.latents(num, seed=seed, truncation=truncation)
-    labels = self.labels(num)
+    labels = self.labels(num) if labels is None else labels
 
     def read(indices):
       part = None if labels is None else labels[indices]

@@ -429,9 +429,9 @@ def test_few_samples_are_of_few_classes(short_run, monkeypatch):
 
   def as_samples(self, num, **keys):
     chosen = np.random.default_rng(1).permutation(len(real))[:num]
-    return real.read(np.sort(chosen))['images']
+    return lambda indices: real.read(np.sort(chosen)[indices])['images']
 
-  monkeypatch.setattr(Sampler, 'sample', as_samples)
+  monkeypatch.setattr(Sampler, 'stream', as_samples)
   recipe = Recipe(width=8, feature_dim=16, min_steps=200, batch_size=32)
   quick = functools.partial(checkup.classifier_network, recipe=recipe)
   monkeypatch.setattr(checkup, 'classifier_network', quick)

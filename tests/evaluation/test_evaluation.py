@@ -41,6 +41,7 @@ from gan_jax.metrics.neighbours import neighbourhoods
 from gan_jax.metrics.parzen import parzen_score
 from gan_jax.metrics.precision_recall import precision_recall
 from gan_jax.metrics.sliced_wasserstein import sliced_wasserstein_images
+from gan_jax.sampling.labels import labels_like
 from gan_jax.types import InputError
 from tests.helpers import assert_same_bits, load_config
 
@@ -501,11 +502,86 @@ def test_names_of_scores_from_a_flag():
 class Noise:
   """Stands in for a sampler: uniform noise."""
 
-  def stream(self, num, *, seed, truncation):
+  num_classes = 0
+
+  def stream(self, num, *, seed, truncation, labels):
     return some_images(num, seed=seed).__getitem__
 
+
+class Perfect:
+  """Stands in for a conditional sampler: real images of the class asked for."""
+
+  num_classes = 10
+
+  def __init__(self, images, labels):
+    self._of_class = [images[labels == label] for label in range(10)]
+
+  def stream(self, num, *, seed, truncation, labels):
+    self.asked, rng = labels, np.random.default_rng(seed)
+    drawn = np.stack([rng.choice(self._of_class[label]) for label in labels])
+    return drawn.__getitem__
+
   def labels(self, num):
-    return None
+    return np.arange(num, dtype=np.int32) % 10
+
+
+class Uneven:
+  """Of some images, 10 zeros for each one; labels as they are, or hidden."""
+
+  def __init__(self, images, hidden=False):
+    read = images.read(np.arange(len(images)))
+    zero, one = (np.flatnonzero(read['labels'] == k) for k in (0, 1))
+    chosen = np.concatenate([zero[:90], one[:10]])
+    self.images, self.labels = (read[k][chosen] for k in ('images', 'labels'))
+    if hidden:
+      self.labels = np.full_like(self.labels, -1)
+    self.labelled = True
+
+  def __len__(self):
+    return len(self.images)
+
+  def whole(self):
+    return {'images': self.images, 'labels': self.labels}
+
+
+def test_fakes_of_a_conditional_model_are_labelled_as_the_data(
+  digits, tmp_path
+):
+  """A perfect G of 9:1 data is near it; with equal classes it is not."""
+  uneven = Uneven(digits.train)
+  perfect = Perfect(uneven.images, uneven.labels)
+  found = {}
+  for case, train in (
+    ('known', uneven),
+    ('hidden', Uneven(digits.train, True)),
+  ):
+    data = digits._replace(train=train)
+    evaluator = Evaluator(
+      eval_keys(split='train'), data, progress=False, cache=tmp_path
+    )
+    if case == 'hidden':
+      asked = np.arange(100) % 2  # of the two classes that there are
+      perfect.labels = lambda num, asked=asked: asked
+    result = evaluator.score(perfect, ['fid'], 100)
+    found[case] = result.scores['fid_random']['value']
+    record = result.protocol['fake_labels']
+    if case == 'known':
+      assert record == 'as of real images'
+      assert np.bincount(perfect.asked).tolist() == [90, 10]
+      assert len(np.unique(perfect.asked[:20])) == 2  # mixed
+    else:
+      assert record == 'all in turn'
+  assert found['known'] < 0.2 * found['hidden']
+
+
+@pytest.mark.parametrize('num', [1, 7, 100, 1_000])
+def test_labels_come_as_often_as_in_the_data(num):
+  labels = np.array([2] * 75 + [0] * 25 + [-1] * 50)
+  drawn = labels_like(labels, num)
+  assert drawn.dtype == np.int32
+  counts = np.bincount(drawn, minlength=3)
+  assert counts[1] == 0
+  np.testing.assert_allclose(counts, num * np.array([0.25, 0, 0.75]), atol=1)
 
 
 def test_an_evaluator_scores_with_a_network_of_ones_own(digits, tmp_path):
