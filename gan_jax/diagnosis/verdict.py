@@ -266,7 +266,7 @@ def diagnose(
   if step < SHORT:  # the others say little
     found = found[: 1 + (found[0][0] == DIVERGED)]
   sound = HEALTHY if 'pixel_distance' in evidence else DYNAMICS
-  verdict, reason = found[0] if found else (sound, _healthy(evidence))
+  verdict, reason = found[0] if found else (sound, _sound(evidence))
   warnings = [f'also {name}: {why}' for name, why in found[1:]]
   for player in ('disc', 'gen'):
     norm = evidence[f'{player}_grad_norm']
@@ -278,14 +278,18 @@ def diagnose(
   return Diagnosis(verdict, reason, step, evidence, warnings, REMEDIES[verdict])
 
 
-def _healthy(evidence: dict[str, float]) -> str:
+def _sound(evidence: dict[str, float]) -> str:
+  """What healthy rests on, and what nobody has looked at."""
   names = ('disc_accuracy', 'diversity', 'nearest_diversity', 'swing')
   names += ('pixel_distance',) * ('pixel_distance' in evidence)
-  return ', '.join(
+  parts = [
     f'{name} {evidence[name]:.2f}'
     for name in names
     if math.isfinite(evidence[name])
-  )
+  ]
+  if 'pixel_distance' not in evidence:
+    parts.append('samples not compared with the data (--mode=diagnose does)')
+  return ', '.join(parts)
 
 
 def report(found: Diagnosis) -> str:

@@ -37,7 +37,9 @@ _PANELS = (
   ),
   _Panel('gradient norms', ('disc_grad_norm', 'gen_grad_norm'), 'zero'),
   _Panel(
-    'diversity: fakes / real', ('diversity', 'nearest_diversity'), 'share'
+    'fakes / real',
+    ('diversity', 'nearest_diversity', 'sharpness'),
+    'share',
   ),
   _Panel('penalty, regulariser', ('penalty', 'regulariser'), 'zero'),
 )
