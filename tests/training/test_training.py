@@ -9,10 +9,12 @@ import pytest
 
 from gan_jax.config import sections
 from gan_jax.config.build import build
+from gan_jax.config.plan import read
 from gan_jax.data import make_feed
 from gan_jax.devices import parallel
 from gan_jax.modes.train import train
 from gan_jax.training import dispatch as dispatch_lib
+from gan_jax.training.runs import open_run
 from gan_jax.types import InputError
 from gan_jax.workdir.trained import restore
 from tests.helpers import (
@@ -338,3 +340,37 @@ def test_the_default_config_learns_digits(tmp_path):
     return np.sqrt(np.mean((fake - real) ** 2))
 
   assert distance(trained) < 0.35 * distance(untrained)
+
+
+@pytest.mark.parametrize(
+  ('keys', 'player'),
+  [
+    (dict(batch_size=1, network__gen_norm='batch'), 'gen'),
+    (dict(micro_batch=1, network__gen_norm='batch'), 'gen'),
+    (dict(micro_batch=1, network__disc_norm='batch'), 'disc'),
+    (
+      dict(batch_size=2, tricks__packing=2, network__disc_norm='batch'),
+      'disc',
+    ),
+    (
+      dict(num_seeds=2, batch_size=1, num_devices=2, network__gen_norm='batch'),
+      'gen',
+    ),
+  ],
+)
+def test_batch_norm_over_one_example_is_refused(keys, player, tmp_path):
+  words = f'network.{player}_norm: batch has one example .*batch_size=.*layer'
+  with pytest.raises(InputError, match=words):
+    open_run(read(tiny_digits(**keys)), tmp_path)
+
+
+@pytest.mark.parametrize(
+  'keys',
+  [
+    dict(batch_size=1, network__gen_norm='layer'),
+    dict(batch_size=2, tricks__packing=2, network__gen_norm='batch'),
+    dict(batch_size=2, num_devices=2, network__gen_norm='batch'),
+  ],
+)
+def test_one_example_without_batch_norm_or_with_other_devices(keys, tmp_path):
+  open_run(read(tiny_digits(**keys)), tmp_path)
