@@ -17,7 +17,7 @@ def optimizer() -> ConfigDict:
       # None leaves these to optax; one that the optimizer lacks is refused.
       b1=placeholder(float),  # first-moment decay (adam: .9 if None)
       b2=placeholder(float),  # second-moment decay (adam: .999 if None)
-      eps=placeholder(float),
+      eps=placeholder(float),  # rmsprop, adagrad: inside the root
       momentum=placeholder(float),  # sgd, rmsprop
       decay=placeholder(float),  # rmsprop: decay of the squared gradients
       weight_decay=placeholder(float),  # adamw, lion, ...
@@ -90,7 +90,8 @@ def get_config() -> ConfigDict:
       # --- remedies against instability; each is off as it stands here, and
       # docs/stability.md says what it is for
       tricks=dict(
-        relativistic='none',  # none, paired (RpGAN), average (RaGAN)
+        # none, paired (RpGAN), average (RaGAN: both parts added up, not halved)
+        relativistic='none',
         label_flip=0.0,  # probability that D is told the wrong label
         top_k_share=1.0,  # of the fakes with the highest logits, for G
         top_k_steps=0,  # steps from all to this share; 0: num_steps
@@ -100,12 +101,12 @@ def get_config() -> ConfigDict:
         noise_steps=0,  # steps in which it fades; 0: num_steps
         augment='none',  # of what D sees: none, diffaugment, ada
         augment_policy=('colour', 'translation', 'cutout'),  # of diffaugment
-        ada_target=0.6,  # of E sign(D(x))
+        ada_target=0.6,  # of E sign(D(x)); the probability stays in [0, 1]
         ada_images=500_000,  # in which the probability goes from 0 to 1
         feature_matching=0.0,  # weight of the squared distance of means
         feature_layer='',  # of D: hidden_0, hidden_1, ...; '': the last
         feature_matching_alone=True,  # in place of G's adversarial loss
-        lecam_weight=0.0,
+        lecam_weight=0.0,  # from the first step on
         lecam_decay=0.99,  # of D's moving averages, per update
         consistency_weight=0.0,  # on (D(x) - D(T(x)))^2, T mirrors and shifts
         fake_consistency_weight=0.0,  # the same on fakes

@@ -159,6 +159,9 @@ class BatchNorm(nn.Module):
   same input, as G's in both players' updates on the same fakes, XLA then
   compiles them to the same operations and drops one.
 
+  The running variance is of the biased ones, as flax has it; PyTorch's is of
+  n / (n - 1) times those, n values of a channel.
+
   Attributes:
     momentum: share of the old value in the running statistics.
     axis_name: mapped device axis over which statistics are averaged, or None.
