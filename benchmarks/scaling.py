@@ -41,7 +41,7 @@ HIDDEN = 0.5  # share of the computation during which gradients may travel
 
 
 class Traffic(NamedTuple):
-  """Bytes that a device puts into the all-reduces of a training step."""
+  """Bytes that a device has a share of in a training step's collectives."""
 
   averages: int  # gradients, and with them new model states and metrics
   moments: int  # of batch norm, with their gradients; computation waits
@@ -69,10 +69,10 @@ def traffic(config: Any, info: Info) -> Traffic:
   """The formula; for solvers that alternate, without tricks or micro-batches.
 
   An update averages the player's gradient, new model state and metrics. Batch
-  norm averages two moments a channel in each pass, as large as its running
-  statistics, and their gradients in each pass back: D's update passes G once,
-  and D twice with gradients; G's passes both once with gradients. The same
-  fakes are made once. Losses without a fixed boundary average one in D's.
+  norm gathers two moments a channel in each pass, as large as its running
+  statistics, and gets their gradients in each pass back: D's update passes G
+  once, and D twice with gradients; G's passes both once with gradients. The
+  same fakes are made once. Losses without a fixed boundary average one in D's.
   """
   model = build.build(config, info)
   state = build.abstract_state(model)
@@ -100,19 +100,26 @@ def compiled_step(config: Any, info: Info, devices: list[jax.Device]) -> str:
   return step.lower(state, batches, key).compile().as_text()
 
 
-def all_reduces(program: str) -> tuple[int, int]:
-  """How many all-reduces a program's text executes, and their bytes."""
+def collectives(program: str, num: int) -> tuple[int, int]:
+  """How many collectives a program's text executes, and a device's bytes.
+
+  Those are the result of an all-reduce and of a reduce-scatter, and of an
+  all-gather one part of `num`, the number of devices.
+  """
   loops = r' while\(.*body=%?([\w.\-]+).*"known_trip_count":\{"n":"(\d+)"'
   trips = dict(re.findall(loops, program))
+  calls = r' = (.*) (all-reduce|all-gather|reduce-scatter)(?:-start)?\('
   count = size = 0
   for computation in program.split('\n\n'):
     name = re.match(r'(?:ENTRY )?%?([\w.\-]+)', computation)
     times = int(trips.get(name[1], 1)) if name else 1
-    for shapes in re.findall(r' = (.*) all-reduce(?:-start)?\(', computation):
+    for shapes, call in re.findall(calls, computation):
       count += times
+      parts_of = num if call == 'all-gather' else 1
       for kind, sizes in re.findall(r'(\w+)\[([\d,]*)\]', shapes):
         numbers = map(int, filter(None, sizes.split(',')))
-        size += times * int(kind.strip('bfsu')) // 8 * math.prod(numbers)
+        each = int(kind.strip('bfsu')) // 8 * math.prod(numbers)
+        size += times * each // parts_of
   return count, size
 
 
@@ -152,7 +159,7 @@ class Machine(NamedTuple):
   float32: float  # FLOP/s; of TPUs, in six passes of bfloat16
   bfloat16: float
   levels: Callable[[int], list[Level]]
-  launch: float = 4.4e-6  # seconds before an all-reduce begins
+  launch: float = 4.4e-6  # seconds before a collective begins
 
 
 MACHINES = {
@@ -179,6 +186,19 @@ def reduce_seconds(size: float, levels: list[Level], launch=0.0) -> float:
   return seconds + launch if math.prod(x.size for x in levels) > 1 else 0.0
 
 
+def gather_seconds(size: float, levels: list[Level], launch=0.0) -> float:
+  """Seconds until all members of all levels have `size` bytes of each.
+
+  Rings: n - 1 times a share and a hop, between nodes before inside them. The
+  way back, in which sums are scattered, takes as long.
+  """
+  seconds = 0.0
+  for n, bandwidth, hop, _ in reversed(levels):
+    seconds += (n - 1) * (size / bandwidth + hop)
+    size *= n
+  return seconds + launch if math.prod(x.size for x in levels) > 1 else 0.0
+
+
 def efficiency(
   compute: float,
   sent: Traffic,
@@ -192,16 +212,16 @@ def efficiency(
   Args:
     compute: seconds of a step's computation.
     sent: in a step.
-    calls: all-reduces, one by one; those beyond one a move carry moments.
+    calls: collectives, one by one; those beyond one a move carry moments.
     levels: of the network.
-    launch: seconds before an all-reduce begins.
+    launch: seconds before a collective begins.
     hidden: share of the computation during which averages travel.
   """
   averages = reduce_seconds(sent.averages / sent.moves, levels, launch)
   seconds = compute + max(0.0, sent.moves * averages - hidden * compute)
   if sent.moments:
     waits = max(calls - sent.moves, 1)
-    seconds += waits * reduce_seconds(sent.moments / waits, levels, launch)
+    seconds += waits * gather_seconds(sent.moments / waits, levels, launch)
   return compute / seconds
 
 
@@ -242,7 +262,7 @@ def computed_tables(names: list[str], use: float) -> Iterator[str]:
   for name in names:
     config, info = given = config_of(name)
     state, batch = build.abstract_state(build.build(*given)), config.batch_size
-    calls, counted = all_reduces(compiled_step(*given, jax.devices()[:2]))
+    calls, counted = collectives(compiled_step(*given, jax.devices()[:2]), 2)
     sent, operations = traffic(*given), flops(*given)
     params = [bytes_of(p) // 4 for p in state.params]
     numbers = [f'{x:,}' for x in (*params, *sent[:2], counted)]
@@ -266,7 +286,7 @@ def computed_tables(names: list[str], use: float) -> Iterator[str]:
   heads = (
     'config, parameters of G, of D, bytes of averages, of moments, in the '
   )
-  heads += 'program, difference, all-reduces, GFLOP'
+  heads += 'program, difference, collectives, GFLOP'
   yield table('What a step sends', heads, sends)
   title = f'H100 SXM, float32, {use:.0%} of the peak: without, with overlap'
   counts, fewer = (', '.join(map(str, numbers)) for numbers in (many, few))

@@ -17,7 +17,8 @@ def optimizer() -> ConfigDict:
       # None leaves these to optax; one that the optimizer lacks is refused.
       b1=placeholder(float),  # first-moment decay (adam: .9 if None)
       b2=placeholder(float),  # second-moment decay (adam: .999 if None)
-      eps=placeholder(float),  # adam, rmsprop: added to the denominator
+      # adam: added to the root; rmsprop, adagrad: inside it
+      eps=placeholder(float),
       momentum=placeholder(float),  # of sgd and rmsprop
       decay=placeholder(float),  # rmsprop: decay of the squared gradients
       weight_decay=placeholder(float),  # of adamw, lion, ...
@@ -91,7 +92,8 @@ def get_config() -> ConfigDict:
       # --- remedies against instability; each is off as it stands here, and
       # docs/stability.md says what it is for
       tricks=dict(
-        relativistic='none',  # none, paired (RpGAN), average (RaGAN)
+        # none, paired (RpGAN), average (RaGAN: both parts added up, not halved)
+        relativistic='none',
         label_flip=0.0,  # probability that D is told the wrong label
         top_k_share=1.0,  # of the fakes with the highest logits, for G
         top_k_steps=0,  # steps from all to top_k_share; 0: num_steps
@@ -106,7 +108,7 @@ def get_config() -> ConfigDict:
         feature_matching=0.0,  # weight of the squared distance of means
         feature_layer='',  # of D: hidden_0, hidden_1, ...; '': the last
         feature_matching_alone=True,  # in place of G's adversarial loss
-        lecam_weight=0.0,  # of LeCam on D; 0: off
+        lecam_weight=0.0,  # of LeCam on D, from the first step on; 0: off
         lecam_decay=0.99,  # of LeCam's averages of D's logits, per update
         # On (D(x) - D(T(x)))^2 of real images, T mirrors and shifts.
         consistency_weight=0.0,

@@ -58,11 +58,12 @@ def check_images(at_least: int = 1, **sets: np.ndarray) -> None:
 def num_scales(height: int, width: int) -> int:
   """How many scales, of at most 5, images of this size have.
 
-  As many as still hold the window of 11 pixels at the coarsest: 5 from 176
-  pixels on, 4 from 88, 3 from 44, 2 from 22, else 1.
+  As many as still hold the window of 11 pixels at the coarsest: 5 from 161
+  pixels on, 4 from 81, 3 from 41, 2 from 21, else 1. Odd sides are halved up.
   """
   side = min(height, width)
-  fitting = sum(side >> scale >= _WINDOW for scale in range(len(WEIGHTS)))
+  sides = (-(-side // 2**scale) for scale in range(len(WEIGHTS)))
+  fitting = sum(side >= _WINDOW for side in sides)
   return max(fitting, 1)
 
 
@@ -127,10 +128,12 @@ def _similarities(pair):
 
 
 def _halved(images):
-  """2x2 average pooling; an odd last row or column is left out."""
-  height, width = (side // 2 * 2 for side in images.shape[-2:])
-  rows = images[..., 0:height:2, :] + images[..., 1:height:2, :]
-  return 0.25 * (rows[..., 0:width:2] + rows[..., 1:width:2])
+  """2x2 average pooling; an odd last row or column counts twice."""
+  height, width = images.shape[-2:]
+  more = [(0, 0), (0, 0), (0, height % 2), (0, width % 2)]
+  images = jnp.pad(images, more, mode='symmetric')
+  rows = images[..., 0::2, :] + images[..., 1::2, :]
+  return 0.25 * (rows[..., 0::2] + rows[..., 1::2])
 
 
 @functools.partial(jax.jit, static_argnames='scales')
@@ -152,8 +155,9 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
   The Gaussian window has 11 pixels and sigma 1.5, K1 = .01, K2 = .03, the
   dynamic range is 255; only windows inside the image count, and 2x2 averages
-  lead to the next scale. The mean is over positions, then the product over
-  scales, then the mean over channels, as in tf.image.ssim_multiscale.
+  lead to the next scale, where an odd last row or column counts twice. The mean
+  is over positions, then the product over scales, then the mean over channels,
+  all as in tf.image.ssim_multiscale.
 
   Deviations from the paper, for small images: there are only as many scales
   as `num_scales` says, with the weights of the finest renormalised to sum to

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks import convolution, minibatch, virtual
+from gan_jax.networks import convolution, minibatch, moments, virtual
 from gan_jax.types import InputError, lookup
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -90,7 +90,10 @@ class Style:
     if self.norm == 'layer':
       axes = tuple(range(1, x.ndim))
       return nn.LayerNorm(
-        reduction_axes=axes, feature_axes=-1, dtype=self.dtype
+        reduction_axes=axes,
+        feature_axes=-1,
+        dtype=self.dtype,
+        use_fast_variance=False,
       )(x)
     return x
 
@@ -156,6 +159,9 @@ class BatchNorm(nn.Module):
   same input, as G's in both players' updates on the same fakes, XLA then
   compiles them to the same operations and drops one.
 
+  The running variance is of the biased ones, as flax has it; PyTorch's is of
+  n / (n - 1) times those, n values of a channel.
+
   Attributes:
     momentum: share of the old value in the running statistics.
     axis_name: mapped device axis over which statistics are averaged, or None.
@@ -190,13 +196,9 @@ class BatchNorm(nn.Module):
   def _statistics(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Mean and biased variance `[C]`, in float32 at least."""
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    axes = tuple(range(x.ndim - 1))
-    moments = x.mean(axes), (x**2).mean(axes)
-    if self.axis_name is not None and not self.is_initializing():
-      moments = jax.lax.pmean(moments, self.axis_name)
-    mean, mean_square = moments
-    # Rounding can make the difference negative.
-    return mean, jnp.maximum(mean_square - mean**2, 0.0)
+    return moments.of_batch(
+      x, None if self.is_initializing() else self.axis_name
+    )
 
 
 class SpectralNorm(nn.SpectralNorm):

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.networks import moments
 from gan_jax.types import InputError
 
 
@@ -62,14 +63,15 @@ class VirtualBatchNorm(nn.Module):
     bias = self.param('bias', nn.initializers.zeros, shape)
     y = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     space = tuple(range(1, x.ndim - 1))
-    own = jnp.stack([y.mean(space), (y**2).mean(space)])  # [2, R + B, C]
-    reference = own[:, : self.size].mean(axis=1, keepdims=True)
-    together = (self.size * reference + own) / (self.size + 1)
-    of_reference = jnp.arange(len(x))[:, None] < self.size
-    mean, square = jnp.where(of_reference, reference, together)
-    variance = jnp.maximum(square - mean**2, 0.0)
+    means = y.mean(space, keepdims=True)  # [R + B, 1, ..., C]
+    variances = ((y - means) ** 2).mean(space, keepdims=True)
+    mean, variance = moments.pooled(means[: self.size], variances[: self.size])
+    of_reference = jnp.arange(len(x)) < self.size
+    own = jnp.where(of_reference, 0.0, 1.0 / (self.size + 1))  # x's share
+    own, apart = own.reshape(-1, *[1] * (x.ndim - 1)), means - mean
+    mean += own * apart
+    variance = (1 - own) * (variance + own * apart**2) + own * variances
     slope = jax.lax.rsqrt(variance + 1e-5) * scale
-    mean, slope = (jnp.expand_dims(moment, space) for moment in (mean, slope))
     return ((y - mean) * slope + bias).astype(x.dtype)
 
 

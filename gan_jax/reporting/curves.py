@@ -37,9 +37,7 @@ _PANELS = (
   ),
   _Panel('gradient norms', ('disc_grad_norm', 'gen_grad_norm'), 'zero'),
   _Panel(
-    'fakes / real',
-    ('diversity', 'nearest_diversity', 'sharpness'),
-    'share',
+    'diversity: fakes / real', ('diversity', 'nearest_diversity'), 'share'
   ),
   _Panel('penalty, regulariser', ('penalty', 'regulariser'), 'zero'),
 )

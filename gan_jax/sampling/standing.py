@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 NUM_BATCHES = 100
+_FAR = 2.0**20  # from any statistic, so that no difference loses digits
 
 
 def standing_statistics(
@@ -53,11 +54,11 @@ def standing_statistics(
       return new['batch_stats']
 
     # An update is m old + (1 - m) batch: two of them give m and the batch's.
-    def solve(path, x, zero, one):
-      return zero / (1.0 - (one - zero)) if _is_norm(path) else x
+    def solve(path, x, zero, far):
+      return zero / (1.0 - (far - zero) / _FAR) if _is_norm(path) else x
 
     return jax.tree_util.tree_map_with_path(
-      solve, old, update(0.0), update(1.0)
+      solve, old, update(0.0), update(_FAR)
     )
 
   found = [batch_statistics(*batch) for batch in batches]

@@ -1,4 +1,15 @@
-"""Optimizers and learning-rate schedules by name, all of them optax's."""
+"""Optimizers and learning-rate schedules by name, all of them optax's.
+
+Where these differ from PyTorch's of the same name:
+
+- rmsprop has eps inside the root, PyTorch beside it: with the default 1e-8 the
+  root is 1e-4 at least. eps=1e-16 acts about as PyTorch's 1e-8. The default
+  decay is .9, PyTorch's alpha .99.
+- adagrad's sum of squares starts at .1, PyTorch's at 0; its eps, 1e-7, is
+  inside the root, PyTorch's 1e-10 beside it.
+- amsgrad takes the largest second moment after bias correction, PyTorch before
+  it.
+"""
 
 import inspect
 import math

@@ -19,7 +19,7 @@ from gan_jax.features.published import PUBLISHED
 from gan_jax.networks.virtual import reference_size
 from gan_jax.process import hosts
 from gan_jax.storage import files
-from gan_jax.types import InputError
+from gan_jax.types import InputError, Players
 from gan_jax.workdir import layout
 
 
@@ -60,6 +60,7 @@ def open_run(
   dataset = hosts.agree(lambda: data.load_dataset(**plan.dataset()))
   check_scores(plan, dataset.info)
   run = assemble(plan, path, dataset, devices)
+  check_batch_norm(run)
   if run.ensemble.several:
     check_several(run)
   hosts.agree(
@@ -119,6 +120,30 @@ def share_of_each(plan: Plan, devices: list[jax.Device]) -> int:
       'batch_size or num_devices'
     )
   return share
+
+
+def check_batch_norm(run: Run) -> None:
+  """Checks that batch norm has a batch in each pass.
+
+  A single vector is normalised to 0, whatever it is; the maps of a single image
+  to themselves, which is another norm.
+
+  Raises:
+    InputError: it has one example.
+  """
+  plan, schedule = run.plan, run.plan.schedule
+  at_once = schedule.micro_batch or share_of_each(plan, run.devices)
+  if run.ensemble.axis_name(run.devices) is not None:
+    at_once *= len(run.devices)  # they normalise as one
+  sizes = Players(gen=at_once, disc=at_once // plan.packing)
+  for player, network in run.model.networks._asdict().items():
+    if network.style.norm == 'batch' and getattr(sizes, player) == 1:
+      raise InputError(
+        f'network.{player}_norm: batch has one example at a time, by '
+        f'batch_size={schedule.batch_size}, micro_batch={schedule.micro_batch} '
+        f'and tricks.packing={plan.packing}; give it two at least, or take '
+        f'network.{player}_norm=layer'
+      )
 
 
 def check_scores(plan: Plan, info: data.DatasetInfo) -> None:

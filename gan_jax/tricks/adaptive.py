@@ -7,7 +7,7 @@ of overfitting: r = E sign(D(x)) on the training images, which is to stay at
 Deviations from the paper: its filtering and corruption groups are left out (so
 are they in its own main results), and images are resampled bilinearly without
 its wavelet low-pass filters. Images of one channel take brightness and contrast
-alone.
+alone. p stays in [0, 1]; the authors' PyTorch code bounds it from below only.
 
 Reference:
   Karras et al., Training Generative Adversarial Networks with Limited Data,

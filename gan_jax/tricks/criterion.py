@@ -80,10 +80,13 @@ def relativistic_average(
   the hinge that is the loss of a fake logit, and for least squares (y + 1)^2,
   where a fake logit in the 0-1 coding has y^2.
 
+  Both parts are added up, as in the paper. The author's code takes half of the
+  sum: its losses are half of these for the cross-entropy and the hinge, and the
+  same for least squares, which have a factor 1/2 here.
+
   Reference:
     Jolicoeur-Martineau, The relativistic discriminator, arXiv 1807.00734,
-    eq. 9, Algorithm 2 and the appendix's RaLSGAN (a factor 1/2 here, as in
-    `least_squares`) and RaHingeGAN.
+    eq. 9, Algorithm 2 and the appendix's RaLSGAN and RaHingeGAN.
   """
 
   def mean(logits):

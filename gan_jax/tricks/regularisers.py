@@ -47,6 +47,10 @@ def lecam(
 
   The term takes the averages as they were before this batch.
 
+  As in the paper's equations. The authors' BigGAN code squares only what is
+  positive, relu(D(x) - alpha_F) and relu(alpha_R - D(G(z))), takes the averages
+  after this batch, and begins after a number of steps.
+
   Args:
     real_logits: `[B]`.
     fake_logits: `[B]`.

@@ -28,13 +28,13 @@ def test_the_formula_is_what_the_compiled_step_sends(name, network, shape):
   info = fake_info(shape)
   sent = scaling.traffic(config, info)
   step = scaling.compiled_step(config, info, jax.devices()[:2])
-  calls, counted = scaling.all_reduces(step)
+  calls, counted = scaling.collectives(step, 2)
   assert counted == sent.averages + sent.moments
   assert calls >= sent.moves == config.disc_steps + config.gen_steps
   assert (sent.moments > 0) == (network == 'dcgan')
 
 
-def test_all_reduces_in_loops_count_as_often_as_they_run():
+def test_collectives_in_loops_count_as_often_as_they_run():
   program = """HloModule jit_step
 
 %body.1 (x: f32[4]) -> f32[4] {
@@ -45,9 +45,12 @@ ENTRY %main (x: f32[4]) -> f32[] {
   %w = f32[4] while(%x), condition=%c, body=%body.1, \
 backend_config={"known_trip_count":{"n":"3"}}
   %all-reduce.2 = f32[] all-reduce(%w), to_apply=%add
+  %g = f32[2,4,8]{2,0,1} all-gather(%w), dimensions={1}
+  %s = f32[2,1,8]{2,0,1} reduce-scatter(%g), to_apply=%add
 }
 """
-  assert scaling.all_reduces(program) == (3 + 1, 3 * (16 + 12) + 4)
+  expected = 3 + 3, 3 * (16 + 12) + 4 + 64 + 64
+  assert scaling.collectives(program, 4) == expected
 
 
 def test_more_work_is_more_operations():
@@ -69,6 +72,14 @@ def test_a_ring_by_hand():
 def test_a_tree_is_taken_where_it_is_faster():
   level = Level(4, 1e9, hop=10.0, tree_hop=0.5)
   assert scaling.reduce_seconds(4e9, [level]) == 8.0 + 2.0
+
+
+def test_a_gather_by_hand():
+  # Three times 1 GB at 1 GB/s and a hop; then 4 GB to the other of a node.
+  levels = [Level(2, 8e9, 0.25), Level(4, 1e9, 1.0)]
+  seconds = scaling.gather_seconds(1e9, levels, launch=0.5)
+  assert seconds == 3 * (1 + 1) + (0.5 + 0.25) + 0.5
+  assert scaling.gather_seconds(1e9, [Level(1, 1e9, 1.0)], 0.5) == 0.0
 
 
 def test_without_latency_levels_are_one_ring():
@@ -99,9 +110,10 @@ def test_an_efficiency_by_hand():
   assert scaling.efficiency(4.0, PLAIN, 2, levels) == 4 / (4 + 2 * 3)
   assert scaling.efficiency(4.0, PLAIN, 2, levels, 0.0, 0.5) == 4 / (4 + 4)
   assert scaling.efficiency(20.0, PLAIN, 2, levels, 0.0, 0.5) == 1.0
-  # Three more for 3,000 bytes of moments, which nothing hides.
+  # Three gathers of 1,000 bytes of moments, one hop each; nothing hides them.
   both = PLAIN._replace(moments=3_000)
-  assert scaling.efficiency(20.0, both, 5, levels, 0.0, 0.5) == 20 / (20 + 6)
+  got = scaling.efficiency(20.0, both, 5, levels, 0.0, 0.5)
+  assert got == 20 / (20 + 3 * 1.5)
 
 
 @pytest.mark.parametrize(

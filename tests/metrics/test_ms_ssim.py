@@ -45,12 +45,17 @@ def reference_channel(x, y, scales, size):
     whole, structure = reference_scale(x, y, window)
     value = whole if scale == scales - 1 else structure
     product *= max(value, 0) ** weights[scale]
-    height, width = (side // 2 for side in x.shape)
-    x, y = (
-      z[: 2 * height, : 2 * width].reshape(height, 2, width, 2).mean((1, 3))
-      for z in (x, y)
-    )
+    x, y = halved(x), halved(y)
   return product
+
+
+def halved(image):
+  """2x2 means; the last of an odd number of rows or columns counts twice."""
+  rows, columns = (list(range(side)) for side in image.shape)
+  rows, columns = rows + rows[-1:], columns + columns[-1:]
+  even = image[np.ix_(*(x[: len(x) // 2 * 2] for x in (rows, columns)))]
+  height, width = even.shape
+  return even.reshape(height // 2, 2, width // 2, 2).mean((1, 3))
 
 
 def reference(a, b, scales, size):
@@ -67,10 +72,13 @@ def reference(a, b, scales, size):
 
 @pytest.mark.parametrize(
   ('side', 'scales', 'size'),
-  [(8, 1, 7), (28, 2, 11), (64, 3, 11), (100, 4, 11), (192, 5, 11)],
+  [
+    *[(8, 1, 7), (28, 2, 11), (45, 3, 11), (64, 3, 11), (81, 4, 11)],
+    *[(100, 4, 11), (192, 5, 11)],
+  ],
 )
 def test_reference(side, scales, size):
-  """Grey and RGB; 100 pixels have the odd 25 on their way."""
+  """Grey and RGB; 45, 81 and 100 pixels meet odd sides on their way."""
   for channels in (1, 3):
     shape = side, side, channels
     a, b = (smooth_images(seed, 3, shape) for seed in (0, 1))
@@ -92,10 +100,34 @@ def test_window_is_the_largest_odd_one_that_fits(shape, size):
 
 
 def test_scales():
-  sides = (21, 22, 43, 44, 87, 88, 175, 176, 1024)
+  sides = (20, 21, 40, 41, 80, 81, 160, 161, 1024)
   expected = [1, 2, 2, 3, 3, 4, 4, 5, 5]
   assert [num_scales(side, 2000) for side in sides] == expected
   assert [num_scales(2000, side) for side in sides] == expected
+
+
+def odd_pair():
+  """Two images of 45 pixels, whose sides become 23 and 12."""
+  rows, columns = np.mgrid[:45, :45]
+  a = (3 * rows + 2 * columns) % 97 * 2 + 20
+  b = np.where(columns >= 30, a // 2, a)
+  return [x.astype(np.uint8)[None, ..., None] for x in (a, b)]
+
+
+def test_an_odd_side_is_halved_as_tensorflow_does_it():
+  """The number is tf.image.ssim_multiscale's, by the three finest weights."""
+  value = ms_ssim(*odd_pair())
+  np.testing.assert_allclose(value, 0.8686057, rtol=1e-5)
+
+
+@pytest.mark.slow  # TensorFlow takes seconds to import
+def test_tensorflow():
+  tensorflow = pytest.importorskip('tensorflow')
+  for pair in (odd_pair(), [smooth_images(s, 3, (81, 100, 3)) for s in (0, 1)]):
+    scales = num_scales(*pair[0].shape[1:3])
+    weights = WEIGHTS[:scales] / WEIGHTS[:scales].sum()
+    theirs = tensorflow.image.ssim_multiscale(*pair, 255, list(weights))
+    np.testing.assert_allclose(ms_ssim(*pair), theirs, rtol=2e-5)
 
 
 def test_flat_bright_images():

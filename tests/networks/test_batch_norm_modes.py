@@ -15,10 +15,11 @@ class Normed(nn.Module):
   """Batch norm of latents of mean 0 and spread 1, shown as four pixels."""
 
   momentum: float = 0.9
+  offset: float = 1.0
 
   @nn.compact
   def __call__(self, latents, labels=None, *, train):
-    x = 3.0 * latents + 1.0
+    x = 3.0 * latents + self.offset
     x = nn.BatchNorm(use_running_average=not train, momentum=self.momentum)(x)
     scale = self.param('scale', nn.initializers.constant(0.2), ())
     # Something of batch_stats that is no statistic of batch norm.
@@ -48,6 +49,17 @@ def test_standing_statistics_are_means_over_batches(momentum):
   np.testing.assert_allclose(
     found['var'], latents.var(axis=1).mean(axis=0), rtol=2e-4
   )
+
+
+def test_standing_means_far_from_zero():
+  """The share of the old value is found without a difference that cancels."""
+  generator = Normed(offset=1_000.0)
+  variables = generator.init(jax.random.key(0), jnp.zeros((2, 4)), train=False)
+  latents = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
+  new = standing_statistics(generator, variables, [(latents, None)])
+  mean = new['batch_stats']['BatchNorm_0']['mean']
+  expected = 1_000.0 + 3.0 * np.float64(latents).mean(0)
+  np.testing.assert_allclose(mean, expected, rtol=3e-6)
 
 
 def test_standing_touches_nothing_else():

@@ -31,7 +31,9 @@ def test_batch_norm_is_flaxs(shape, train):
     'batch_stats': {'mean': normal(3, 5), 'var': 1.0 + normal(4, 5) ** 2},
   }
   ours = layers.BatchNorm(0.8)
-  theirs = nn.BatchNorm(momentum=0.8, use_running_average=not train)
+  theirs = nn.BatchNorm(
+    momentum=0.8, use_running_average=not train, use_fast_variance=False
+  )
 
   def our_apply(variables, x):
     return ours.apply(variables, x, train=train, mutable='batch_stats')
@@ -61,6 +63,107 @@ def test_batch_norm_is_flaxs(shape, train):
       jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
     ):
       np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-5)
+
+
+def normalised(x, slopes):
+  """Batch norm's output, its gradient for `slopes`, both moments; float64."""
+  x, slopes = np.float64(x), np.float64(slopes)
+  axes = tuple(range(x.ndim - 1))
+  mean, var = x.mean(axes), x.var(axes)
+  y = (x - mean) / np.sqrt(var + 1e-5)
+  through = slopes.mean(axes) + y * (slopes * y).mean(axes)
+  return y, (slopes - through) / np.sqrt(var + 1e-5), mean, var
+
+
+@pytest.mark.parametrize('num_devices', [1, 2])
+@pytest.mark.parametrize('shape', [(64, 5), (16, 4, 4, 5)])
+@pytest.mark.parametrize('mean', [0.0, 100.0, 1_000.0])
+def test_batch_norm_is_right_far_from_zero(mean, shape, num_devices):
+  """To a few roundings of its input, 6e-8 times the mean; its std is 1.
+
+  The two shares differ in mean and spread: their variances are not averaged.
+  """
+  x = np.float32(mean + normal(0, *shape))
+  x[: shape[0] // 2] += np.float32(2.0)
+  x[0] = np.float32(mean - 7.0)  # moments are taken around it
+  slopes = normal(1, *shape)
+  axis_name = 'devices' if num_devices > 1 else None
+  layer = layers.BatchNorm(0.0, axis_name)
+  variables = layer.init(jax.random.key(0), x, train=True)
+
+  def apply(x, slopes):
+    def loss(x):
+      y, state = layer.apply(variables, x, train=True, mutable='batch_stats')
+      return jnp.sum(slopes * y), (y, state['batch_stats'])
+
+    gradient, (y, stats) = jax.grad(loss, has_aux=True)(x)
+    return y, gradient, stats['mean'], stats['var']
+
+  if num_devices > 1:
+    apply = jax.pmap(apply, 'devices', devices=jax.devices()[:num_devices])
+    x, slopes = (z.reshape(num_devices, -1, *shape[1:]) for z in (x, slopes))
+  y, gradient, *stats = map(np.asarray, apply(x, slopes))
+  if num_devices > 1:
+    np.testing.assert_array_equal(*stats[0])
+    stats = [moment[0] for moment in stats]
+  flat = (np.reshape(z, shape) for z in (y, gradient, *[x, slopes]))
+  y, gradient, x, slopes = flat
+  expected = normalised(x, slopes)
+  bound = 2e-6 + 2.5e-7 * mean
+  for found, right in zip((y, gradient, *stats), expected, strict=True):
+    np.testing.assert_allclose(found, right, rtol=1e-5, atol=bound)
+
+
+def test_second_derivatives_of_batch_norm_are_those_of_the_plain_formula():
+  """A penalty differentiates the gradient; the origin has a part in neither."""
+  x, slopes = 3.0 + normal(0, 6, 2, 2, 3), normal(1, 6, 2, 2, 3)
+  layer = layers.BatchNorm(0.0)
+  variables = layer.init(jax.random.key(0), x, train=True)
+
+  def ours(x):
+    return layer.apply(variables, x, train=True, mutable='batch_stats')[0]
+
+  def plain(x):
+    mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
+    return (x - mean) / jnp.sqrt(var + 1e-5)
+
+  def penalty(norm):
+    def squared(x):
+      return jnp.sum(jax.grad(lambda x: jnp.sum(slopes * norm(x) ** 2))(x) ** 2)
+
+    return jax.grad(squared)(x)
+
+  np.testing.assert_allclose(
+    penalty(ours), penalty(plain), rtol=2e-4, atol=1e-4
+  )
+
+
+@pytest.mark.parametrize('norm', ['layer', 'virtual'])
+@pytest.mark.parametrize('mean', [0.0, 100.0, 1_000.0])
+def test_other_norms_are_right_far_from_zero(mean, norm):
+  x = np.float32(mean + normal(0, 9, 4, 4, 3))
+  size, wide = 8, np.float64(x)
+  if norm == 'layer':
+    layer = layers.Style(norm='layer')
+    expected = wide - wide.mean((1, 2, 3), keepdims=True)
+    expected /= np.sqrt(wide.var((1, 2, 3), keepdims=True) + 1e-6)
+  else:
+    layer = layers.Style(norm='virtual', reference_size=size)
+    expected = np.stack(
+      [
+        (one - with_it.mean((0, 1, 2))) / np.sqrt(with_it.var((0, 1, 2)) + 1e-5)
+        for i, one in enumerate(wide)
+        for with_it in [wide[:size] if i < size else wide]
+      ]
+    )
+
+  class Normalise(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+      return layer.normalise(x, train=True)
+
+  found, _ = Normalise().init_with_output(jax.random.key(0), x)
+  np.testing.assert_allclose(found, expected, atol=3e-6 + 2.5e-7 * mean)
 
 
 def test_batch_norm_starts_as_flaxs_and_keeps_its_statistics_then():

@@ -542,7 +542,7 @@ def test_only_what_is_logged_has_a_panel(tmp_path, drawn):
   shown = [axis for axis in drawn[0].axes if axis.get_visible()]
   assert [a.get_title(loc='left') for a in shown] == [
     'losses',
-    'fakes / real',
+    'diversity: fakes / real',
   ]
   assert {a.get_xlabel() for a in shown} == {'step (128 real images each)'}
   assert drawn[0].get_suptitle() == tmp_path.name  # a row is its own mean

@@ -11,6 +11,7 @@ from PIL import Image
 import gan_jax
 from gan_jax.config import sections
 from gan_jax.config.build import build
+from gan_jax.config.plan import read
 from gan_jax.data import make_feed
 from gan_jax.devices import parallel
 from gan_jax.modes.evaluate import evaluate
@@ -18,6 +19,7 @@ from gan_jax.modes.train import train
 from gan_jax.reporting import pictures
 from gan_jax.training import dispatch as dispatch_lib
 from gan_jax.training import results
+from gan_jax.training.runs import open_run
 from gan_jax.types import InputError
 from gan_jax.workdir.trained import restore
 from tests.helpers import (
@@ -456,3 +458,37 @@ def test_callbacks_see_every_row(tmp_path, num):
     [0, 1] if num > 1 else [None, None]
   )
   assert restore(tmp_path).state.step == 8
+
+
+@pytest.mark.parametrize(
+  ('keys', 'player'),
+  [
+    (dict(batch_size=1, network__gen_norm='batch'), 'gen'),
+    (dict(micro_batch=1, network__gen_norm='batch'), 'gen'),
+    (dict(micro_batch=1, network__disc_norm='batch'), 'disc'),
+    (
+      dict(batch_size=2, tricks__packing=2, network__disc_norm='batch'),
+      'disc',
+    ),
+    (
+      dict(num_seeds=2, batch_size=1, num_devices=2, network__gen_norm='batch'),
+      'gen',
+    ),
+  ],
+)
+def test_batch_norm_over_one_example_is_refused(keys, player, tmp_path):
+  words = f'network.{player}_norm: batch has one example .*batch_size=.*layer'
+  with pytest.raises(InputError, match=words):
+    open_run(read(tiny_digits(**keys)), tmp_path)
+
+
+@pytest.mark.parametrize(
+  'keys',
+  [
+    dict(batch_size=1, network__gen_norm='layer'),
+    dict(batch_size=2, tricks__packing=2, network__gen_norm='batch'),
+    dict(batch_size=2, num_devices=2, network__gen_norm='batch'),
+  ],
+)
+def test_one_example_without_batch_norm_or_with_other_devices(keys, tmp_path):
+  open_run(read(tiny_digits(**keys)), tmp_path)
