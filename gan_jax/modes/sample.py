@@ -56,7 +56,8 @@ def sample(
   else:
     places = output.places(workdir, out, ['samples.png', 'samples.npz'])
     images = gan.generate(latents, labels)
-    written = _write(places, images, labels, _sheet(images, gan, label))
+    sheet = _sheet(images, labels, gan, in_turn=label is None)
+    written = _write(places, images, labels, sheet)
     where = ', '.join(map(str, written))
   weights = WEIGHTS[weights_name(trained.state, keys.ema)]
   run = '' if trained.member is None else f' of run {trained.member}'
@@ -67,16 +68,16 @@ def sample(
   return written
 
 
-def _sheet(images, gan, label) -> np.ndarray:
+def _sheet(images, labels, gan, in_turn) -> np.ndarray:
   """The first images, of a conditional run under the names of their classes."""
   shown = images[:_SHOWN]
   names = gan.class_names or tuple(map(str, range(gan.num_classes)))
-  num_classes = gan.num_classes if label is None else 0
-  by_class = pictures.has_class_columns(num_classes)
+  num_classes = gan.num_classes if in_turn else 0
+  title = '' if in_turn or labels is None else names[labels[0]]
   return pictures.sheet(
-    {'' if label is None or not names else names[label]: shown},
+    {title: shown},
     pictures.columns_of(len(shown), num_classes),
-    heads=names if by_class else (),
+    heads=names if pictures.has_class_columns(num_classes) else (),
   )
 
 

@@ -373,7 +373,10 @@ def test_scores_of_two_arrays_by_name():
     found['fid_random'] == gan_jax.score(generated, real, network)['fid_random']
   )
   for wrong, message in (
-    (dict(network='vgg'), "network: unknown name 'vgg'; valid: inception, ran"),
+    (
+      dict(network='vgg'),
+      "network: unknown name 'vgg'; valid: inception, mobilenet",
+    ),
     (dict(scores=('fit',)), "scores: unknown name 'fit'"),
   ):
     with pytest.raises(InputError, match=message):

@@ -231,7 +231,7 @@ MODEL_ERRORS = {
   ),
   'empty folder': (
     dict(data__name='folder', data__dir='{empty}'),
-    ['data.dir', 'no PNG or JPEG'],
+    ['data.dir', 'no images in'],
   ),
   'no folder': (
     dict(data__name='folder', data__dir='{empty}/nowhere'),

@@ -305,6 +305,7 @@ def test_another_shape_or_structure_is_refused(template, eighth):
   assert len(message) < 500
 
 
+@abandoned_reads
 def test_nothing_is_lost_by_a_refusal(eighth):
   refused(eighth, STATE._replace(step=np.zeros(1, np.int32)))
   assert_same(restore(eighth), make_state(8))
