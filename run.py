@@ -7,7 +7,7 @@
   python run.py --helpkeys=eval                  # KEYs of --config.KEY=VALUE
 
 The same command resumes a run where it stopped.
-Config files are Python and are executed: run only those you trust.
+Config files and plugins are Python and are executed: run only those you trust.
 """
 
 import importlib
@@ -34,6 +34,7 @@ config_flags.DEFINE_config_file(
 flags.DEFINE_string('workdir', None, 'Folder of the run; default: in runs/.')
 flags.DEFINE_enum('mode', 'train', MODES, 'What to do, see above.')
 flags.DEFINE_string('out', None, 'File or folder of sample, interpolate.')
+flags.DEFINE_list('plugin', [], 'FILE.py or MODULE with parts, or several.')
 flags.DEFINE_string('coordinator', None, 'Several processes: HOST:PORT, auto.')
 flags.DEFINE_integer('num_processes', None, 'How many there are.')
 flags.DEFINE_integer('process_id', None, 'Number of this one, from 0 on.')
@@ -43,6 +44,7 @@ def parse_flags() -> tuple[str, list[str]]:
   """Parses sys.argv, or says in one line what is wrong; FILE[:ARG], runs."""
   usage = FLAGS.module_help(FLAGS.find_module_defining_flag('mode'))
   key_help.answer(sys.argv[1:], (__doc__, key_help.table(MODES), usage), base)
+  overrides.run_plugins(sys.argv[1:])
   path, sys.argv[1:] = overrides.config_file(sys.argv[1:], CONFIGS)
   try:
     stray = FLAGS(sys.argv)[1:]
@@ -63,25 +65,18 @@ def parse_flags() -> tuple[str, list[str]]:
   return path, stray
 
 
-def main() -> None:
-  """Parses flags and runs."""
-  given = parse_flags()
-  logging.set_verbosity(logging.FATAL)  # what libraries say, we say ourselves
-  with one_line(FLAGS.mode):
-    run(*given)
-
-
 def run(config_file: str, runs: list[str]) -> object:
   """Joins other processes, if there are any, and does what --mode says."""
   from gan_jax.devices import parallel
-  from gan_jax.process import hosts
-  from gan_jax.workdir import layout
+  from gan_jax.process import hosts, plugins
+  from gan_jax.workdir import layout, origins
 
   mode = FLAGS.mode
   if FLAGS.coordinator and mode != 'train':
     fail(f'--coordinator: --mode={mode} is for one process; leave it out')
   hosts.enter(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
   parallel.enable_compilation_cache()
+  plugins.run_config(config_file)
   changed = config_flags.get_override_values(FLAGS['config'])
   original = {key: FLAGS[f'config.{key}'].default for key in changed}
   overrides.forget_replaced(FLAGS.config, base.get_config(), original, changed)
@@ -91,9 +86,13 @@ def run(config_file: str, runs: list[str]) -> object:
     return do(FLAGS.config, path, started=STARTED)
   if mode == 'compare':
     return do(runs, FLAGS.workdir or 'runs/comparison')
-  layout.check_overrides(path, changed)
-  return do(FLAGS.config, path, *[FLAGS.out] * (mode in TAKE_OUT))
+  with origins.recalled(path):
+    layout.check_overrides(path, changed)
+    return do(FLAGS.config, path, *[FLAGS.out] * (mode in TAKE_OUT))
 
 
 if __name__ == '__main__':
-  main()
+  given = parse_flags()
+  logging.set_verbosity(logging.FATAL)  # what libraries say, we say ourselves
+  with one_line(FLAGS.mode):
+    run(*given)

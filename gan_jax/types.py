@@ -22,6 +22,10 @@ class InputError(ValueError):
   exit_code = 2
 
 
+class UnknownNameError(InputError):
+  """A name is in no table, or not yet: a plugin may know it."""
+
+
 class Stopped(RuntimeError):
   """Training could not go on, or was told not to: one line that says why.
 
@@ -129,10 +133,10 @@ def lookup(table: dict[str, T], name: str, key: str) -> T:
     key: the config key that the name came from, for the message.
 
   Raises:
-    InputError: the name is unknown; the message lists the valid ones.
+    UnknownNameError: the message lists the valid ones.
   """
   if name not in table:
-    raise InputError(
+    raise UnknownNameError(
       f'{key}: unknown name {name!r}; valid: {", ".join(sorted(table))}'
     )
   return table[name]

@@ -17,7 +17,7 @@ SOURCES = sorted(PACKAGE.rglob('*.py'))
 ROOMS = [
   *('types', 'rng', 'pixels'),
   'storage',  # files whole or not at all, caches, digests
-  'process',  # how a process joins others, is stopped, and ends
+  'process',  # how a process joins others and ends; the user's plugins
   'devices',  # pmap, sharding, precision, shares
   'theory',  # exact mathematics on densities
   *('losses', 'penalties'),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from gan_jax.process.exits import fail
+from gan_jax.process.exits import fail, one_line
 
 # Keys that a run may change when it goes on: they do not touch what the
 # remaining steps compute, but for rounding (`num_devices`). Where the data lies
@@ -78,6 +78,39 @@ def default_workdir(config_file: str, overrides: Mapping[str, Any]) -> str:
   return 'runs/' + re.sub(r'[^\w.,=+-]+', '_', name)
 
 
+def take(arguments: Sequence[str], flag: str) -> tuple[list[str], list[str]]:
+  """The values of a flag, wherever it stands, and the other arguments.
+
+  Args:
+    arguments: the command line, without the program.
+    flag: its name, without dashes.
+  """
+  values, others, rest = [], [], iter(arguments)
+  for argument in rest:
+    found = re.fullmatch(f'--?{flag}(?:=(.*))?', argument, re.S)
+    if not found:
+      others.append(argument)
+    else:
+      values.append(next(rest, '') if found[1] is None else found[1])
+  return values, others
+
+
+def run_plugins(arguments: Sequence[str]) -> None:
+  """Runs what --plugin names, wherever and however often it stands.
+
+  Ends the program if a plugin fails.
+
+  Args:
+    arguments: the command line, without the program.
+  """
+  names, _ = take(arguments, 'plugin')
+  if names:
+    from gan_jax.process import plugins  # not to wait for JAX
+
+    with one_line():
+      plugins.run(names)
+
+
 def config_file(
   arguments: Sequence[str], folder: pathlib.Path, default: str = 'mlp_digits'
 ) -> tuple[str, list[str]]:
@@ -94,14 +127,8 @@ def config_file(
     FILE[:ARG], and the arguments with `--config=FILE[:ARG]` before the others,
     as ml_collections wants it.
   """
-  asked, others, rest = default, [], iter(arguments)
-  for argument in rest:
-    flag = re.fullmatch('--?config(?:=(.*))?', argument, re.S)
-    if flag:
-      asked = next(rest, '') if flag[1] is None else flag[1]
-    else:
-      others.append(argument)
-  name, colon, argument = asked.partition(':')
+  asked, others = take(arguments, 'config')
+  name, colon, argument = [default, *asked][-1].partition(':')
   path = pathlib.Path(name)
   if not path.is_file() and str(path.parent) in ('.', folder.name):
     path = folder / f'{path.stem}.py'  # NAME, or configs/NAME.py from anywhere

@@ -12,7 +12,7 @@ import numpy as np
 from gan_jax.data.images import open_image, shown
 from gan_jax.data.sources import Splits, file_facts, num_kept
 from gan_jax.process.quiet import absl_quiet
-from gan_jax.types import InputError
+from gan_jax.types import InputError, UnknownNameError
 
 _PROBES = 64  # labels of a split that are looked at when it is opened
 
@@ -98,7 +98,7 @@ def _tfds_builder(name: str, data_dir: str | None):
   """Finds a builder, prepared or not.
 
   Raises:
-    InputError: TFDS knows no such dataset and none is prepared.
+    UnknownNameError: TFDS knows no such dataset and none is prepared.
   """
   import tensorflow_datasets as tfds
 
@@ -123,7 +123,7 @@ def _tfds_builder(name: str, data_dir: str | None):
     builders = tfds.list_builders(with_community_datasets=False)
     known = ['digits', 'folder', *builders]
     near = difflib.get_close_matches(name, known, 3) or ['mnist', 'cifar10']
-    raise InputError(
+    raise UnknownNameError(
       f'data.name: no dataset {name!r}; valid: digits, folder, or any image '
       f'dataset of TFDS such as {", ".join(near)}'
     ) from error

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from gan_jax.config import plan
+from gan_jax.process import plugins as plugins_lib
 from gan_jax.training import loop
 from gan_jax.training.progress import Callback
+from gan_jax.workdir import origins
 
 
 def train(
@@ -14,6 +16,7 @@ def train(
   workdir: str | pathlib.Path,
   callbacks: Sequence[Callback] = (),
   *,
+  plugins: Sequence[str] = (),
   started: float | None = None,
 ) -> pathlib.Path:
   """Trains, or goes on where the workdir's newest whole checkpoint ends.
@@ -24,6 +27,8 @@ def train(
     callbacks: each is called with (step, metrics by name) at each row of
       metrics.jsonl; of several runs at once, for each of them. What it raises
       ends the training.
+    plugins: files or modules that add parts, run first; the workdir
+      remembers them.
     started: `time.monotonic()` when the program began.
 
   Returns:
@@ -33,4 +38,6 @@ def train(
     InputError: what the user gave cannot be trained on.
     Stopped: see `gan_jax.training.loop.train`.
   """
-  return loop.train(plan.read(config), workdir, callbacks, started=started)
+  plugins_lib.run(plugins)
+  with origins.recalled(workdir):
+    return loop.train(plan.read(config), workdir, callbacks, started=started)

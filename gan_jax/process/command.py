@@ -7,13 +7,17 @@ import sys
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 
 
-def main() -> None:
-  """Does what `python run.py` does.
+def folder() -> pathlib.Path:
+  """Where run.py and configs/ are.
 
-  An installed package holds run.py and configs/ in `_command`; of a checkout
-  they lie beside it.
+  An installed package holds them in `_command`; of a checkout they lie beside
+  it.
   """
   installed = PACKAGE / '_command'
-  folder = installed if installed.is_dir() else PACKAGE.parent
-  sys.path.insert(0, str(folder))  # where `configs` is found
-  runpy.run_path(str(folder / 'run.py'), run_name='__main__')
+  return installed if installed.is_dir() else PACKAGE.parent
+
+
+def main() -> None:
+  """Does what `python run.py` does."""
+  sys.path.insert(0, str(folder()))  # where `configs` is found
+  runpy.run_path(str(folder() / 'run.py'), run_name='__main__')

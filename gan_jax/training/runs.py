@@ -20,7 +20,7 @@ from gan_jax.networks.virtual import reference_size
 from gan_jax.process import hosts
 from gan_jax.storage import files
 from gan_jax.types import InputError, Players
-from gan_jax.workdir import layout
+from gan_jax.workdir import layout, origins
 
 
 class Run(NamedTuple):
@@ -63,11 +63,14 @@ def open_run(
   check_batch_norm(run)
   if run.ensemble.several:
     check_several(run)
-  hosts.agree(
-    lambda: layout.describe_run(path, plan.fields, dataset.info),
-    everywhere=False,
-  )
+  hosts.agree(lambda: _describe(run), everywhere=False)
   return run
+
+
+def _describe(run: Run) -> None:
+  """Writes what the run is, and what it is made of."""
+  layout.describe_run(run.workdir, run.plan.fields, run.info)
+  origins.remember(run.workdir)
 
 
 def assemble(

@@ -3,6 +3,7 @@
 config.json        the resolved config
 dataset.json       shape, classes and size of the data
 environment.json   package versions, git commit, devices, command line
+plugins.json       files and modules of the user's that it was trained with
 metrics.jsonl      one object a row, with `step`
 evaluations.jsonl  scores taken during training, one evaluation a row
 metrics.json       scores of the last --mode=evaluate

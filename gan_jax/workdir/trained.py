@@ -2,7 +2,7 @@
 
 import contextlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -15,13 +15,14 @@ from gan_jax.data import DatasetInfo
 from gan_jax.ensemble import Ensemble
 from gan_jax.features import image_set
 from gan_jax.pixels import from_uint8
+from gan_jax.process import plugins as plugins_lib
 from gan_jax.sampling.batches import batched
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.sampling.weights import discriminator_variables
 from gan_jax.tricks.views import pack
 from gan_jax.types import InputError, TrainState, lookup
 from gan_jax.workdir import checkpoint as checkpoint_lib
-from gan_jax.workdir import layout
+from gan_jax.workdir import layout, origins
 
 
 class TrainedGAN(Sampler):
@@ -143,7 +144,7 @@ def read_plan(workdir: pathlib.Path) -> tuple[Plan, Ensemble]:
     InputError: there is no run, or its config is not one of this version.
   """
   config = layout.read_config(workdir)
-  with of_file(workdir):
+  with origins.recalled(workdir), of_file(workdir):
     plan = read_trained(config)
     return plan, Ensemble(plan.members)
 
@@ -191,6 +192,7 @@ def load(
   ema: bool = True,
   checkpoint: str = 'latest',
   member: int = 0,
+  plugins: Sequence[str] = (),
 ) -> TrainedGAN:
   """Loads a run to draw from it, and to judge images by its discriminator.
 
@@ -205,8 +207,13 @@ def load(
       raw weights.
     checkpoint: latest or best, see `restore`.
     member: which of several runs that were trained at once.
+    plugins: files or modules that the run needs, which are run. Those that it
+      was trained with are found if you have run them before and they are
+      where they were, unchanged; a workdir alone makes no code run.
 
   Raises:
-    InputError: there is no run, no such member, or no whole checkpoint.
+    InputError: there is no run, no such member, no whole checkpoint, or a
+      plugin that fails.
   """
+  plugins_lib.run(plugins)
   return restore(workdir, checkpoint, member).sampler(ema=ema)

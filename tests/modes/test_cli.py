@@ -173,6 +173,10 @@ PARSE_ERRORS = {
   'float for int': (['--config.batch_size=1.5'], ['batch_size', "'1.5'"]),
   'mode': (['--mode=foo'], ['mode=foo', 'train|sample|interpolate|evaluate']),
   'flag': (['--foo=1'], ["'foo'", '--help']),
+  'plugin': (
+    ['--config.seed=1', '--plugin', 'nope.py', '--config.los=x'],
+    ['plugin: nope.py: there is no such file'],
+  ),
   'out': (['--out=x'], ['--mode=train', 'sample and interpolate']),
   'stray': (['--config.conditional', 'False'], ["'False'", 'KEY=VALUE']),
 }

@@ -29,6 +29,9 @@ def finished(tmp_path_factory):
   """A tiny finished run."""
   workdir = tmp_path_factory.mktemp('fuzz') / 'run'
   train(tiny_digits(num_steps=4), workdir)
+  plugin = dict(name='/gone/mine.py', path='/gone/mine.py', sha256='0' * 64)
+  text = json.dumps({'plugins': [plugin]})
+  (workdir / 'plugins.json').write_text(text)
   return workdir
 
 
@@ -46,6 +49,7 @@ VALUES += [
   {'a': 1},
 ]
 JSON_FILES = ('config.json', 'dataset.json', 'environment.json')
+JSON_FILES += ('plugins.json',)
 new_value = st.one_of(
   st.sampled_from([*VALUES, 'delete', 'deep']),
   st.integers(),
