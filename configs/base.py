@@ -183,7 +183,9 @@ def get_config() -> ConfigDict:
         step=0,  # of --mode=replay: the failure to repeat; 0: the newest
       ),
       # --- the other modes
-      member=0,  # which of several runs to sample or score, from 0 on
+      # Which of several runs to sample, score or diagnose, from 0 on; -1: all
+      # of them to evaluate, else the first.
+      member=-1,
       sample=dict(
         num=64,  # images
         seed=0,  # of the latents

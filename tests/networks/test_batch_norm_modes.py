@@ -50,6 +50,14 @@ def test_standing_statistics_are_means_over_batches(momentum):
   )
 
 
+def test_other_weights_get_standing_statistics_too():
+  sampler = make('standing')
+  fresh = make()._variables
+  assert_same_bits(
+    statistics(sampler.with_variables(fresh)), statistics(sampler)
+  )
+
+
 def test_standing_touches_nothing_else():
   sampler = make()
   batch = sampler.latents(64), None
