@@ -248,7 +248,7 @@ def get_config() -> ConfigDict:
         every=0,  # steps between evaluations; 0: none
         every_scores=('fid',),  # their names, as in eval.scores
         every_num_samples=2_000,  # fakes of each
-        best='fid',  # which of them: its best checkpoint is kept in best/
+        best='fid',  # which of them ranks: its best checkpoint is in best/
       ),
     )
   )

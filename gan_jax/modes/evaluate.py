@@ -143,10 +143,7 @@ def _write(
 def _show_all(found: dict[int, Result], ensemble: Ensemble, best: str) -> None:
   """Prints a table of all members, and how they were measured."""
   results = list(found.values())
-  values = {
-    number: {name: entry['value'] for name, entry in result.scores.items()}
-    for number, result in found.items()
-  }
+  values = tables.values_of({n: result.scores for n, result in found.items()})
   network = results[0].protocol['network']
   print(report.heading(results))
   print(tables.ranked_tables(values, ensemble, network, best))

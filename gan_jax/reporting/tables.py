@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax.ensemble import Ensemble
+from gan_jax.evaluation.entries import Entry
 from gan_jax.evaluation.scores import directions, ranked_name
 from gan_jax.workdir.logs import rows_by_member
 
@@ -50,6 +51,14 @@ def final_table(rows: list[dict[str, Any]], groups: Groups) -> str:
     f'final metrics: {which} of each run, +- standard error over seeds\n\n'
     + _markdown(['runs', 'seeds', *_FINAL], lines)
   )
+
+
+def values_of(scores: Mapping[int, Mapping[str, Entry]]) -> Values:
+  """The values alone of each member's scores."""
+  return {
+    number: {name: entry['value'] for name, entry in own.items()}
+    for number, own in scores.items()
+  }
 
 
 class Ranking(NamedTuple):
@@ -104,6 +113,23 @@ def of_group(values: Values, numbers: Sequence[int], name: str) -> np.ndarray:
   """A score of those members that have it."""
   own = [values.get(number, {}) for number in numbers]
   return np.array([scores[name] for scores in own if name in scores])
+
+
+def ranked_lines(values: Values, ranking: Ranking) -> list[str]:
+  """A line a group, best first: mean and spread of each score.
+
+  Args:
+    values: scores of each member.
+    ranking: of the same.
+  """
+  lines = []
+  for label, numbers in ranking.groups.items():
+    found = [
+      f'{name} {mean_and_spread(of_group(values, numbers, name))}'
+      for name in ranking.names
+    ]
+    lines.append(f'  {label or "all"}: {", ".join(found)}')
+  return lines
 
 
 def ranked_tables(
