@@ -185,7 +185,9 @@ def get_config() -> ConfigDict:
         step=0,  # of --mode=replay: the failure to repeat; 0: the newest
       ),
       # --- the other modes
-      member=0,  # which of several runs to sample or score, from 0 on
+      # Which of several runs to sample, score or diagnose, from 0 on; -1: all
+      # of them to evaluate, else the first.
+      member=-1,
       sample=dict(
         num=64,  # images
         seed=0,  # of the latents
@@ -248,7 +250,7 @@ def get_config() -> ConfigDict:
         every=0,  # steps between evaluations; 0: none
         every_scores=('fid',),  # their names, as in eval.scores
         every_num_samples=2_000,  # fakes of each
-        best='fid',  # which of them: its best checkpoint is kept in best/
+        best='fid',  # which of them ranks: its best checkpoint is in best/
       ),
     )
   )

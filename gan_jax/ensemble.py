@@ -89,6 +89,13 @@ class Ensemble:
       groups.setdefault(label, []).append(member.number)
     return groups
 
+  @property
+  def by_number(self) -> dict[int | None, Member | None]:
+    """Members by number; a single run has no number, and is no member."""
+    if not self.several:
+      return {None: None}
+    return {member.number: member for member in self.members}
+
   def member(self, number: int) -> Member:
     """A member by its number.
 
@@ -267,8 +274,11 @@ class Ensemble:
       for i, member in enumerate(self.members)
     ]
 
-  def select(self, tree: chex.ArrayTree, number: int) -> chex.ArrayTree:
-    """One member's part of a tree, whose leaves are `[M, ...]` or scalars."""
+  def select(self, tree: chex.ArrayTree, number: int | None) -> chex.ArrayTree:
+    """One member's part of a tree, whose leaves are `[M, ...]` or scalars.
+
+    All of the tree of a single run, whose number may be None.
+    """
     if not self.several:
       return tree
     return jax.tree.map(lambda x: x[number] if x.ndim else x, tree)

@@ -68,7 +68,8 @@ class Plan:
     num_devices: of each process; 0 for all.
     packing: examples that D judges together.
     num_discs: discriminators.
-    member: which of several runs a mode is about.
+    member: which of several runs a mode is about; the first if none is named.
+    names_member: whether one is named.
   """
 
   def __init__(self, config: Any):
@@ -81,7 +82,8 @@ class Plan:
     self.num_devices: int = config.num_devices
     self.packing: int = config.tricks.packing
     self.num_discs: int = config.tricks.num_discs
-    self.member: int = config.member
+    self.names_member: bool = config.member != -1
+    self.member: int = config.member if self.names_member else 0
 
   # --- What is trained --------------------------------------------------------
 
@@ -215,18 +217,16 @@ def _check_requests(plan: Plan) -> None:
   Raises:
     InputError: a key at fault, with what would be right.
   """
-  _ = plan.sample, plan.interpolate, plan.diagnose
-  several = len(plan.members) > 1
-  if plan.non_finite.action == 'rollback' and several:
+  _ = plan.sample, plan.interpolate, plan.diagnose, plan.eval
+  if plan.member < 0:
+    raise InputError(
+      f'member: {plan.member} is no run; they are numbered from 0 on, and -1 '
+      'names none'
+    )
+  if plan.non_finite.action == 'rollback' and len(plan.members) > 1:
     raise InputError(
       'non_finite.action: rollback would take sound runs back with the others; '
       'with several runs at once (num_seeds, sweep) take stop'
-    )
-  if plan.eval.every and several:
-    raise InputError(
-      'eval.every: one best checkpoint cannot serve several runs at once '
-      '(num_seeds, sweep); set eval.every=0, and score each of them afterwards '
-      'with --mode=evaluate --config.member=NUMBER'
     )
 
 

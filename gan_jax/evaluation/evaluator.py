@@ -63,6 +63,7 @@ class Evaluator:
 
   Attributes:
     network_name: of the feature network; never `auto`.
+    progress: whether bars are shown.
   """
 
   def __init__(
@@ -95,7 +96,7 @@ class Evaluator:
     self._images = RealImages(
       dataset, split=keys.split, num=keys.num_real, seed=keys.seed
     )
-    self._devices, self._progress = devices, progress
+    self._devices, self.progress = devices, progress
     self._cache = cache or cache_dir()
     self._summaries: dict[bool, Summary] = {}
     if network is not None:
@@ -114,7 +115,7 @@ class Evaluator:
         self._images.whole('test'),
         self._info.class_names,
         directory=self._cache / 'classifiers',
-        progress=self._progress,
+        progress=self.progress,
       )
     check_channels(network, self._info.image_shape)
     return network
@@ -123,7 +124,7 @@ class Evaluator:
     return dict(
       devices=self._devices,
       batch_size=self.keys.batch_size,
-      progress=title if self._progress else '',
+      progress=title if self.progress else '',
     )
 
   def _real_summary(self, keep_features: bool) -> Summary:
@@ -194,7 +195,7 @@ class Evaluator:
       inputs = inputs._replace(real=real._replace(images=images))
     if 'splits' in needs:
       inputs = self._with_splits(inputs, labels, disc)
-    scores = compute(inputs, names, progress=self._progress)
+    scores = compute(inputs, names, progress=self.progress)
     record = protocol.record(
       self.network,
       num_real=real.num,
@@ -251,9 +252,7 @@ class Evaluator:
     """Adds train and test images, equally many, and D's logits."""
     fake = inputs.fake.images
     size = self._images.smaller_split(len(fake))
-    train, test = (
-      self._images.subset(split, size) for split in keys_lib.SPLITS
-    )
+    train, test = (self._images.subset(s, size) for s in keys_lib.SPLITS)
     logits = None
     if disc is not None:
       seen = labelled_only(test) if disc.conditional else test

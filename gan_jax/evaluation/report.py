@@ -1,5 +1,6 @@
 """Scores for the screen, each with how it was measured."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from gan_jax.evaluation import protocol
@@ -45,10 +46,7 @@ def _short(value: Any) -> str:
 def report(result: Result) -> list[str]:
   """Lines: the scores, then the protocol, then warnings."""
   record = result.protocol
-  lines = [
-    f'step {record.get("step")}, {record["num_fake"]} generated images against '
-    f'{record["num_real"]} of {record["data"]} ({record["split"]})'
-  ]
+  lines = [heading([result])]
   widths = [
     max(map(len, column))
     for column in (
@@ -60,11 +58,46 @@ def report(result: Result) -> list[str]:
     how = _how(entry, record)
     line = f'  {name:{widths[0]}}  {figure(entry):{widths[1]}}  {how}'
     lines.append(line.rstrip())
-  lines.append('measured with')
-  lines += _wrapped(protocol.lines(record))
-  lines.append(f'  {result.images_per_second:,.0f} generated images/s')
-  lines += [f'warning: {line}' for line in result.warnings]
-  return lines
+  return lines + measured([result])
+
+
+def heading(results: Sequence[Result]) -> str:
+  """How many images of which step stand against which.
+
+  Args:
+    results: of one run, or of several with one protocol.
+  """
+  record = results[0].protocol
+  steps = sorted({result.protocol.get('step') for result in results})
+  which = f'step {steps[0]}'
+  if len(steps) > 1:
+    which = f'steps {steps[0]} to {steps[-1]}'
+  whose = f' of each of {len(results)} runs' * (len(results) > 1)
+  return (
+    f'{which}, {record["num_fake"]} generated images{whose} against '
+    f'{record["num_real"]} of {record["data"]} ({record["split"]})'
+  )
+
+
+def measured(results: Sequence[Result]) -> list[str]:
+  """Lines: the protocol, as far as it is one of all, then warnings.
+
+  Args:
+    results: of one run, or of several.
+  """
+  record = {
+    key: value
+    for key, value in results[0].protocol.items()
+    if all(result.protocol.get(key) == value for result in results)
+  }
+  speed = sum(result.images_per_second for result in results) / len(results)
+  said = dict.fromkeys(line for result in results for line in result.warnings)
+  return [
+    'measured with',
+    *_wrapped(protocol.lines(record)),
+    f'  {speed:,.0f} generated images/s',
+    *(f'warning: {line}' for line in said),
+  ]
 
 
 def _wrapped(parts: list[str], width: int = 78) -> list[str]:

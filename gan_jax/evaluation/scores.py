@@ -121,6 +121,11 @@ def ranked_name(given: str, network: str) -> str:
   return result_name(given, score, network)
 
 
+def directions(network: str) -> dict[str, Literal['lower', 'higher']]:
+  """Results as they are named in a network -> which way is better."""
+  return {ranked_name(name, network): way for name, way in BETTER.items()}
+
+
 def compute(
   inputs: Inputs, names: Iterable[str], *, progress: bool = False
 ) -> dict[str, Entry]:

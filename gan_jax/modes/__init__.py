@@ -9,7 +9,7 @@ MODES = {
   'interpolate': 'walk from latent to latent: a strip and two GIFs',
   'evaluate': 'score a run, with how it was measured',
   'diagnose': 'say what is wrong with a run, if anything',
-  'compare': 'set evaluated runs side by side: --mode=compare RUN RUN ...',
+  'compare': 'set evaluated runs side by side: --mode=compare RUN RUN:2 ...',
   'replay': 'repeat a step that was not finite',
 }
 TAKE_OUT = ('sample', 'interpolate')  # those that can write elsewhere

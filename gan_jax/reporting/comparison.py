@@ -11,8 +11,9 @@ import numpy as np
 from gan_jax.config.overrides import may_change
 from gan_jax.evaluation.entries import Entry
 from gan_jax.evaluation.protocol import MEASURE
-from gan_jax.evaluation.scores import BETTER, SCORES, result_name
+from gan_jax.evaluation.scores import directions
 from gan_jax.reporting import curves
+from gan_jax.reporting.tables import mean_and_spread
 from gan_jax.storage.files import atomic
 from gan_jax.types import InputError
 
@@ -30,12 +31,27 @@ _RESULTS += ('of_real', 'sigma', 'at_edge', 'expected_bias', 'noise_floor')
 
 
 class Scored(NamedTuple):
-  """A run with its last evaluation."""
+  """A run with its last evaluation.
+
+  Attributes:
+    path: its workdir.
+    config: its own, flat.
+    protocol: how it was measured.
+    entries: scores with their numbers.
+    member: its number among the runs of the workdir; None if it is alone.
+  """
 
   path: pathlib.Path
-  config: dict[str, Any]  # flat
+  config: dict[str, Any]
   protocol: dict[str, Any]
   entries: dict[str, Entry]
+  member: int | None = None
+
+  @property
+  def name(self) -> str:
+    """As the command line names it, without the way to it."""
+    whose = '' if self.member is None else f':{self.member}'
+    return f'{self.path.name}{whose}'
 
   @property
   def values(self) -> dict[str, float]:
@@ -65,11 +81,11 @@ def check_comparable(runs: Sequence[Scored]) -> None:
   That is: one protocol in all of `MEASURE`, and one in what each score says
   of itself (neighbours, subsets, splits, counts of images).
   """
-  first, seen = runs[0], {}
+  first, seen = runs[0], set()
   for run in runs:
-    if run.path in seen:
-      raise InputError(f'compare: {run.path} is named twice')
-    seen[run.path] = run
+    if (run.path, run.member) in seen:
+      raise InputError(f'compare: {run.path.parent / run.name} is named twice')
+    seen.add((run.path, run.member))
     for field in MEASURE:
       before, now = first.protocol[field], run.protocol[field]
       _check_same(run, first, field, before, now)
@@ -86,7 +102,7 @@ def check_comparable(runs: Sequence[Scored]) -> None:
 def _check_same(run: Scored, first: Scored, what: str, before, now) -> None:
   if before != now:
     raise InputError(
-      f'compare: {run.path.name} and {first.path.name} were measured '
+      f'compare: {run.name} and {first.name} were measured '
       f'differently: {what} {now} against {before}; evaluate both with the '
       'same eval keys'
     )
@@ -124,19 +140,9 @@ def group(runs: Sequence[Scored]) -> list[Group]:
   for part, each in zip(members.values(), identities, strict=True):
     shown = [f'{key}={each.get(key)}' for key in differing]
     short = 0 < len(shown) <= 3
-    label = ', '.join(shown) if short else part[0].path.name
+    label = ', '.join(shown) if short else part[0].name
     groups.append(Group(label, part))
   return groups
-
-
-def _directions(network: str) -> dict[str, str]:
-  """Results as they are named -> lower or higher is better."""
-  return {
-    result_name(name, score, network): BETTER[name]
-    for score in SCORES.values()
-    for name in score.gives
-    if name in BETTER
-  }
 
 
 def table(groups: Sequence[Group]) -> str:
@@ -148,7 +154,7 @@ def table(groups: Sequence[Group]) -> str:
   names = list(
     dict.fromkeys(n for g in groups for r in g.runs for n in r.values)
   )
-  directions = _directions(groups[0].runs[0].protocol['network'])
+  better = directions(groups[0].runs[0].protocol['network'])
   arrows = {'lower': ' (lower is better)', 'higher': ' (higher is better)'}
   heads = [f'{g.label} ({_count(g)})' for g in groups]
   lines = [
@@ -157,25 +163,18 @@ def table(groups: Sequence[Group]) -> str:
   ]
   for name in names:
     values = [g.values(name) for g in groups]
-    best = _leader(values, directions.get(name))
+    best = _leader(values, better.get(name))
     cells = [
-      f'**{_cell(v)}**' if i == best else _cell(v) for i, v in enumerate(values)
+      f'**{mean_and_spread(v)}**' if i == best else mean_and_spread(v)
+      for i, v in enumerate(values)
     ]
-    arrow = arrows.get(directions.get(name), '')
+    arrow = arrows.get(better.get(name), '')
     lines.append(f'| {name}{arrow} | {" | ".join(cells)} |')
   return '\n'.join(lines)
 
 
 def _count(group: Group) -> str:
   return f'{len(group.runs)} run{"s"[: len(group.runs) > 1]}'
-
-
-def _cell(values: np.ndarray) -> str:
-  if not len(values):
-    return 'not measured'
-  if len(values) == 1:
-    return f'{values[0]:.4g}'
-  return f'{values.mean():.4g} +- {values.std(ddof=1):.2g}'
 
 
 def _leader(values: list[np.ndarray], direction: str | None) -> int | None:
@@ -198,7 +197,7 @@ def plot(groups: Sequence[Group], path: pathlib.Path) -> None:
   names = list(
     dict.fromkeys(n for g in groups for r in g.runs for n in r.values)
   )
-  directions = _directions(groups[0].runs[0].protocol['network'])
+  better = directions(groups[0].runs[0].protocol['network'])
   columns = min(4, len(names))
   rows = -(-len(names) // columns)
   labels = [f'{g.label} ({_count(g)})' for g in groups]
@@ -219,8 +218,8 @@ def plot(groups: Sequence[Group], path: pathlib.Path) -> None:
       if len(values):
         mean, half = values.mean(), 0.3
         axis.plot([i - half, i + half], [mean, mean], color=colour)
-    better = directions.get(name)
-    axis.set_title(name + (f'\n{better} is better' if better else ''), size=9)
+    way = better.get(name)
+    axis.set_title(name + (f'\n{way} is better' if way else ''), size=9)
     axis.set_xticks(range(len(groups)), [])
     axis.set_xlim(-0.6, len(groups) - 0.4)
     axis.grid(alpha=0.3, axis='y')

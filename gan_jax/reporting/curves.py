@@ -71,7 +71,7 @@ def plot_losses(
   steps = sorted({row['step'] for row in rows})
   window = max(1, len(steps) // 20)
   runs = _Runs(rows, steps, window, groups)
-  legend_rows, legend_columns = _legend_shape(groups)
+  legend_rows, legend_columns = _legend_shape(groups, _COLUMNS)
   figure = Figure(
     figsize=(
       _COLUMNS * _WIDTH,
@@ -92,14 +92,7 @@ def plot_losses(
       borderaxespad=0.1,
     )
     _finish_axes(axis, images_per_step, panel.limits)
-  if len(groups) > 1:
-    handles = [
-      axes[0].plot([], [], color=colour, label=label)[0]
-      for colour, label in zip(colours(len(groups)), groups, strict=True)
-    ]
-    figure.legend(
-      handles=handles, loc='outside lower center', ncols=legend_columns
-    )
+  _name_groups(figure, axes[0], groups, legend_columns)
   seeds = len(next(iter(groups.values())))
   figure.get_layout_engine().set(h_pad=0.1)
   figure.suptitle(f'{workdir.name}{_explanation(window, seeds)}')
@@ -116,14 +109,25 @@ def colours(num: int) -> list[Any]:
   return list(colormaps['viridis'](np.linspace(0, 0.9, num)))
 
 
-def _legend_shape(groups: Groups) -> tuple[int, int]:
-  """Rows and columns of the legend of several groups."""
+def _legend_shape(groups: Groups, panels: int) -> tuple[int, int]:
+  """Rows and columns of the legend of several groups, below panels in a row."""
   if len(groups) < 2:
     return 0, 1
   longest = max(map(len, groups))
-  characters = _COLUMNS * _WIDTH * 10  # that fit beside each other
+  characters = panels * _WIDTH * 10  # that fit beside each other
   columns = max(1, min(len(groups), int(characters / (longest + 8))))
   return -(-len(groups) // columns), columns
+
+
+def _name_groups(figure, axis, groups: Groups, columns: int) -> None:
+  """A legend below all panels, where there are several groups."""
+  if len(groups) < 2:
+    return
+  handles = [
+    axis.plot([], [], color=colour, label=label)[0]
+    for colour, label in zip(colours(len(groups)), groups, strict=True)
+  ]
+  figure.legend(handles=handles, loc='outside lower center', ncols=columns)
 
 
 def _axes(figure, num: int, columns: int) -> list[Any]:
@@ -191,7 +195,7 @@ class _Runs:
     }
     self._steps, self._window, self._groups = steps, window, groups
 
-  def draw(self, axis, names: Sequence[str]) -> None:
+  def draw(self, axis, names: Sequence[str], marker: str = '') -> None:
     """Draws a curve for each name and group, and a legend's entry a name."""
     alone = len(self._groups) == 1
     for i, name in enumerate(names):
@@ -200,7 +204,7 @@ class _Runs:
       for j, numbers in enumerate(self._groups.values()):
         values = np.array([self._values(n, name) for n in numbers])
         own = colour if alone else colours(len(self._groups))[j]
-        _draw_runs(axis, self._steps, values, self._window, own, style)
+        _draw_runs(axis, self._steps, values, self._window, own, style, marker)
       shown = colour if alone else 'black'
       axis.plot([], [], color=shown, linestyle=style, label=name)
 
@@ -209,9 +213,9 @@ class _Runs:
     return [own.get(step, {}).get(name, math.nan) for step in self._steps]
 
 
-def _draw_runs(axis, steps, values, window, colour, style) -> None:
+def _draw_runs(axis, steps, values, window, colour, style, marker) -> None:
   """Values `[R, T]`: one run raw and smoothed, or several with their spread."""
-  marker = '.' if len(steps) == 1 else ''  # a line of one point is invisible
+  marker = '.' if len(steps) == 1 else marker  # one point alone is no line
   smoothed = np.array([smooth(run, window) for run in values])
   mean = smoothed.mean(axis=0)
   if len(values) == 1:
@@ -235,33 +239,45 @@ def limits_of_score(name: str) -> str:
 
 def plot_scores(
   path: pathlib.Path,
-  curves: dict[str, tuple[list[int], list[float]]],
+  rows: list[dict[str, Any]],
+  groups: Groups = ALONE,
   best_step: int | None = None,
   images_per_step: int | None = None,
 ) -> None:
   """Draws scores against steps, a panel each.
 
+  Runs that differ in their seed alone are one curve: their mean in a band of
+  their standard deviation.
+
   Args:
     path: of the PNG.
-    curves: name -> (steps, values).
+    rows: `step`, `member` (None of a single run) and values by name.
+    groups: of members, see `Ensemble.groups`.
     best_step: where to mark the best checkpoint, by a green line.
     images_per_step: real images that D sees in a step, to be named.
   """
   from matplotlib.figure import Figure
 
-  columns = min(3, len(curves))
-  rows = -(-len(curves) // columns)
-  figure = Figure(
-    figsize=(_WIDTH * columns, _HEIGHT * rows), layout='constrained'
-  )
-  axes = _axes(figure, len(curves), columns)
-  for axis, (name, (steps, values)) in zip(axes, curves.items(), strict=True):
-    axis.plot(steps, values, marker='.')
+  found = dict.fromkeys(name for row in rows for name in row)
+  names = [name for name in found if name not in ('step', 'member')]
+  columns = min(3, len(names))
+  legend_rows, legend_columns = _legend_shape(groups, columns)
+  height = _HEIGHT * -(-len(names) // columns) + legend_rows * _LINE
+  figure = Figure(figsize=(_WIDTH * columns, height), layout='constrained')
+  axes = _axes(figure, len(names), columns)
+  for axis, name in zip(axes, names, strict=True):
+    own = [row for row in rows if name in row]
+    steps = sorted({row['step'] for row in own})
+    _Runs(own, steps, 1, groups).draw(axis, [name], marker='.')
     if best_step is not None:
       axis.axvline(best_step, color='tab:green', alpha=0.5)
     axis.set_title(name)
     _finish_axes(axis, images_per_step, limits_of_score(name))
+  _name_groups(figure, axes[0], groups, legend_columns)
+  seeds = len(next(iter(groups.values())))
   if best_step is not None:
     figure.suptitle('green: the checkpoint kept in best/', fontsize='small')
+  elif seeds > 1:
+    figure.suptitle(_explanation(1, seeds).removeprefix(': '), fontsize='small')
   with atomic(path) as temporary:
     figure.savefig(temporary, dpi=100)

@@ -65,7 +65,7 @@ class Sampler:
     self.num_classes = num_classes
     self.class_names = tuple(class_names)
     self._prior = prior
-    self._variables = variables
+    self._generator, self._batch_norm = generator, batch_norm
     self._about = {'weights': WEIGHTS.get(weights), 'step': step}
 
     def images_of(variables, latents, labels):
@@ -83,10 +83,7 @@ class Sampler:
       return {'images': to_uint8(images), 'finite': finite}
 
     self._images_of, self._apply = images_of, jax.jit(apply)
-    if batch_norm == 'standing':
-      self._variables = standing_statistics(
-        generator, variables, self._fresh_batches(NUM_BATCHES)
-      )
+    self._variables = self._settled(variables)
 
   def __repr__(self) -> str:
     latents = jax.ShapeDtypeStruct((1, self.latent_dim), jnp.float32)
@@ -101,6 +98,14 @@ class Sampler:
     fields |= {k: v for k, v in self._about.items() if v is not None}
     listed = ', '.join(f'{name}={value}' for name, value in fields.items())
     return f'{type(self).__name__}({listed})'
+
+  def _settled(self, variables: chex.ArrayTree) -> chex.ArrayTree:
+    """Variables with the statistics that `batch_norm` asks for."""
+    if self._batch_norm != 'standing':
+      return variables
+    return standing_statistics(
+      self._generator, variables, self._fresh_batches(NUM_BATCHES)
+    )
 
   def _fresh_batches(self, num_batches: int) -> list[tuple]:
     """Batches of latents and labels, of seed 0."""
@@ -118,7 +123,7 @@ class Sampler:
   def with_variables(self, variables: chex.ArrayTree) -> 'Sampler':
     """The same sampler over other weights, without compiling again."""
     other = copy.copy(self)
-    other._variables, other._about = variables, {}
+    other._variables, other._about = self._settled(variables), {}
     return other
 
   def latents(

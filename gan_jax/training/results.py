@@ -15,7 +15,7 @@ from gan_jax.process import hosts
 from gan_jax.process.exits import program
 from gan_jax.reporting import curves, pictures, tables
 from gan_jax.sampling.weights import generator_variables
-from gan_jax.training import runs
+from gan_jax.training import runs, scoring
 from gan_jax.types import StorageError, TrainState
 from gan_jax.workdir import logs
 
@@ -172,7 +172,7 @@ def finish(run: runs.Run, state: TrainState, image: np.ndarray) -> None:
   speed = f', median {np.median(rates):,.0f} images/s' if rates else ''
   if run.ensemble.several:
     speed += f' in each of {run.ensemble.num_members} runs'
-    print(tables.final_table(rows, groups))
+    print(f'{tables.final_table(rows, groups)}\n\n{final_scores(run)}')
   for line in verdict(run, rows):
     print(line)
   print(
@@ -186,6 +186,26 @@ def finish(run: runs.Run, state: TrainState, image: np.ndarray) -> None:
   )
 
 
+def final_scores(run: runs.Run) -> str:
+  """Tables of the last scores of several runs, or how to have some."""
+  rows = scoring.read_rows(run, run.plan.schedule.num_steps)
+  if not (run.plan.eval.every and rows):
+    return (
+      'losses rank nothing; score all of these runs with: '
+      f'{program()} --mode=evaluate --workdir={run.workdir}'
+    )
+  last = {row['member']: row for row in rows}
+  steps = sorted({row['step'] for row in last.values()})
+  tables_of_scores = tables.ranked_tables(
+    tables.values_of({n: row['scores'] for n, row in last.items()}),
+    run.ensemble,
+    rows[-1]['protocol']['network'],
+    run.plan.eval.best,
+  )
+  which = ' to '.join(map(str, dict.fromkeys((steps[0], steps[-1]))))
+  return f'scores at step {which}, {tables_of_scores}'
+
+
 def _where_scores_are(run: runs.Run) -> str:
   """Lines about what `eval.every` left, if it was on."""
   plot = run.workdir / 'scores.png'
@@ -193,5 +213,6 @@ def _where_scores_are(run: runs.Run) -> str:
     return ''
   keys = run.plan.eval
   by = ranked_name(keys.best, keys_lib.network_of(keys, run.info))
-  best = f'  best         {run.workdir / "best"}, by {by}\n'
+  whose = ', one of each run' * run.ensemble.several
+  best = f'  best         {run.workdir / "best"}, by {by}{whose}\n'
   return f'  scores       {plot}\n{best}'

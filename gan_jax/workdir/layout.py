@@ -12,7 +12,7 @@ samples/           grids, step_00001000.png
 losses.png         loss curves
 scores.png         scores over steps
 checkpoints/       orbax, the newest ones
-best/              orbax, the one with the best score
+best/              orbax, the one with the best score; of members, one each
 failures/          what is needed to repeat a step that was not finite
 rollbacks.json     when the run went back, and with which learning rates
 damaged/           checkpoints that could not be read

@@ -1,6 +1,7 @@
 """A run read back from its workdir."""
 
 import contextlib
+import functools
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -18,7 +19,10 @@ from gan_jax.pixels import from_uint8
 from gan_jax.process import plugins as plugins_lib
 from gan_jax.sampling.batches import batched
 from gan_jax.sampling.sampler import Sampler
-from gan_jax.sampling.weights import discriminator_variables
+from gan_jax.sampling.weights import (
+  discriminator_variables,
+  generator_variables,
+)
 from gan_jax.tricks.views import pack
 from gan_jax.types import InputError, TrainState, lookup
 from gan_jax.workdir import checkpoint as checkpoint_lib
@@ -31,18 +35,25 @@ class TrainedGAN(Sampler):
   def __init__(self, trained: 'Trained', *, ema: bool, batch_norm: str):
     """Takes both players from a run, see `Trained.sampler`."""
     model, state, self._plan = trained.model, trained.state, trained.plan
+    self._ema = ema
     super().__init__(
       batch_norm=batch_norm,
       step=int(state.step),
       **model.drawn_from(state, ema=ema),
     )
     self._image_shape = tuple(trained.info.image_shape)
-    variables = discriminator_variables(state)
+    self._disc_variables = discriminator_variables(state)
 
-    def logits_of(images, labels):
+    def logits_of(variables, images, labels):
       return self._judge(model.networks.disc, variables, images, labels)
 
     self._logits_of = jax.jit(logits_of)
+
+  def with_state(self, state: TrainState) -> 'TrainedGAN':
+    """The same players with another member's weights, not compiled again."""
+    other = self.with_variables(generator_variables(state, self._ema))
+    other._disc_variables = discriminator_variables(state)
+    return other
 
   def discriminate(
     self, images: np.ndarray, labels: np.ndarray | None = None
@@ -66,7 +77,11 @@ class TrainedGAN(Sampler):
       labels = self._checked_labels(labels, len(images))
     elif labels is not None:
       raise InputError('labels: the model is not conditional; leave them out')
-    return batched(self._logits_of, images, labels)
+    return batched(
+      lambda *inputs: self._logits_of(self._disc_variables, *inputs),
+      images,
+      labels,
+    )
 
   def _checked_labels(self, labels, num) -> np.ndarray:
     """Labels int32 `[num]`, each of a class."""
@@ -120,7 +135,7 @@ class Trained(NamedTuple):
     return TrainedGAN(self, ema=ema, batch_norm=batch_norm)
 
 
-_FOLDERS = {'latest': 'checkpoints', 'best': 'best'}
+CHECKPOINTS = ('latest', 'best')
 
 
 @contextlib.contextmanager
@@ -149,6 +164,78 @@ def read_plan(workdir: pathlib.Path) -> tuple[Plan, Ensemble]:
     return plan, Ensemble(plan.members)
 
 
+def best_folder(workdir: pathlib.Path, member: int | None) -> pathlib.Path:
+  """Where the best checkpoint of a run lies, or that of one member."""
+  best = workdir / 'best'
+  return best if member is None else best / f'member_{member}'
+
+
+class TrainedRuns:
+  """All members of a workdir, read back one at a time.
+
+  Attributes:
+    plan: of all of them.
+    info: of their data.
+    ensemble: the members; one, if it is a single run.
+  """
+
+  def __init__(self, workdir: str | pathlib.Path, which: str = 'latest'):
+    """Reads the config, and no checkpoint yet.
+
+    Args:
+      workdir: of the run.
+      which: latest, or best by `eval.best` if it was scored while training.
+
+    Raises:
+      InputError: there is no run, or its config is not one of this version.
+    """
+    lookup(dict.fromkeys(CHECKPOINTS), which, 'checkpoint')
+    self._which, self._path = which, layout.absolute(workdir)
+    self.plan, self.ensemble = read_plan(self._path)
+    self.info = layout.read_info(self._path)
+
+  def member(self, number: int) -> 'Trained':
+    """One of them by its number; 0 of a single run.
+
+    Raises:
+      InputError: there is none of this number, or no whole checkpoint.
+    """
+    member = self.ensemble.member(number)
+    with of_file(self._path):
+      plan = self.plan.of_member(member)
+      model = plan.build(self.info)
+    whose = number if self.ensemble.several else None
+    if self._which == 'best':
+      state = self._best_state(whose)
+    else:
+      state = self.ensemble.select(self._latest_states, number)
+    return Trained(plan, self.info, model, state, whose)
+
+  @functools.cached_property
+  def _one(self) -> TrainState:
+    """Shapes of a member's state, which are those of every other."""
+    with of_file(self._path):
+      plan = self.plan.of_member(self.ensemble.members[0])
+      return build.abstract_state(plan.build(self.info))
+
+  @functools.cached_property
+  def _latest_states(self) -> TrainState:
+    """The newest state of all members."""
+    return checkpoint_lib.restore_latest(
+      self._path / 'checkpoints', self.ensemble.abstract(self._one)
+    )
+
+  def _best_state(self, member: int | None) -> TrainState:
+    folder = best_folder(self._path, member)
+    if not folder.is_dir():
+      whose = '' if member is None else f' of run {member}'
+      raise InputError(
+        f'checkpoint: {self._path} has no best one{whose}, which eval.every '
+        'keeps while training; take latest'
+      )
+    return checkpoint_lib.restore_latest(folder, self._one)
+
+
 def restore(
   workdir: str | pathlib.Path, which: str = 'latest', member: int = 0
 ) -> Trained:
@@ -156,34 +243,14 @@ def restore(
 
   Args:
     workdir: of the run.
-    which: latest, or best by `eval.best` if it was scored while training.
+    which: latest, or best by `eval.best` if it was scored while training; of
+      several runs at once, the best of that member.
     member: number of the run among those trained at once; 0 for a single one.
 
   Raises:
     InputError: there is no run, no such member, or no whole checkpoint.
   """
-  folder = lookup(_FOLDERS, which, 'checkpoint')
-  path = layout.absolute(workdir)
-  plan, ensemble = read_plan(path)
-  info = layout.read_info(path)
-  with of_file(path):
-    plan = plan.of_member(ensemble.member(member))
-    model = plan.build(info)
-    abstract = build.abstract_state(model)
-  if which == 'best' and not (path / folder).is_dir():
-    raise InputError(
-      f'checkpoint: {path} has no best one, which eval.every keeps while '
-      'training; take latest'
-    )
-  template = ensemble.abstract(abstract)
-  state = checkpoint_lib.restore_latest(path / folder, template)
-  return Trained(
-    plan,
-    info,
-    model,
-    ensemble.select(state, member),
-    member if ensemble.several else None,
-  )
+  return TrainedRuns(workdir, which).member(member)
 
 
 def load(

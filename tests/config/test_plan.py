@@ -85,11 +85,18 @@ def test_a_key_that_no_room_knows_is_refused():
     read(config)
 
 
-def test_scores_while_training_are_of_one_run():
-  with pytest.raises(InputError, match=r'eval.every: one best checkpoint'):
-    read(tiny_digits(eval__every=4, num_seeds=2))
+def test_a_rollback_is_of_one_run():
   with pytest.raises(InputError, match=r'non_finite.action: rollback would'):
     read(tiny_digits(non_finite__action='rollback', num_seeds=2))
+
+
+def test_a_member_is_named_or_not():
+  plans = [read(tiny_digits(member=member)) for member in (-1, 0, 2)]
+  assert [plan.member for plan in plans] == [0, 0, 2]
+  assert [plan.names_member for plan in plans] == [False, True, True]
+  assert not read(tiny_digits()).names_member
+  with pytest.raises(InputError, match=r'member: -2 is no run; .* from 0 on'):
+    read(tiny_digits(member=-2))
 
 
 def test_a_plan_is_that_of_its_config_json():

@@ -62,6 +62,14 @@ def test_standing_means_far_from_zero():
   np.testing.assert_allclose(mean, expected, rtol=3e-6)
 
 
+def test_other_weights_get_standing_statistics_too():
+  sampler = make('standing')
+  fresh = make()._variables
+  assert_same_bits(
+    statistics(sampler.with_variables(fresh)), statistics(sampler)
+  )
+
+
 def test_standing_touches_nothing_else():
   sampler = make()
   batch = sampler.latents(64), None

@@ -42,6 +42,10 @@ def make_run(path, fid, *, seed=0, loss='hinge', recall=0.5, **protocol):
   return str(path)
 
 
+def read_all(runs):
+  return [run for name in runs for run in read(name)]
+
+
 @pytest.fixture
 def runs(tmp_path):
   return [
@@ -75,7 +79,7 @@ def test_a_lead_within_the_spread_is_none(tmp_path):
     for loss, fids in (('a', (3.0, 6.0)), ('b', (4.0, 7.0)))
     for seed, fid in enumerate(fids)
   ]
-  groups = comparison.group([read(run) for run in runs])
+  groups = comparison.group(read_all(runs))
   assert '**' not in comparison.table(groups)
 
 
@@ -87,7 +91,7 @@ def test_higher_is_better_where_it_is(tmp_path):
     for loss, recall in (('x', 0.2), ('y', 0.4))
     for seed in range(2)
   ]
-  scored = [read(run) for run in runs]
+  scored = read_all(runs)
   table = comparison.table(comparison.group(scored))
   assert '| 0.2 +- 0 | **0.4 +- 0** |' in table
   # One run of each: nobody knows.
@@ -100,7 +104,7 @@ def test_what_was_measured_may_differ_and_names_the_group(tmp_path):
     make_run(tmp_path / 'y', 2.0, weights='ema'),
     make_run(tmp_path / 'z', 2.0, weights='ema', truncation=0.5),
   ]
-  groups = comparison.group([read(run) for run in runs])
+  groups = comparison.group(read_all(runs))
   assert [g.label for g in groups] == [
     'truncation=None, weights=raw',
     'truncation=None, weights=ema',

@@ -549,15 +549,39 @@ def test_only_what_is_logged_has_a_panel(tmp_path, drawn):
 
 
 def test_scores_are_over_steps_too(tmp_path, drawn):
-  scores = {
-    'fid': ([100, 200], [9.0, 8.0]),
-    'recall_random': ([100, 200], [0.97, 0.99]),
-  }
-  curves.plot_scores(tmp_path / 'scores.png', scores, 200, 64)
+  rows = [
+    {'step': 100, 'member': None, 'fid': 9.0, 'recall_random': 0.97},
+    {'step': 200, 'member': None, 'fid': 8.0, 'recall_random': 0.99},
+  ]
+  path = tmp_path / 'scores.png'
+  curves.plot_scores(path, rows, best_step=200, images_per_step=64)
   fid, recall = drawn[0].axes
   assert fid.get_xlabel() == 'step (64 real images each)'
   assert list(fid.lines[0].get_xdata()) == [100, 200]
   assert recall.get_ylim() == (-0.02, 1.02)
+
+
+def test_scores_of_several_runs_are_a_curve_a_group(tmp_path, drawn):
+  groups = {'rate=1': [0, 1], 'rate=2': [2, 3]}
+  rows = [
+    {'step': step, 'member': n, 'fid': 10.0 * n + step}
+    for step in (1, 2)
+    for n in range(4)
+  ]
+  curves.plot_scores(tmp_path / 'scores.png', rows, groups)
+  [figure] = drawn
+  [fid] = figure.axes
+  means = [line.get_ydata() for line in fid.lines if len(line.get_xdata())]
+  np.testing.assert_allclose(means, [[6.0, 7.0], [26.0, 27.0]])
+  assert len(fid.collections) == 2  # bands
+  low, high = fid.collections[0].get_datalim(fid.transData).intervaly
+  spread = np.std([0.0, 10.0], ddof=1)
+  np.testing.assert_allclose([low, high], [6.0 - spread, 7.0 + spread])
+  [legend] = figure.legends
+  assert [t.get_text() for t in legend.get_texts()] == list(groups)
+  assert (
+    figure.get_suptitle() == 'mean over 2 seeds; band: ± standard deviation'
+  )
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """Scores during training: rows, the best checkpoint, and no harm done."""
 
+import contextlib
 import copy
+import io
 import json
 import shutil
-import types
 
 import numpy as np
 import pytest
@@ -133,25 +134,22 @@ def test_best_is_what_best_holds(run, tmp_path):
   assert not (later / '99').exists()
 
 
-def test_only_rows_of_one_measure_compete(run):
-  config, workdir = run
-  paths = types.SimpleNamespace(plan=read(config), workdir=workdir)
-  scores = scoring.Scoring(paths, 12)
-  rows = copy.deepcopy(scores._rows)
+def test_only_rows_of_one_measure_compete(run, tmp_path):
+  rows = copy.deepcopy(evaluations(run[1]))
+  best = scoring.Best(tmp_path, rows, 'fid', 0)
   rows[0]['scores']['fid_random']['value'] = -1.0
   rows[0]['protocol']['num_fake'] = 7
   rows[1]['scores']['fid_random']['value'] = float('nan')
-  scores._rows, scores._start = rows, 0
-  assert scores.best_row is rows[2]
+  assert best.row is rows[2]
   rows[0]['protocol']['num_fake'] = 40
-  assert scores.best_row is rows[0]
+  assert best.row is rows[0]
   # Of the rows before a (re)start, the one whose weights are kept.
-  scores._start, scores._kept = 8, 8
-  assert scores.best_row is rows[2]  # the other's value is none
-  scores._start, scores._kept = 12, None
-  assert scores.best_row is None
-  scores._rows = []
-  assert scores.best_row is None
+  best._start, best._kept = 8, 8
+  assert best.row is rows[2]  # the other's value is none
+  best._start, best._kept = 12, None
+  assert best.row is None
+  best.rows = []
+  assert best.row is None
 
 
 @pytest.mark.slow  # another dispatch length
@@ -219,3 +217,152 @@ def test_keys_are_checked_before_training(digits, overrides, message):
     check_scores(read(scored_digits(**overrides)), digits.info)
   off = scored_digits(**overrides, eval__every=0)
   check_scores(read(off), digits.info)
+
+
+# --- Several runs at once -----------------------------------------------------
+
+
+def several(**overrides):
+  keys = dict(num_seeds=2, sweep__gen_learning_rate=(1e-4, 1e-2), seed=3)
+  return scored_digits(**keys | overrides)
+
+
+@pytest.fixture(scope='module')
+def members(tmp_path_factory):
+  """A run of four members, and what the screen was told."""
+  workdir = tmp_path_factory.mktemp('members')
+  said = io.StringIO()
+  with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    train(several(), workdir)
+  return workdir, said.getvalue()
+
+
+def fids(workdir, number):
+  own = [row for row in evaluations(workdir) if row['member'] == number]
+  return {row['step']: row['scores']['fid_random']['value'] for row in own}
+
+
+def test_every_member_has_rows(members):
+  rows = evaluations(members[0])
+  whose = [
+    tuple(row[k] for k in ('step', 'member', 'seed', 'gen_learning_rate'))
+    for row in rows
+  ]
+  four = [(0, 3, 1e-4), (1, 4, 1e-4), (2, 3, 1e-2), (3, 4, 1e-2)]
+  assert whose == [(step, *m) for step in (4, 8, 12) for m in four]
+  values = [row['scores']['fid_random']['value'] for row in rows]
+  assert len(set(values)) == 12
+
+
+def test_rows_are_of_the_member_that_they_name(members):
+  config = several(member=2)
+  config.eval.update(scores=('fid',), num_samples=40)
+  result = evaluate_mode.evaluate(config, members[0])
+  np.testing.assert_allclose(
+    result.scores['fid_random']['value'], fids(members[0], 2)[12], rtol=1e-6
+  )
+
+
+def test_every_member_keeps_its_own_best(members, tmp_path):
+  workdir, _ = members
+  steps = []
+  for number in range(4):
+    own = fids(workdir, number)
+    best = min(own, key=own.get)
+    kept = restore(workdir, 'best', number)
+    assert int(kept.state.step) == best
+    folder = workdir / 'best' / f'member_{number}'
+    assert [p.name for p in folder.glob('[0-9]*')] == [str(best)]
+    steps.append(best)
+  config = several(eval__checkpoint='best')
+  config.eval.update(scores=('fid',), num_samples=40)
+  shutil.copytree(workdir, tmp_path / 'run')
+  found = evaluate_mode.evaluate(config, tmp_path / 'run')
+  assert [found[n].protocol['step'] for n in range(4)] == steps
+  for number in range(4):
+    np.testing.assert_allclose(
+      found[number].scores['fid_random']['value'],
+      min(fids(workdir, number).values()),
+      rtol=1e-6,
+    )
+
+
+def test_the_screen_has_a_line_a_group(members):
+  workdir, said = members
+  head = 'step 4, 40 fakes of each of 4 runs; best fid_random so far of 4 runs'
+  assert said.count(head) == 1
+  lines = [line for line in said.splitlines() if ': fid_random' in line]
+  assert len(lines) == 3 * 2
+  means = []
+  for line in lines[:2]:
+    rate = 1e-4 if '0.0001' in line else 1e-2
+    pair = [fids(workdir, n)[4] for n in ((0, 1) if rate == 1e-4 else (2, 3))]
+    spread = np.std(pair, ddof=1)
+    assert line.startswith(
+      f'  gen_learning_rate={rate}: fid_random {np.mean(pair):.4g} +- '
+      f'{spread:.2g}, precision_random '
+    )
+    means.append(np.mean(pair))
+  assert means == sorted(means)
+  assert said.count('random features rank nothing') == 1
+
+
+def test_the_final_table_ranks_by_the_last_scores(members):
+  workdir, said = members
+  assert 'scores at step 12, ranked by fid_random (lower is better)' in said
+  end = said[said.index('scores at step 12') :]
+  rows = [line for line in end.splitlines() if line.startswith('|')]
+  order = [int(line.split('|')[1]) for line in rows if ', seed-' in line]
+  assert order == sorted(range(4), key=lambda n: fids(workdir, n)[12])
+  assert 'losses rank nothing' not in said
+  assert f'{workdir / "best"}, by fid_random, one of each run' in said
+
+
+def test_without_scores_the_table_says_that_losses_rank_nothing(
+  tmp_path, capsys
+):
+  train(tiny_digits(num_steps=4, num_seeds=2), tmp_path)
+  out = capsys.readouterr().out
+  line = 'losses rank nothing; score all of these runs with: '
+  assert line in out
+  assert f'--mode=evaluate --workdir={tmp_path}\n' in out
+
+
+@pytest.mark.slow  # as of a single run, and each trains four
+def test_training_of_members_is_the_same_with_and_without(members, tmp_path):
+  train(several(eval__every=0), tmp_path)
+  for number in (0, 3):
+    assert_same_bits(
+      restore(tmp_path, member=number).state,
+      restore(members[0], member=number).state,
+    )
+
+
+@pytest.mark.slow
+def test_resumed_members_equal_uninterrupted_ones(members, tmp_path):
+  train(several(num_steps=8), tmp_path)
+  train(several(), tmp_path)
+  assert evaluations(tmp_path) == evaluations(members[0])
+  for number in range(4):
+    assert_same_bits(
+      *(restore(d, 'best', number).state for d in (tmp_path, members[0]))
+    )
+
+
+def test_a_member_that_fails_costs_a_line(tmp_path, monkeypatch, capsys):
+  real, calls = Evaluator.score, []
+
+  def fail_once(self, *args, **keys):
+    calls.append(keys['step'])
+    if len(calls) == 2:
+      raise RuntimeError('of\nno use')
+    return real(self, *args, **keys)
+
+  monkeypatch.setattr(Evaluator, 'score', fail_once)
+  train(several(num_steps=4, sweep__gen_learning_rate=()), tmp_path)
+  assert [row['member'] for row in evaluations(tmp_path)] == [0]
+  seen = capsys.readouterr()
+  line = 'note: no scores of run 1 at step 4: RuntimeError: of no use'
+  assert line in seen.out + seen.err
+  with pytest.raises(InputError, match=r'no checkpoint in .*best/member_1'):
+    restore(tmp_path, 'best', 1)
