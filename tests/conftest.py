@@ -25,16 +25,15 @@ os.environ['XLA_FLAGS'] = ' '.join(
   + [f'--{name}={str(value).lower()}' for name, value in QUICK.items()]
 )
 # Weights, classifiers and statistics of tests stay apart from the user's.
-os.environ['XDG_CACHE_HOME'] = str(
-  pathlib.Path(__file__).parent.parent / '.pytest_cache' / 'home'
-)
+KEPT = pathlib.Path(__file__).parent.parent / '.pytest_cache'
+os.environ['XDG_CACHE_HOME'] = str(KEPT / 'home')
 
 import jax
 import pytest
 
 jax.config.update('jax_num_cpu_devices', 4)
 # Many tests compile the same programs.
-jax.config.update('jax_compilation_cache_dir', '.pytest_cache/xla')
+jax.config.update('jax_compilation_cache_dir', str(KEPT / 'xla'))
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
