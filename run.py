@@ -73,7 +73,7 @@ def main() -> None:
 
 def run(config_file: str, runs: list[str]) -> object:
   """Joins other processes, if there are any, and does what --mode says."""
-  from gan_jax.devices import parallel
+  from gan_jax.devices import platforms
   from gan_jax.process import hosts
   from gan_jax.workdir import layout
 
@@ -81,7 +81,7 @@ def run(config_file: str, runs: list[str]) -> object:
   if FLAGS.coordinator and mode != 'train':
     fail(f'--coordinator: --mode={mode} is for one process; leave it out')
   hosts.enter(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
-  parallel.enable_compilation_cache()
+  platforms.start()
   changed = config_flags.get_override_values(FLAGS['config'])
   original = {key: FLAGS[f'config.{key}'].default for key in changed}
   overrides.forget_replaced(FLAGS.config, base.get_config(), original, changed)

@@ -13,7 +13,7 @@ from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import protocol
 from gan_jax.evaluation.entries import Entry, Inputs, Settings
 from gan_jax.evaluation.real_images import RealImages
-from gan_jax.evaluation.scores import compute, needs_of
+from gan_jax.evaluation.scores import compute_each, needs_of
 from gan_jax.evaluation.summary import Summary, cached_summary, summarise
 from gan_jax.features import FeatureNetwork, ImageSet
 from gan_jax.features.classifier import classifier_network, random_network
@@ -165,14 +165,13 @@ class Evaluator:
       **fields: of the run, for the protocol.
 
     Raises:
-      InputError: too few images, something not finite, or something missing.
+      InputError: something is not finite, or none of the scores can be had;
+        one that cannot is left out, with a line in the warnings.
     """
     keys, names, left_out = self.keys, tuple(names), []
     if disc and disc.conditional and not self._images.labelled('test'):
       names, left_out, disc = *_without_disc(names), None
     needs = needs_of(names)
-    if 'balls' in needs:
-      self._check_neighbours(num)
     real = self._real_summary('features' in needs)
     read = sampler.stream(num, seed=keys.seed, truncation=keys.truncation)
     fake = summarise(
@@ -190,7 +189,11 @@ class Evaluator:
       inputs = inputs._replace(real=real._replace(images=images))
     if 'splits' in needs:
       inputs = self._with_splits(inputs, sampler, disc)
-    scores = compute(inputs, names, progress=self._progress)
+    scores, problems = compute_each(inputs, names, progress=self._progress)
+    reasons = [f'{name}: {problem}' for name, problem in problems.items()]
+    if not scores:
+      raise InputError(f'eval.scores: none can be had; {"; ".join(reasons)}')
+    left_out += [f'eval.scores: left out is {reason}' for reason in reasons]
     record = protocol.record(
       self.network,
       num_real=real.num,
@@ -215,17 +218,6 @@ class Evaluator:
       f'eval.weights: the network {self.network_name} reads no file; take '
       f'eval.network={" or ".join(PUBLISHED)}, or leave it out'
     ]
-
-  def _check_neighbours(self, num: int) -> None:
-    """Raises InputError if there are fewer images than neighbours."""
-    most = max(self.keys.precision_k, self.keys.coverage_k)
-    num_real = self._images.reference.num
-    if min(num, num_real) < most + 1:
-      raise InputError(
-        f'eval.precision_k, eval.coverage_k: {most} neighbours need '
-        f'{most + 1} images, and there are {num_real} real and {num} '
-        'generated ones'
-      )
 
   def _images_to_keep(self, num: int) -> int:
     """Up to `num`, as many as fit into a GiB."""

@@ -62,9 +62,9 @@ def evaluate(config: Any, workdir: str | pathlib.Path) -> Result:
 
 
 def _write(result: Result, path: pathlib.Path) -> None:
-  """Leaves the scores in a file, and on the screen."""
+  """Leaves the scores on the screen, and in a file."""
   fields = ('scores', 'protocol', 'warnings')
-  layout.write_json(path, {name: getattr(result, name) for name in fields})
   for line in report.report(result):
     print(line)
+  layout.write_json(path, {name: getattr(result, name) for name in fields})
   print(f'written to {path}')
