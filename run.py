@@ -67,7 +67,7 @@ def parse_flags() -> tuple[str, list[str]]:
 
 def run(config_file: str, runs: list[str]) -> object:
   """Joins other processes, if there are any, and does what --mode says."""
-  from gan_jax.devices import parallel
+  from gan_jax.devices import platforms
   from gan_jax.process import hosts, plugins
   from gan_jax.workdir import layout, origins
 
@@ -75,7 +75,7 @@ def run(config_file: str, runs: list[str]) -> object:
   if FLAGS.coordinator and mode != 'train':
     fail(f'--coordinator: --mode={mode} is for one process; leave it out')
   hosts.enter(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
-  parallel.enable_compilation_cache()
+  platforms.start()
   plugins.run_config(config_file)
   changed = config_flags.get_override_values(FLAGS['config'])
   original = {key: FLAGS[f'config.{key}'].default for key in changed}

@@ -1,6 +1,7 @@
 """Config keys as the command line names them: dotted, one at a time."""
 
 import difflib
+import hashlib
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +35,8 @@ MAY_CHANGE = (
   'non_finite.',
 )
 
+_LONGEST = 200  # bytes of a folder's name; file systems take 255
+
 
 def may_change(key: str) -> bool:
   """Whether a dotted key may differ when a run is resumed or sampled."""
@@ -62,7 +65,8 @@ def default_workdir(config_file: str, overrides: Mapping[str, Any]) -> str:
 
   Keys that a run may change later are left out, so that the same model with
   more steps goes on in the same folder; where the data lies stays in, because
-  it often says which data.
+  it often says which data. A name that is too long for a file system ends in a
+  digest of the whole.
 
   Args:
     config_file: FILE or FILE:ARG.
@@ -74,8 +78,13 @@ def default_workdir(config_file: str, overrides: Mapping[str, Any]) -> str:
     for key, value in overrides.items()
     if not may_change(key) or key == 'data.dir'
   ]
-  name = ','.join([pathlib.Path(path).stem, *argument, *sorted(parts)])
-  return 'runs/' + re.sub(r'[^\w.,=+-]+', '_', name)
+  whole = ','.join([pathlib.Path(path).stem, *argument, *sorted(parts)])
+  name = re.sub(r'[^\w.,=+-]+', '_', whole)
+  if len(name.encode()) > _LONGEST:
+    digest = hashlib.sha256(whole.encode(errors='surrogatepass')).hexdigest()
+    start = name.encode()[: _LONGEST - 17].decode(errors='ignore')
+    name = f'{start},{digest[:16]}'
+  return f'runs/{name}'
 
 
 def take(arguments: Sequence[str], flag: str) -> tuple[list[str], list[str]]:

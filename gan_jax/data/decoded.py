@@ -8,7 +8,6 @@ stamp of what it was made from: where that differs, it is written anew. All of
 
 import contextlib
 import importlib.metadata
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -51,10 +50,7 @@ def read_once(
   arrays = read()
   took = time.monotonic() - started
   if took >= WORTH and sum(x.nbytes for x in arrays.values()) <= MOST:
-    try:
-      save_arrays(path, **arrays, stamp=np.array(stamp))
-    except OSError as error:
-      print(f'note: decoded images are not kept: {error}', file=sys.stderr)
+    save_arrays(path, **arrays, stamp=np.array(stamp))
   return arrays
 
 

@@ -1,9 +1,14 @@
 """Any image dataset of TFDS, by name: random access, without TensorFlow."""
 
+import contextlib
 import difflib
 import io
+import os
 import pathlib
 import re
+import textwrap
+import threading
+import urllib.parse
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +19,7 @@ from gan_jax.data.sources import Splits, file_facts, num_kept
 from gan_jax.process.quiet import absl_quiet
 from gan_jax.types import InputError, UnknownNameError
 
+_ANSWER = 5.0  # seconds in which a server has to answer
 _PROBES = 64  # labels of a split that are looked at when it is opened
 
 
@@ -100,6 +106,11 @@ def _tfds_builder(name: str, data_dir: str | None):
   Raises:
     UnknownNameError: TFDS knows no such dataset and none is prepared.
   """
+  if not data_dir and 'TFDS_DATA_DIR' not in os.environ and _homeless():
+    raise InputError(
+      'data.dir: there is no home folder for prepared datasets; name one with '
+      'data.dir or TFDS_DATA_DIR'
+    )
   import tensorflow_datasets as tfds
 
   from gan_jax.data import digits  # noqa: F401  registers the builder
@@ -129,6 +140,11 @@ def _tfds_builder(name: str, data_dir: str | None):
     ) from error
 
 
+def _homeless() -> bool:
+  """Whether neither $HOME nor the system's list of users names a home."""
+  return os.path.expanduser('~') == '~'
+
+
 def _prepare(builder, data_dir: str | None) -> None:
   """Downloads and prepares a dataset on first use, with TFDS's progress.
 
@@ -137,36 +153,79 @@ def _prepare(builder, data_dir: str | None) -> None:
   """
   if builder.data_path.exists():
     return
+  where = data_dir or '~/tensorflow_datasets (or TFDS_DATA_DIR)'
   try:
     _check_reachable(builder)
     builder.download_and_prepare()
   except Exception as error:  # every downloader has exceptions of its own
-    where = data_dir or '~/tensorflow_datasets (or TFDS_DATA_DIR)'
-    reason = str(error).strip().split('\n')[0] or type(error).__name__
-    if isinstance(error, PermissionError):
+    if (
+      isinstance(error, OSError) and error.errno
+    ):  # those of a network have none
       raise InputError(
-        f'data.dir: cannot write in {where}: {reason}'
+        f'data.dir: cannot write in {where}: {error.strerror}'
       ) from error
+    files = [info.filename for info in (builder.url_infos or {}).values()]
+    named = f' ({", ".join(map(str, files))})' if 1 <= len(files) <= 4 else ''
     raise InputError(
-      f'data.name: cannot prepare {builder.name}: {reason[:200]}. Without a '
-      f'network, put the dataset prepared elsewhere (array_record) under '
-      f'{where}, or its downloaded files where `tfds build --manual_dir` '
-      'finds them'
+      f'data.name: cannot prepare {builder.name}: {_reason(error)}. Without a '
+      f'network, put the dataset prepared elsewhere (array_record) in {where}, '
+      f'or its files as downloaded{named} in downloads/manual there'
     ) from error
+
+
+def _reason(error: Exception) -> str:
+  """Why a dataset could not be prepared, in a few words."""
+  request = getattr(error, 'request', None)  # of an error of `requests`
+  if request is not None:
+    return _unreachable(request.url)
+  line = str(error).strip().partition('\n')[0] or type(error).__name__
+  return textwrap.shorten(line, 200, placeholder=' ...')
 
 
 def _check_reachable(builder) -> None:
   """Fails within seconds where TFDS would try again for minutes.
 
-  Does nothing once anything has been downloaded: the rest may be there too.
+  Does nothing once any file of the dataset is there: the rest may be too.
+
+  Raises:
+    ConnectionError: the server of the first file does not answer.
   """
   import requests
 
-  downloads = pathlib.Path(builder.data_dir_root) / 'downloads'
-  if not downloads.exists():
-    urls = [url for url in builder.url_infos or () if url.startswith('http')]
-    for url in urls[:1]:
-      requests.head(url, timeout=10)
+  urls = [url for url in builder.url_infos or () if url.startswith('http')]
+  if not urls or _any_downloaded(builder):
+    return
+  answers = []
+
+  def ask():
+    with contextlib.suppress(Exception):  # whatever comes is no answer
+      requests.get(urls[0], stream=True, timeout=_ANSWER).close()
+      answers.append(urls[0])
+
+  # A thread, because no timeout ends the search for an address.
+  thread = threading.Thread(target=ask, daemon=True)
+  thread.start()
+  thread.join(_ANSWER)
+  if not answers:
+    raise ConnectionError(_unreachable(urls[0]))
+
+
+def _any_downloaded(builder) -> bool:
+  """Whether TFDS would find one of the dataset's files on this machine."""
+  from tensorflow_datasets.core.download import resource
+
+  folder = pathlib.Path(builder.data_dir_root) / 'downloads'
+  names = [
+    name
+    for url, info in builder.url_infos.items()
+    for file in map(resource.get_dl_fname, [url] * 2, [info.checksum, None])
+    for name in (f'{builder.name}/{file}', file, f'manual/{info.filename}')
+  ]
+  return any((folder / name).is_file() for name in names)
+
+
+def _unreachable(url: str) -> str:
+  return f'{urllib.parse.urlsplit(url).hostname} cannot be reached'
 
 
 def _feature_keys(builder) -> tuple[str, str | None]:

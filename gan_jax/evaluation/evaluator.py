@@ -10,10 +10,10 @@ import numpy as np
 
 from gan_jax.data import Dataset, labelled_only
 from gan_jax.evaluation import keys as keys_lib
-from gan_jax.evaluation import protocol
+from gan_jax.evaluation import protocol, remarks
 from gan_jax.evaluation.entries import Entry, Inputs, Settings
 from gan_jax.evaluation.real_images import RealImages
-from gan_jax.evaluation.scores import compute, needs_of
+from gan_jax.evaluation.scores import compute_each, needs_of
 from gan_jax.evaluation.summary import Summary, cached_summary, summarise
 from gan_jax.features import FeatureNetwork, ImageSet
 from gan_jax.features.classifier import classifier_network, random_network
@@ -167,14 +167,13 @@ class Evaluator:
       **fields: of the run, for the protocol.
 
     Raises:
-      InputError: too few images, something not finite, or something missing.
+      InputError: something is not finite, or none of the scores can be had;
+        one that cannot is left out, with a line in the warnings.
     """
     keys, names, left_out = self.keys, tuple(names), []
     if disc and disc.conditional and not self._images.labelled('test'):
-      names, left_out, disc = *_without_disc(names), None
+      names, left_out, disc = *remarks.without_disc(names), None
     needs = needs_of(names)
-    if 'balls' in needs:
-      self._check_neighbours(num)
     real = self._real_summary('features' in needs)
     labels = self._labels_of_fakes(sampler, num)
     read = sampler.stream(
@@ -195,7 +194,11 @@ class Evaluator:
       inputs = inputs._replace(real=real._replace(images=images))
     if 'splits' in needs:
       inputs = self._with_splits(inputs, labels, disc)
-    scores = compute(inputs, names, progress=self.progress)
+    scores, problems = compute_each(inputs, names, progress=self.progress)
+    reasons = [f'{name}: {problem}' for name, problem in problems.items()]
+    if not scores:
+      raise InputError(f'eval.scores: none can be had; {"; ".join(reasons)}')
+    left_out += [f'eval.scores: left out is {reason}' for reason in reasons]
     record = protocol.record(
       self.network,
       num_real=real.num,
@@ -207,10 +210,10 @@ class Evaluator:
       truncation=keys.truncation,
       seed=keys.seed,
       batch_size=keys.batch_size,
-      **_how_labelled(labels, self._images.labels),
+      **remarks.how_labelled(labels, self._images.labels),
       **fields,
     )
-    lines = left_out + warnings(inputs, scores) + self._unread_weights()
+    lines = left_out + remarks.warnings(inputs, scores) + self._unread_weights()
     return Result(scores, record, lines, fake.images_per_second)
 
   def _labels_of_fakes(self, sampler: Sampler, num: int) -> np.ndarray | None:
@@ -230,17 +233,6 @@ class Evaluator:
       f'eval.weights: the network {self.network_name} reads no file; take '
       f'eval.network={" or ".join(PUBLISHED)}, or leave it out'
     ]
-
-  def _check_neighbours(self, num: int) -> None:
-    """Raises InputError if there are fewer images than neighbours."""
-    most = max(self.keys.precision_k, self.keys.coverage_k)
-    num_real = self._images.reference.num
-    if min(num, num_real) < most + 1:
-      raise InputError(
-        f'eval.precision_k, eval.coverage_k: {most} neighbours need '
-        f'{most + 1} images, and there are {num_real} real and {num} '
-        'generated ones'
-      )
 
   def _images_to_keep(self, num: int) -> int:
     """Up to `num`, as many as fit into a GiB."""
@@ -268,31 +260,13 @@ class Evaluator:
     )
 
 
-def _how_labelled(
+def how_labelled(
   labels: np.ndarray | None, real: np.ndarray | None
 ) -> dict[str, str]:
   """What labels the fakes of a conditional model had, for the protocol."""
   if labels is None:
     return {}
   return {'fake_labels': 'all in turn' if real is None else 'as of real images'}
-
-
-def _without_disc(
-  names: tuple[str, ...],
-) -> tuple[tuple[str, ...], list[str]]:
-  """The scores that need no labels of test images; a line on one that does.
-
-  Raises:
-    InputError: there are no others.
-  """
-  rest = tuple(name for name in names if 'disc' not in needs_of((name,)))
-  line = (
-    'eval.scores: disc_accuracy is left out: D is shown labels, and those of '
-    'the test images are hidden'
-  )
-  if names and not rest:
-    raise InputError(f'{line}; name other scores')
-  return rest, [line] * (rest != names)
 
 
 def published_network(
@@ -314,53 +288,3 @@ def published_network(
     download=keys.download,
     cache=cache,
   )
-
-
-def warnings(inputs: Inputs, scores: dict[str, Entry]) -> list[str]:
-  """Lines that a reader of the scores should see.
-
-  Args:
-    inputs: that they were computed from.
-    scores: as `compute` gives them.
-  """
-  lines = []
-  size = len(inputs.real.moments.mean)
-  biases = [e['expected_bias'] for e in scores.values() if 'expected_bias' in e]
-  for kind, num in (('real', inputs.real.num), ('generated', inputs.fake.num)):
-    if biases and num <= size:
-      lines.append(
-        f'fid: {num} {kind} images are too few for {size} features: the '
-        f'covariance is singular, and the bias is large, about {biases[0]:.3g}'
-      )
-  num, names = inputs.fake.num, ' '.join(scores)
-  if 'fid_infinity' in names and num < 20 * size:
-    lines.append(
-      f'fid_infinity: {num} generated images are fewer than 20 times the '
-      f'{size} features; subsets so small leave the line that it is read off'
-    )
-  fewest = min(inputs.real.num, inputs.fake.num)
-  for name, entry in scores.items():
-    if name.startswith('kid') and entry['subset_size'] >= fewest:
-      lines.append(
-        f'{name}: each subset holds all {fewest} images of the smaller set, so '
-        'its standard deviation says nothing; take a smaller '
-        'eval.kid_subset_size, or more images'
-      )
-  if any(name.endswith('_random') for name in scores):
-    lines.append(
-      'eval.network: random features rank nothing reliably, a collapsed run '
-      'may come first; take classifier where there are labels, else mobilenet '
-      'or inception with eval.weights=FILE'
-    )
-  accuracy = inputs.network.notes.get('classifier_test_accuracy', 1.0)
-  if accuracy is None:
-    lines.append(
-      'eval.network: how often the classifier is right is not known: no test '
-      'image has a label'
-    )
-  elif accuracy < 0.8:
-    lines.append(
-      f'eval.network: the classifier is right on {accuracy:.0%} of the test '
-      'images only; scores in its features say little'
-    )
-  return lines

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import pathlib
 
 from gan_jax.data import DatasetInfo
@@ -126,7 +127,7 @@ def network_of(
     return keys.network
   if len(info.class_names) > 1:
     return 'classifier'
-  found = keys.weights or mobilenet_path(cache_dir=cache).exists()
+  found = keys.weights or os.path.exists(mobilenet_path(cache_dir=cache))
   return 'mobilenet' if found else 'random'
 
 

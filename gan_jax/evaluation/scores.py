@@ -141,24 +141,41 @@ def compute(
     where known, the numbers of its protocol, `num_real` and `num_fake`.
 
   Raises:
-    InputError: an unknown name, something missing, or too few images.
+    InputError: an unknown name, something missing, images too few or small.
+  """
+  results, problems = compute_each(inputs, names, progress=progress)
+  for problem in problems.values():
+    raise problem
+  return results
+
+
+def compute_each(
+  inputs: Inputs, names: Iterable[str], *, progress: bool = False
+) -> tuple[dict[str, Entry], dict[str, InputError]]:
+  """As `compute`, where a score that cannot be had costs no other.
+
+  Returns:
+    Entries by name; by the score's name, what is wrong with the others.
   """
   from tqdm import tqdm
 
-  results, names = {}, tuple(names)
-  for name in names:  # before any work
-    _check(name, lookup(SCORES, name, 'eval.scores'), inputs)
-  if 'balls' in needs_of(names):
-    inputs = _with_balls(inputs, names)
+  results, problems, names = {}, {}, tuple(names)
+  inputs = _with_balls(inputs, names)
   bar = tqdm(names, desc='scores', disable=not progress)
   for name in bar:
     bar.set_postfix_str(name)
-    score = SCORES[name]
+    try:
+      score = lookup(SCORES, name, 'eval.scores')
+      _check(name, score, inputs)
+      entries = score.compute(inputs)
+    except InputError as error:
+      problems[name] = error
+      continue
     real, fake = _counts(score, inputs)
-    for key, entry in score.compute(inputs).items():
+    for key, entry in entries.items():
       entry |= {'num_real': real, 'num_fake': fake}
       results[result_name(key, score, inputs.network.name)] = entry
-  return results
+  return results, problems
 
 
 def _counts(score: Score, inputs: Inputs) -> tuple[int, int]:
@@ -171,18 +188,24 @@ def _counts(score: Score, inputs: Inputs) -> tuple[int, int]:
   return len(real), len(inputs.fake.images)
 
 
+_NEIGHBOURS = {
+  'precision_recall': 'precision_k',
+  'density_coverage': 'coverage_k',
+}
+
+
 def _with_balls(inputs: Inputs, names: Iterable[str]) -> Inputs:
   """Adds the neighbourhoods that the scores need: one pass for every k."""
-  ks = {
-    'precision_recall': inputs.settings.precision_k,
-    'density_coverage': inputs.settings.coverage_k,
-  }
-  found = neighbourhoods(
-    inputs.real.features,
-    inputs.fake.features,
-    [ks[name] for name in names if name in ks],
-  )
-  return inputs._replace(balls=found)
+  ks = [
+    getattr(inputs.settings, key)
+    for name, key in _NEIGHBOURS.items()
+    if name in names and inputs.fake.features is not None
+  ]
+  ks = [k for k in ks if k < min(inputs.real.num, inputs.fake.num)]
+  if not ks:
+    return inputs
+  real, fake = inputs.real.features, inputs.fake.features
+  return inputs._replace(balls=neighbourhoods(real, fake, ks))
 
 
 def _check(name: str, score: Score, inputs: Inputs) -> None:
@@ -208,3 +231,10 @@ def _check(name: str, score: Score, inputs: Inputs) -> None:
       raise InputError(
         f'eval.scores: {name} needs {need}, which were not given'
       )
+  key = _NEIGHBOURS.get(name)
+  if key and getattr(inputs.settings, key) not in inputs.balls:
+    k = getattr(inputs.settings, key)
+    raise InputError(
+      f'eval.{key}: {k} neighbours need {k + 1} images, and there are '
+      f'{inputs.real.num} real and {inputs.fake.num} generated ones'
+    )

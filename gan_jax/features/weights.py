@@ -1,8 +1,8 @@
 """Finds, checks and converts published weights: Inception's, MobileNet's."""
 
-import contextlib
 import hashlib
 import http.client
+import os
 import pathlib
 import re
 import urllib.error
@@ -42,7 +42,7 @@ def _chunks(file: BinaryIO, digest: 'hashlib._Hash') -> Iterator[bytes]:
 def _hash(path: pathlib.Path, wanted: str) -> str:
   """SHA-256 of a file; `wanted` says what to name if it cannot be read."""
   digest = hashlib.sha256()
-  if path.exists() and not path.is_file():  # a pipe would be waited for
+  if os.path.exists(path) and not path.is_file():  # a pipe would be waited for
     raise InputError(f'eval.weights: {path} is no regular file; name {wanted}')
   try:
     with path.open('rb') as file:
@@ -109,7 +109,7 @@ def _fetch(target: pathlib.Path) -> str:
 def _published(directory: pathlib.Path, sha256: str, download: bool):
   """Path of the published file in the cache, downloaded if that is allowed."""
   path = directory / FILE_NAME
-  if path.exists():
+  if os.path.exists(path):  # False also of a folder that may not be read
     return path
   if not download:
     raise InputError(
@@ -161,8 +161,7 @@ def load_inception(
     variables = inception.convert(state)
   except InputError as error:
     raise InputError(f'eval.{error}, in {source}') from error
-  with contextlib.suppress(OSError):  # a full disk only costs time
-    save_leaves(kept, variables)
+  save_leaves(kept, variables)
   return variables, found
 
 
@@ -204,7 +203,7 @@ def load_mobilenet(
       of this network.
   """
   source = mobilenet_path(path, cache_dir)
-  if not path and not source.exists():
+  if not path and not os.path.exists(source):
     raise InputError(
       f'eval.weights: {source} is missing, and no address of it is known; put '
       'MobileNet v1 (1.0, 224) as .npz there, or name it with '

@@ -46,14 +46,14 @@ def evaluate(
   scorer = _Scorer(Evaluator(keys, dataset, devices=devices), names)
   if runs.ensemble.several and not asked.names_member:
     found = _each(scorer, runs)
-    _write(path, found)
     _show_all(found, runs.ensemble, keys.best)
+    _write(path, found)
   else:
     trained = runs.member(asked.member)
     found = scorer(trained)
-    _write(path, {trained.member: found}, runs.ensemble)
     for line in report.report(found):
       print(line)
+    _write(path, {trained.member: found}, runs.ensemble)
   print(f'written to {path / scored.FILE}')
   return found
 

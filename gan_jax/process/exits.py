@@ -4,7 +4,7 @@ docs/reliability.md lists the codes.
 """
 
 import contextlib
-import logging
+import errno
 import os
 import sys
 import threading
@@ -30,11 +30,15 @@ def program() -> str:
   return 'gan-jax' if own else 'python run.py'
 
 
+_GONE = (OSError, ValueError)  # of a stream: its end is gone, it is closed
+
+
 class _Screen:
   """A stream whose end may be gone: what nobody reads stops nothing.
 
-  A pipe to a program that has ended, or a log file on a full disk, would else
-  end the training.
+  A pipe to a program that has ended, a log file on a full disk, or a terminal
+  without the letters of a name would else end the training. A letter that the
+  stream cannot hold is escaped.
   """
 
   def __init__(self, stream: TextIO, *, main_thread: bool = False):
@@ -55,31 +59,50 @@ class _Screen:
     """Writes, or not."""
     own = threading.current_thread() is threading.main_thread()
     if own or not self._main_thread:
-      with contextlib.suppress(OSError):
-        self._stream.write(text)
+      encoding = self._stream.encoding or 'utf-8'
+      known = text.encode(encoding, 'backslashreplace').decode(encoding)
+      with contextlib.suppress(*_GONE):
+        self._stream.write(known)
     return len(text)
 
   def flush(self) -> None:
     """Puts on the screen what has been written, or not."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(*_GONE):
       self._stream.flush()
+
+
+def _open_closed() -> None:
+  """Gives standard streams that the caller has closed (`>&-`) to nobody.
+
+  Else the next file that is opened takes their number, and what a library
+  prints ends up in it.
+  """
+  for number in range(3):
+    try:
+      os.fstat(number)
+    except OSError:
+      os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
 @contextlib.contextmanager
 def _screens() -> Iterator[None]:
   """Standard output and errors as `_Screen`s."""
-  out, error = sys.stdout, sys.stderr
-  sys.stdout = _Screen(out)
-  sys.stderr = _Screen(error, main_thread=True)
-  try:
-    yield
-  finally:
-    for stream in (out, error):
-      try:
-        stream.flush()
-      except OSError:  # the interpreter would try again, and say so
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    sys.stdout, sys.stderr = out, error
+  _open_closed()
+  out, error = sys.stdout, sys.stderr  # None: closed from the start
+  with open(os.devnull, 'w', encoding='utf-8') as nobody:
+    sys.stdout = _Screen(out or nobody)
+    sys.stderr = _Screen(error or nobody, main_thread=True)
+    try:
+      yield
+    finally:
+      for stream in filter(None, (out, error)):
+        try:
+          stream.flush()
+        except ValueError:  # closed since: nothing is left to be written
+          pass
+        except OSError:  # the interpreter would try again, and say so
+          os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+      sys.stdout, sys.stderr = out, error
 
 
 # What an interruption has cost, by mode; a training that has begun ends in its
@@ -99,6 +122,7 @@ def one_line(mode: str = 'train') -> Iterator[None]:
     mode: what is done within; an interruption's line depends on it.
   """
   from gan_jax.process import hosts
+  from gan_jax.process.quiet import libraries_quiet
   from gan_jax.types import InputError, Stopped, StorageError
 
   def end(message: object, code: int) -> NoReturn:
@@ -107,8 +131,7 @@ def one_line(mode: str = 'train') -> Iterator[None]:
     finally:
       hosts.leave_in_turn(code)
 
-  # It prints what tasks of the checkpoint library raise, as they are collected.
-  logging.getLogger('asyncio').setLevel(logging.CRITICAL)
+  libraries_quiet()
   with _screens():
     try:
       yield
@@ -116,9 +139,15 @@ def one_line(mode: str = 'train') -> Iterator[None]:
       end(error, error.exit_code)
     except OSError as error:
       where = error.filename or 'disk'
-      end(f'{where}: {error.strerror or error}', StorageError.exit_code)
+      code = StorageError.exit_code
+      if error.errno == errno.ENAMETOOLONG:  # whose name the user gave
+        code = InputError.exit_code
+      end(f'{where}: {error.strerror or error}', code)
     except KeyboardInterrupt:
-      end(_INTERRUPTED.get(mode, 'interrupted'), 130)
+      try:
+        fail(_INTERRUPTED.get(mode, 'interrupted'), 130)
+      finally:  # a compilation that was broken off crashes an orderly end
+        hosts.leave_at_once(130)
     except (MemoryError, RuntimeError) as error:
       full = isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(
         error

@@ -12,6 +12,8 @@ import threading
 import time
 from types import TracebackType
 
+from gan_jax.process import hosts
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 TOGETHER = (
   1.0  # seconds in which signals to a whole group of processes count once
@@ -27,12 +29,18 @@ class StopRequest:
   damaged. In another thread than the main one, where Python takes no signals,
   nothing is changed.
 
+  Until `begun` is set there is nothing to save, and the first signal ends the
+  process as the second one does: a compilation may take minutes. One of several
+  processes always waits for the others.
+
   Attributes:
     requested: name of the first signal, or None.
+    begun: whether a step has been made.
   """
 
   def __init__(self):
     self.requested: str | None = None
+    self.begun = False
     self._old = {}
 
   def __enter__(self) -> 'StopRequest':
@@ -70,6 +78,9 @@ class StopRequest:
       if number not in SIGNALS:
         continue
       name, now = signal.Signals(number).name, time.monotonic()
+      if not self.begun and hosts.count() == 1:
+        _say(f'error: {name}: ended before a step was made; nothing was lost')
+        os._exit(128 + number)
       if self.requested is None:
         self.requested, first = name, now
         _say(
@@ -77,7 +88,10 @@ class StopRequest:
           'signal ends the run at once'
         )
       elif now - first > TOGETHER:
-        _say(f'{name}: ended at once; the newest checkpoint is whole')
+        _say(
+          f'error: {name}: ended at once; the same command goes on from the '
+          'newest checkpoint, or from the start where there is none'
+        )
         os._exit(128 + number)
 
 

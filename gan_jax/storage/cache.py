@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pathlib
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,8 @@ import jax
 import numpy as np
 
 from gan_jax.storage.files import atomic
+
+_said: set[str] = set()  # why the cache could not be written
 
 
 def digest_of(value: Any) -> str:
@@ -29,9 +32,23 @@ def digest_arrays(arrays: Iterable[np.ndarray]) -> str:
 
 
 def save_arrays(path: pathlib.Path, **arrays: Any) -> None:
-  """Writes arrays as one .npz file, whole or not at all."""
-  with atomic(path) as temporary:
-    np.savez(temporary, **arrays)
+  """Writes arrays as one .npz file, whole or not at all.
+
+  A cache only saves time: what cannot be written costs a line, once a process,
+  and nothing else.
+  """
+  try:
+    with atomic(path) as temporary:
+      np.savez(temporary, **arrays)
+  except OSError as error:
+    reason = error.strerror or str(error)
+    if reason not in _said:
+      _said.add(reason)
+      print(
+        f'note: cannot write in {path.parent}: {reason}; it is a cache, so '
+        'this costs time and nothing else',
+        file=sys.stderr,
+      )
 
 
 def load_arrays(path: pathlib.Path) -> dict[str, np.ndarray] | None:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import pathlib
 import sys
@@ -18,9 +19,28 @@ _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 def cache_dir() -> pathlib.Path:
-  """$XDG_CACHE_HOME/gan_jax, or ~/.cache/gan_jax; not made by this call."""
-  root = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+  """$XDG_CACHE_HOME/gan_jax, or ~/.cache/gan_jax; not made by this call.
+
+  For a user without a home it is a folder that ends with the process.
+  """
+  root = os.environ.get('XDG_CACHE_HOME')
+  if not root:
+    try:
+      root = pathlib.Path.home() / '.cache'
+    except RuntimeError:  # neither $HOME nor an entry of the user
+      root = _passing().name
   return pathlib.Path(root) / 'gan_jax'
+
+
+@functools.cache
+def _passing() -> tempfile.TemporaryDirectory:
+  """A folder that is removed as the process ends."""
+  print(
+    'note: there is no home folder, so nothing is cached for the next run; '
+    'XDG_CACHE_HOME names a folder for that',
+    file=sys.stderr,
+  )
+  return tempfile.TemporaryDirectory(prefix='gan_jax-')
 
 
 @contextlib.contextmanager

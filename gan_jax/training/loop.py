@@ -190,6 +190,7 @@ class _Loop:
           self._save(state, step, progress)
         raise
       state, metrics = dispatch(state, inputs)
+      self.stop.begun = True
       step += count
       progress.advance(step, metrics)
       stopping = asked(self.stop.requested is not None)

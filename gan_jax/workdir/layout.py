@@ -20,6 +20,7 @@ damaged/           checkpoints that could not be read
 """
 
 import json
+import os
 import pathlib
 import sys
 import tempfile
@@ -67,8 +68,14 @@ def prepare(workdir: str | pathlib.Path, flag: str = 'workdir') -> pathlib.Path:
     InputError: it is a file, or cannot be written.
   """
   path = absolute(workdir)
-  if path.exists() and not path.is_dir():
+  if os.path.exists(path) and not path.is_dir():
     raise InputError(f'{flag}: {path} is a file; name a folder')
+  try:
+    str(path).encode()  # as the checkpoint library does
+  except UnicodeEncodeError as error:
+    raise InputError(
+      f'{flag}: {str(path)!a} is not in UTF-8; name another --{flag}'
+    ) from error
   try:
     path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=path):

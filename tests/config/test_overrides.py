@@ -1,5 +1,7 @@
 """Dotted keys of the command line."""
 
+import re
+
 import pytest
 from ml_collections import ConfigDict
 
@@ -68,6 +70,22 @@ def test_keys_that_may_not_change(key):
 )
 def test_default_workdir(overrides, expected):
   assert default_workdir('configs/sub/mlp_mnist.py', overrides) == expected
+
+
+def test_a_default_workdir_fits_a_file_system():
+  """Long names end in a digest; each run keeps its own."""
+  few = {f'section.key_{i}': 'слово' for i in range(5)}
+  many = {f'section.key_{i}': 'слово' for i in range(50)}
+  names = [
+    default_workdir('x.py', keys).removeprefix('runs/')
+    for keys in (few, many, many | {'section.key_49': 'другое'}, many)
+  ]
+  assert names[0].endswith('key_4=слово')
+  assert all(len(name.encode()) <= 200 for name in names)
+  assert names[1].startswith('x,section.key_0=слово,section.key_10=слово')
+  assert re.search(',[0-9a-f]{16}$', names[1])
+  assert names[1] == names[3] != names[2]
+  default_workdir('x.py', {'data.dir': '\udcff' * 300})  # is no UTF-8
 
 
 def test_default_workdir_does_not_depend_on_the_order():

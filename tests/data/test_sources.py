@@ -3,15 +3,19 @@
 import json
 import os
 import pathlib
+import socket
 import struct
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
+import requests
 import tensorflow_datasets as tfds
 from PIL import Image
 from sklearn.datasets import load_digits
+from tensorflow_datasets.core.download.resource import get_dl_fname
 
 from gan_jax.data import folder as folders
 from gan_jax.data import images as image_files
@@ -352,52 +356,110 @@ def test_community_dataset_is_refused(tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
-def offline(monkeypatch):
-  """Nothing can be downloaded; lists what was tried."""
+def prepared(monkeypatch):
+  """Lists what TFDS was told to prepare; nothing can be."""
   tried = []
 
-  def fail(what, **options):
-    tried.append(what)
-    raise ConnectionError('no route to host\nand a long story')
+  def fail(builder):
+    tried.append(builder.name)
+    raise RuntimeError('no route to host\nand a long story')
 
-  monkeypatch.setattr('requests.head', fail)
   monkeypatch.setattr(tfds.core.DatasetBuilder, 'download_and_prepare', fail)
   return tried
 
 
-@pytest.mark.parametrize('name', ['toy_plain', 'mnist'])
-def test_failed_download_says_how_to_provide_the_data(name, tmp_path, offline):
+def refusal(name, data_dir):
   with pytest.raises(InputError) as caught:
-    open_toy(name, tmp_path)
-  message = str(caught.value)
-  assert message.startswith(
-    f'data.name: cannot prepare {name}: no route to host. '
+    tfds_source.open_tfds(name, data_dir and str(data_dir), 0.1)
+  return str(caught.value)
+
+
+def test_failed_download_says_how_to_provide_the_data(tmp_path, prepared):
+  message = refusal('toy_plain', tmp_path)
+  assert message == (
+    'data.name: cannot prepare toy_plain: no route to host. Without a network, '
+    f'put the dataset prepared elsewhere (array_record) in {tmp_path}, or its '
+    'files as downloaded in downloads/manual there'
   )
-  assert 'long story' not in message
-  assert f'array_record) under {tmp_path}' in message
-  assert 'manual_dir' in message
+  assert ') in ~/tensorflow_datasets (or TFDS_DATA' in refusal('toy_plain', '')
 
 
-def test_failed_download_names_the_default_folder(offline):
-  with pytest.raises(InputError, match=r'under ~/tensorflow_datasets'):
-    tfds_source.open_tfds('toy_plain', None, 0.1)
+@pytest.fixture
+def silent(monkeypatch):
+  """A server of CIFAR-10 that accepts and never answers."""
+  server = socket.create_server(('127.0.0.1', 0))
+  url = f'http://127.0.0.1:{server.getsockname()[1]}/cifar.tar.gz'
+  info = tfds.download.checksums.UrlInfo(1, 'a' * 64, 'cifar.tar.gz')
+  monkeypatch.setattr(tfds.core.DatasetBuilder, 'url_infos', {url: info})
+  monkeypatch.setattr(tfds_source, '_ANSWER', 0.1)
+  yield url, server
+  server.close()
+
+
+@pytest.mark.parametrize('why', ['no answer', 'refused', 'no end of a search'])
+def test_a_network_that_is_not_there_is_known_at_once(
+  why, tmp_path, silent, prepared, monkeypatch
+):
+  if why == 'refused':
+    silent[1].close()
+  elif why == 'no end of a search':
+    monkeypatch.setattr('requests.get', lambda *_, **__: time.sleep(1.0))
+  (tmp_path / 'downloads' / 'extracted').mkdir(parents=True)  # of other data
+  started = time.monotonic()
+  message = refusal('cifar10', tmp_path)
+  assert time.monotonic() - started < 0.9
+  assert not prepared
+  assert message.startswith(
+    'data.name: cannot prepare cifar10: 127.0.0.1 cannot be reached. Without a '
+  )
+  assert '(cifar.tar.gz) in downloads/manual there' in message
+
+
+@pytest.mark.parametrize('place', ['cifar10', '', 'manual'])
+def test_what_is_downloaded_needs_no_network(
+  place, tmp_path, silent, prepared, monkeypatch
+):
+  monkeypatch.setattr('requests.get', None)
+  name = get_dl_fname(silent[0], 'a' * 64)
+  path = (
+    tmp_path
+    / 'downloads'
+    / place
+    / ('cifar.tar.gz' if place == 'manual' else name)
+  )
+  path.parent.mkdir(parents=True)
+  path.touch()
+  refusal('cifar10', tmp_path)
+  assert prepared == ['cifar10']
 
 
 @pytest.mark.parametrize(
-  ('name', 'downloaded', 'url_first'),
-  [('toy_plain', False, False), ('mnist', False, True), ('mnist', True, False)],
+  ('error', 'words'),
+  [
+    (OSError(28, 'No space left on device'), 'data.dir: cannot write in '),
+    (
+      requests.ConnectionError(
+        'HTTPSConnectionPool(host=...',
+        request=requests.Request('GET', 'https://example.org/x').prepare(),
+      ),
+      'cannot prepare toy_plain: example.org cannot be reached. Without a',
+    ),
+  ],
 )
-def test_the_network_is_tried_before_tfds_does_so_for_minutes(
-  name, downloaded, url_first, tmp_path, offline
-):
-  if downloaded:  # perhaps all of it, and then no network is needed
-    (tmp_path / 'downloads').mkdir()
-  with pytest.raises(InputError):
-    open_toy(name, tmp_path)
-  [tried] = offline
-  assert isinstance(tried, str) == url_first
-  if url_first:
-    assert tried.startswith('https://')
+def test_why_it_cannot_be_prepared_is_said(error, words, tmp_path, monkeypatch):
+  def fail(builder):
+    raise error
+
+  monkeypatch.setattr(tfds.core.DatasetBuilder, 'download_and_prepare', fail)
+  assert words in refusal('toy_plain', tmp_path)
+
+
+def test_without_a_home_the_folder_has_to_be_named(tmp_path, monkeypatch):
+  monkeypatch.setattr(os.path, 'expanduser', str)
+  monkeypatch.delenv('TFDS_DATA_DIR', raising=False)
+  message = refusal('toy_plain', '')
+  assert 'no home folder' in message
+  assert 'data.dir or TFDS_DATA_DIR' in message
 
 
 def test_a_prepared_dataset_is_not_downloaded_again(tmp_path, monkeypatch):

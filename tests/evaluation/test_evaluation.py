@@ -13,14 +13,16 @@ from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import protocol, report
 from gan_jax.evaluation.arrays import score
 from gan_jax.evaluation.entries import Inputs, Settings
-from gan_jax.evaluation.evaluator import (
-  Discriminator,
-  Evaluator,
-  Result,
-  warnings,
-)
+from gan_jax.evaluation.evaluator import Discriminator, Evaluator, Result
 from gan_jax.evaluation.real_images import RealImages
-from gan_jax.evaluation.scores import BETTER, SCORES, compute, needs_of
+from gan_jax.evaluation.remarks import warnings
+from gan_jax.evaluation.scores import (
+  BETTER,
+  SCORES,
+  compute,
+  compute_each,
+  needs_of,
+)
 from gan_jax.evaluation.summary import (
   cached_summary,
   digest_images,
@@ -291,6 +293,30 @@ def test_what_a_score_needs_and_lacks_is_named(inputs):
     compute(nameless, ['modes'])
   with pytest.raises(InputError, match=r"eval.scores: unknown name 'fad'; val"):
     needs_of(['fid', 'fad'])
+
+
+def test_a_score_that_cannot_be_had_costs_no_other(network):
+  images = features.image_set(some_images(4)[:, :5, :5])
+  few = summarise(network, images, keep_features=True, keep_images=4)
+  inputs = Inputs(network, few, few, Settings(ssim_pairs=2))
+  names = ('fid', 'sliced_wasserstein', 'ms_ssim')
+  names += ('density_coverage', 'precision_recall')
+  found, problems = compute_each(inputs, names)
+  assert list(found) == ['fid_toy', 'ms_ssim', 'precision_toy', 'recall_toy']
+  assert {name: str(problem) for name, problem in problems.items()} == {
+    'sliced_wasserstein': 'images: 5x5; patches need 7 pixels',
+    'density_coverage': 'eval.coverage_k: 5 neighbours need 6 images, and '
+    'there are 4 real and 4 generated ones',
+  }
+  with pytest.raises(InputError, match='patches need 7 pixels'):
+    compute(inputs, names)
+
+
+def test_a_summary_does_not_need_its_cache(network, tmp_path):
+  images = features.image_set(some_images(4))
+  (tmp_path / 'file').touch()
+  keys = dict(directory=tmp_path / 'file' / 'statistics', digest='x')
+  assert cached_summary(network, images, **keys).num == 4
 
 
 def test_too_few_images_are_named(network):

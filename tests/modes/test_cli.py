@@ -297,7 +297,15 @@ def test_dataset_that_must_be_downloaded_without_a_network(tmp_path):
     ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'), proxy
   ) | {'TFDS_DATA_DIR': str(tmp_path / 'tfds'), 'no_proxy': '', 'NO_PROXY': ''}
   done = run_cli(*tiny_flags(tmp_path / 'run', data__name='mnist'), env=env)
-  assert_one_line(done, 'cannot prepare mnist', 'Without a network', 'tfds')
+  words = ('cannot prepare mnist', 'cannot be reached', 'Without a network')
+  assert_one_line(done, *words, 'TFDS_DATA_DIR')
+
+
+def test_a_platform_that_is_not_there(tmp_path):
+  flags = tiny_flags(tmp_path / 'run')
+  done = run_cli(*flags, env={'JAX_PLATFORMS': 'nonsense'})
+  assert_one_line(done, "JAX_PLATFORMS: 'nonsense'", 'cpu')
+  assert not (tmp_path / 'run').exists()
 
 
 @pytest.mark.parametrize(

@@ -49,12 +49,27 @@ def wait_for(condition, seconds=120):
 def test_a_signal_is_noted_and_handlers_come_back(number, capfd):
   before = signal.getsignal(number)
   with StopRequest() as stop:
+    stop.begun = True
     assert stop.requested is None
     os.kill(os.getpid(), number)
     wait_for(lambda: stop.requested, 10)
     assert stop.requested == signal.Signals(number).name
   assert signal.getsignal(number) is before
   assert 'a second signal ends the run at once' in capfd.readouterr().err
+
+
+def test_before_the_first_step_a_signal_ends_at_once(capfd, monkeypatch):
+  """There is nothing to save, and a compilation may take minutes."""
+  codes = []
+  monkeypatch.setattr(os, '_exit', codes.append)
+  with StopRequest():
+    os.kill(os.getpid(), signal.SIGINT)
+    wait_for(lambda: codes, 10)
+  assert codes == [130]
+  assert (
+    'error: SIGINT: ended before a step was made; nothing was lost'
+    in capfd.readouterr().err
+  )
 
 
 def test_other_threads_are_left_alone():
@@ -74,6 +89,7 @@ BUSY = """
 import os, signal, sys, time
 from gan_jax.process.interruption import StopRequest
 with StopRequest() as stop:
+  stop.begun = True
   print('ready', flush=True)
   for _ in range(600):  # one instruction of Python takes as long as it likes
     time.sleep(0.1)

@@ -5,10 +5,11 @@ import pathlib
 import stat
 
 import jax
+import numpy as np
 import pytest
 
 from gan_jax.devices import parallel
-from gan_jax.storage import files
+from gan_jax.storage import cache, files
 
 
 def names(folder):
@@ -68,6 +69,38 @@ def test_the_cache_is_the_users(tmp_path, monkeypatch):
   monkeypatch.delenv('XDG_CACHE_HOME')
   monkeypatch.setattr(pathlib.Path, 'home', lambda: tmp_path / 'me')
   assert files.cache_dir() == tmp_path / 'me' / '.cache' / 'gan_jax'
+
+
+def test_without_a_home_the_cache_ends_with_the_process(monkeypatch, capsys):
+  def nowhere():
+    raise RuntimeError('Could not determine home directory.')
+
+  monkeypatch.delenv('XDG_CACHE_HOME')
+  monkeypatch.setattr(pathlib.Path, 'home', nowhere)
+  try:
+    found = [files.cache_dir() for _ in range(2)]
+    assert found[0] == found[1]
+    assert stat.S_IMODE(found[0].parent.stat().st_mode) == 0o700
+    assert capsys.readouterr().err.count('note: there is no home folder') == 1
+  finally:
+    files._passing().cleanup()
+    files._passing.cache_clear()
+
+
+def test_a_cache_that_cannot_be_written_costs_one_line(
+  tmp_path, monkeypatch, capsys
+):
+  monkeypatch.setattr(cache, '_said', set())
+  (tmp_path / 'file').touch()
+  for name in ('a', 'b'):
+    cache.save_arrays(tmp_path / 'file' / name / 'x.npz', x=np.zeros(2))
+    cache.save_leaves(tmp_path / 'file' / name / 'y.npz', {'y': np.zeros(2)})
+  (line,) = capsys.readouterr().err.splitlines()
+  folder = tmp_path / 'file' / 'a'
+  assert line == (
+    f'note: cannot write in {folder}: Not a directory; it is a cache, so this '
+    'costs time and nothing else'
+  )
 
 
 @pytest.mark.parametrize('given', [None, 'elsewhere'])

@@ -113,6 +113,31 @@ def test_later_rows_and_checkpoints_are_made_again(run, tmp_path):
   )
 
 
+def test_scores_that_cannot_be_had_cost_no_other(tmp_path, capsys):
+  """Patches of 7 pixels do not fit in images of 5."""
+  config = scored_digits(
+    num_steps=4,
+    data__image_size=5,
+    eval__every_scores=('sliced_wasserstein', 'fid'),
+  )
+  train(config, tmp_path)
+  (row,) = evaluations(tmp_path)
+  assert list(row['scores']) == ['fid_random']
+  assert [path.name for path in (tmp_path / 'best').glob('[0-9]*')] == ['4']
+  reason = 'left out is sliced_wasserstein: images: 5x5; patches need 7 pixels'
+  assert f'warning: eval.scores: {reason}' in capsys.readouterr().out
+  config.eval.update(num_samples=20, scores=('fid', 'sliced_wasserstein'))
+  result = evaluate_mode.evaluate(config, tmp_path)
+  assert list(result.scores) == ['fid_random']
+  assert f'eval.scores: {reason}' in result.warnings
+  assert reason in (tmp_path / 'metrics.json').read_text()
+  config.eval.scores = ('sliced_wasserstein',)
+  with pytest.raises(
+    InputError, match='none can be had; sliced_wasserstein: i'
+  ):
+    evaluate_mode.evaluate(config, tmp_path)
+
+
 def test_best_is_what_best_holds(run, tmp_path):
   """Not the newest checkpoint: here best/ has one of step 4."""
   config = scored_digits(num_steps=4)

@@ -108,6 +108,17 @@ def test_prepare_refuses_a_file(tmp_path):
     lib.prepare(tmp_path / 'x')
 
 
+def test_prepare_refuses_names_that_cannot_be(tmp_path):
+  """Too long for a file system; not in UTF-8, as the checkpoints need it."""
+  with pytest.raises(
+    InputError, match=r'cannot write in .*: File name too long'
+  ):
+    lib.prepare(tmp_path / ('x' * 300))
+  with pytest.raises(InputError, match=r'workdir: .*a.udcff. is not in UTF-8'):
+    lib.prepare(tmp_path / 'a\udcff')
+  assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize('place', ['/proc/no/such', '/proc', 'file/below'])
 def test_prepare_refuses_what_cannot_be_written(place, tmp_path):
   (tmp_path / 'file').touch()
