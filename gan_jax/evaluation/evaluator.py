@@ -173,9 +173,41 @@ class Evaluator:
     keys, names, left_out = self.keys, tuple(names), []
     if disc and disc.conditional and not self._images.labelled('test'):
       names, left_out, disc = *remarks.without_disc(names), None
-    needs = needs_of(names)
-    real = self._real_summary('features' in needs)
     labels = self._labels_of_fakes(sampler, num)
+    inputs = self._inputs(sampler, needs_of(names), num, labels, disc)
+    scores, problems = compute_each(inputs, names, progress=self.progress)
+    reasons = [f'{name}: {problem}' for name, problem in problems.items()]
+    if not scores:
+      raise InputError(f'eval.scores: none can be had; {"; ".join(reasons)}')
+    left_out += [f'eval.scores: left out is {reason}' for reason in reasons]
+    record = protocol.record(
+      self.network,
+      num_real=inputs.real.num,
+      num_fake=num,
+      split=keys.split,
+      data=f'{self._info.name} {self._info.version}'.strip(),
+      image_shape=self._info.image_shape,
+      real_digest=self._images.digest,
+      truncation=keys.truncation,
+      seed=keys.seed,
+      batch_size=keys.batch_size,
+      **self._how_labelled(labels),
+      **fields,
+    )
+    lines = left_out + remarks.warnings(inputs, scores) + self._unread_weights()
+    return Result(scores, record, lines, inputs.fake.images_per_second)
+
+  def _inputs(
+    self,
+    sampler: Sampler,
+    needs: frozenset[str],
+    num: int,
+    labels: np.ndarray | None,
+    disc: Discriminator | None,
+  ) -> Inputs:
+    """What the scores are computed from: the one pass over the fakes."""
+    real = self._real_summary('features' in needs)
+    keys = self.keys
     read = sampler.stream(
       num, seed=keys.seed, truncation=keys.truncation, labels=labels
     )
@@ -194,27 +226,7 @@ class Evaluator:
       inputs = inputs._replace(real=real._replace(images=images))
     if 'splits' in needs:
       inputs = self._with_splits(inputs, labels, disc)
-    scores, problems = compute_each(inputs, names, progress=self.progress)
-    reasons = [f'{name}: {problem}' for name, problem in problems.items()]
-    if not scores:
-      raise InputError(f'eval.scores: none can be had; {"; ".join(reasons)}')
-    left_out += [f'eval.scores: left out is {reason}' for reason in reasons]
-    record = protocol.record(
-      self.network,
-      num_real=real.num,
-      num_fake=num,
-      split=keys.split,
-      data=f'{self._info.name} {self._info.version}'.strip(),
-      image_shape=self._info.image_shape,
-      real_digest=self._images.digest,
-      truncation=keys.truncation,
-      seed=keys.seed,
-      batch_size=keys.batch_size,
-      **remarks.how_labelled(labels, self._images.labels),
-      **fields,
-    )
-    lines = left_out + remarks.warnings(inputs, scores) + self._unread_weights()
-    return Result(scores, record, lines, fake.images_per_second)
+    return inputs
 
   def _labels_of_fakes(self, sampler: Sampler, num: int) -> np.ndarray | None:
     """Each class as often as among the real images, if G takes labels."""
@@ -224,6 +236,13 @@ class Evaluator:
     if real is None:
       return sampler.labels(num)
     return labels_like(real, num, self.keys.seed)
+
+  def _how_labelled(self, labels: np.ndarray | None) -> dict[str, str]:
+    """What labels the fakes had, for the protocol of a conditional model."""
+    if labels is None:
+      return {}
+    as_data = self._images.labels is not None
+    return {'fake_labels': 'as of real images' if as_data else 'all in turn'}
 
   def _unread_weights(self) -> list[str]:
     """A line about a file that is given and not read."""
@@ -258,15 +277,6 @@ class Evaluator:
     return inputs._replace(
       train=train['images'], test=test['images'], logits=logits
     )
-
-
-def how_labelled(
-  labels: np.ndarray | None, real: np.ndarray | None
-) -> dict[str, str]:
-  """What labels the fakes of a conditional model had, for the protocol."""
-  if labels is None:
-    return {}
-  return {'fake_labels': 'all in turn' if real is None else 'as of real images'}
 
 
 def published_network(
