@@ -367,7 +367,7 @@ def test_checkpoint_of_another_architecture_is_named(trained, tmp_path):
 # --- Killed -----------------------------------------------------------------
 
 
-@pytest.mark.slow  # in test_interruption.py a run is stopped, then killed
+@pytest.mark.slow  # in test_interruption.py a run is stopped; soak.py kills
 @pytest.mark.parametrize('cache', ['device', 'stream'])
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, cache):
   """kill -9 in mid-training, the same command again, compared bit for bit."""

@@ -20,6 +20,7 @@ from tests.helpers import (
   assert_same_bits,
   cli_environment,
   run_cli,
+  sampled,
   start_cli,
   timeless_rows,
   tiny_flags,
@@ -187,15 +188,17 @@ def test_what_a_kill_had_begun_is_swept(tmp_path):
 # --- Whole runs -------------------------------------------------------------
 
 
-def test_a_stopped_and_killed_run_goes_on_bit_for_bit(tmp_path):
-  """SIGTERM in mid-training, then SIGKILL; another process is kept out."""
+@pytest.mark.parametrize('killed', sampled([False, True], False))
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, killed):
+  """SIGTERM in mid-training; if killed, another process is kept out first."""
   workdir = tmp_path / 'stopped'
   keys = LONG | dict(num_steps=1_500, sample_every=700)
   process = start_cli(*tiny_flags(workdir, **keys | dict(num_steps=100_000)))
   wait_for(lambda: (workdir / 'checkpoints' / '100').exists())
-  second = run_cli(*tiny_flags(workdir, **keys))
-  assert second.returncode == 2
-  assert f'in use by process {process.pid}' in second.stderr
+  if killed:
+    second = run_cli(*tiny_flags(workdir, **keys))
+    assert second.returncode == 2
+    assert f'in use by process {process.pid}' in second.stderr
   process.send_signal(signal.SIGTERM)
   out, error = process.communicate(timeout=60)
   assert process.returncode == 75, (out, error)
@@ -205,13 +208,14 @@ def test_a_stopped_and_killed_run_goes_on_bit_for_bit(tmp_path):
   step = int(last.split('step ')[1].split()[0])
   assert (workdir / 'checkpoints' / str(step)).is_dir()
   assert timeless_rows(workdir)[-1]['step'] == step
-  process = start_cli(*tiny_flags(workdir, **keys | dict(num_steps=100_000)))
-  saved = step // 50 * 50 + 50
-  wait_for(lambda: (workdir / 'checkpoints' / str(saved)).exists())
-  process.kill()
-  out, _ = process.communicate()
-  assert f'at step {step} of 100000' in out
-  step = max(int(p.name) for p in (workdir / 'checkpoints').glob('[0-9]*'))
+  if killed:
+    process = start_cli(*tiny_flags(workdir, **keys | dict(num_steps=100_000)))
+    saved = step // 50 * 50 + 50
+    wait_for(lambda: (workdir / 'checkpoints' / str(saved)).exists())
+    process.kill()
+    out, _ = process.communicate()
+    assert f'at step {step} of 100000' in out
+    step = max(int(p.name) for p in (workdir / 'checkpoints').glob('[0-9]*'))
   keys |= dict(num_steps=step + 105)
   done = run_cli(*tiny_flags(workdir, **keys))
   assert done.returncode == 0, done.stderr

@@ -532,7 +532,7 @@ def test_a_solvers_key_reaches_it(solver, key, values, player):
   ('solver', 'disc_steps'),
   sampled(
     itertools.product(sorted(solvers.SOLVERS), [1, 3]),
-    *((solver, 3) for solver in solvers.SOLVERS),
+    *((name, 3) for name in ('alternating', 'unrolled', 'optimistic')),
   ),
 )
 def test_every_solver_trains_the_image_gan(solver, disc_steps):
