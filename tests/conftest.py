@@ -45,6 +45,13 @@ def pytest_configure(config):
     load_dataset('digits')
 
 
+def pytest_collection_finish():
+  """Garbage is looked for in what tests make, not in all that is imported."""
+  gc.collect()
+  gc.freeze()
+  gc.set_threshold(100_000, 20, 100)
+
+
 # Rooms and files whose tests train, compile much or start processes.
 WHOLE = set(
   'benchmarks diagnosis experiments modes process storage training'.split()
