@@ -258,12 +258,15 @@ def test_members_are_on_devices_of_their_own():
 
 @pytest.mark.parametrize(
   ('num_seeds', 'flags', 'expected'),
-  [
+  sampled(
+    [
+      (4, '', 2),
+      (3, '', 1),
+      (1, '', 1),
+      (4, '--xla_force_host_platform_device_count=3', 3),
+    ],
     (4, '', 2),
-    (3, '', 1),
-    (1, '', 1),
-    (4, '--xla_force_host_platform_device_count=3', 3),
-  ],
+  ),
 )
 def test_the_cpu_is_split_for_runs_that_can_share_it(
   num_seeds, flags, expected

@@ -67,6 +67,12 @@ def run(root, *arguments):
   return done.stdout
 
 
+def test_the_recipes_can_be_followed(extended):
+  """Every place that they name is there; what comes out is sound Python."""
+  run(extended, '-m', 'ruff', 'check', '.')
+
+
+@pytest.mark.slow
 def test_the_new_parts_work_together(extended, tmp_path):
   """Trained with four of them, scored with the fifth, counted by the sixth."""
   flags = tiny_flags(

@@ -168,6 +168,17 @@ def nearest(name: str, known: Iterable[str], num: int = 3) -> list[str]:
   return difflib.get_close_matches(name, sorted(known), num, cutoff=0.0)
 
 
+def _by_initials(key: str, known: Iterable[str]) -> list[str]:
+  """Keys that are called by their first letters, such as lr."""
+  last = key.rpartition('.')[2]
+  return [
+    name
+    for name in known
+    if '_' in name.rpartition('.')[2]
+    and last == ''.join(x[0] for x in name.rpartition('.')[2].split('_') if x)
+  ]
+
+
 def unknown_key(
   config: Mapping[str, Any], arguments: Sequence[str]
 ) -> str | None:
@@ -184,7 +195,7 @@ def unknown_key(
       continue
     key = override[1]
     if key not in keys and not any(k.startswith(f'{key}.') for k in keys):
-      close = ', '.join(nearest(key, keys))
+      close = ', '.join([*_by_initials(key, keys), *nearest(key, keys)][:3])
       return f'unknown config key {key!r}; nearest: {close}; all: --helpkeys'
   return None
 

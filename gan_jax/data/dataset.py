@@ -199,23 +199,25 @@ def convert(
 
 
 def _image_shape(source, image_size: int, channels: int, name: str):
-  """(H, W, C) as the config says, or as the first images are.
+  """(H, W, C) as the config says, or as the first images are; a line on it.
 
   Raises:
     InputError: images of several sizes and no size given.
   """
   probes = np.linspace(0, len(source) - 1, num=min(16, len(source)))
   shapes = {source[int(i)]['image'].shape for i in probes}
-  if not channels:
-    channels = 1 if all(shape[-1] == 1 for shape in shapes) else 3
+  grey, remark = all(shape[-1] == 1 for shape in shapes), ()
+  if grey and channels == 3:
+    remark = ('data: the images are grey; data.channels=1 trains on grey',)
+  channels = channels or (1 if grey else 3)
   if image_size:
-    return (image_size, image_size, channels)
+    return (image_size, image_size, channels), remark
   if len({shape[:2] for shape in shapes}) > 1:
     raise InputError(
       f'data.image_size: the images of {name} differ in size; give one '
       '(pixels), such as --config.data.image_size=64'
     )
-  return (*shapes.pop()[:2], channels)
+  return (*shapes.pop()[:2], channels), remark
 
 
 def _check(
@@ -296,7 +298,7 @@ def load_dataset(
     splits = open_folder(dir, test_fraction, skip_broken=skip_broken)
   else:
     splits = open_tfds(name, dir or None, test_fraction)
-  shape = _image_shape(splits.train, image_size, channels, name)
+  shape, remark = _image_shape(splits.train, image_size, channels, name)
   train, test = (
     Images(
       source,
@@ -316,5 +318,5 @@ def load_dataset(
     DatasetInfo(
       name, shape, splits.class_names, len(train), len(test), splits.version
     ),
-    splits.summary,
+    splits.summary + remark,
   )

@@ -247,7 +247,7 @@ def make_feed(
   if kwargs['batch_size'] > len(images):
     raise InputError(
       f'batch_size: {kwargs["batch_size"]} is larger than the dataset, which '
-      f'has {len(images)} training images'
+      f'has {len(images)} training images; take at most as many'
     )
   fits = len(images) * np.prod(images.image_shape) <= cache_mb * 2**20
   if cache == 'device' or (cache == 'auto' and fits):

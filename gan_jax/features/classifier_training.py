@@ -14,7 +14,8 @@ import optax
 
 from gan_jax.networks.layers import Conv
 from gan_jax.pixels import from_uint8
-from gan_jax.types import InputError
+from gan_jax.process.interruption import asked_to_stop
+from gan_jax.types import InputError, Interrupted
 
 _DISPATCH = 50  # steps in one call of the compiled program
 _CALM = 3  # dispatches of a loss near 0 in a row, after which no more is learnt
@@ -136,6 +137,7 @@ def train(
 
   Raises:
     InputError: the images are of one class.
+    Interrupted: a signal has asked the run around it for its end.
   """
   from tqdm import tqdm
 
@@ -149,12 +151,12 @@ def train(
   dispatch = _make_dispatch(module, recipe, optimizer, root, images, labels)
   carry = variables, optimizer.init(variables), jnp.zeros((), jnp.int32)
   indices = _order(len(images), total, batch, recipe.seed)
-  if progress:
-    tqdm.write(
-      f'training a classifier for up to {total:,} steps of {batch} images '
-      f'(about {total * batch / len(images):.0f} epochs); kept for later runs',
-      file=sys.stderr,
-    )
+  tqdm.write(
+    f'training a classifier for up to {total:,} steps of {batch} images '
+    f'(about {total * batch / len(images):.0f} epochs); kept for later runs; '
+    'eval.network=random, diagnose.classifier=False do without',
+    file=sys.stderr,
+  )
   calm = 0  # dispatches in a row with nothing left to learn
   with tqdm(
     total=total, desc='training the classifier', disable=not progress
@@ -164,6 +166,8 @@ def train(
       loss = float(losses.mean())
       bar.set_postfix_str(f'loss {loss:.3f}', refresh=False)
       bar.update(length)
+      if asked_to_stop():
+        raise Interrupted('the classifier was still being trained')
       calm = calm + 1 if loss < recipe.enough else 0
       if calm == _CALM:
         break

@@ -30,8 +30,8 @@ def compare(
   runs = [run for workdir in workdirs for run in read(workdir)]
   if len(runs) < 2:
     raise InputError(
-      f'compare: {len(runs)} runs named; name two workdirs or more: '
-      f'{program()} --mode=compare RUN RUN:MEMBER ...'
+      f'compare: {"one run" if runs else "no run"} named; name two workdirs or '
+      f'more: {program()} --mode=compare RUN RUN:MEMBER ...'
     )
   comparison.check_comparable(runs)
   groups = comparison.group(runs)

@@ -3,8 +3,6 @@
 import pathlib
 from typing import Any
 
-import numpy as np
-
 from gan_jax.config import plan
 from gan_jax.reporting import pictures
 from gan_jax.sampling.walks import INTERPOLATIONS
@@ -40,7 +38,7 @@ def interpolate(
   gifs = {name: f'interpolation_{name}.gif' for name in INTERPOLATIONS}
   strip = 'interpolation.png'
   places = output.places(workdir, out, [*gifs.values(), strip])
-  rows = []
+  rows = {}
   for name in INTERPOLATIONS:
     walk = sampler.interpolate(
       keys.num_points,
@@ -50,13 +48,12 @@ def interpolate(
       label=keys.class_label,
       truncation=keys.truncation,
     )
-    rows.append(walk[: keys.steps + 1])  # the first leg, both ends included
+    rows[name] = walk[: keys.steps + 1]  # the first leg, both ends included
     if gifs[name] in places:
       frames = [pictures.grid(frame[None], smallest=160) for frame in walk]
       pictures.save_gif(places[gifs[name]], frames)
   if strip in places:
-    picture = pictures.grid(np.concatenate(rows), columns=len(rows[0]))
-    pictures.save_image(places[strip], picture)
+    pictures.save_image(places[strip], pictures.sheet(rows, keys.steps + 1))
   written = list(places.values())
   names = ' above '.join(INTERPOLATIONS)
   print(f'walks, strip ({names}): {", ".join(map(str, written))}')

@@ -74,11 +74,9 @@ def _sheet(images, labels, gan, in_turn) -> np.ndarray:
   names = gan.class_names or tuple(map(str, range(gan.num_classes)))
   num_classes = gan.num_classes if in_turn else 0
   title = '' if in_turn or labels is None else names[labels[0]]
-  return pictures.sheet(
-    {title: shown},
-    pictures.columns_of(len(shown), num_classes),
-    heads=names if pictures.has_class_columns(num_classes) else (),
-  )
+  columns = pictures.columns_of(len(shown), num_classes)
+  heads = pictures.heads_of(names if in_turn else (), columns)
+  return pictures.sheet({title: shown}, columns, heads=heads)
 
 
 def _write(places, images, labels, sheet) -> list[pathlib.Path]:

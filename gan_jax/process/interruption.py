@@ -20,6 +20,14 @@ TOGETHER = (
 )
 
 
+_OPEN: list['StopRequest'] = []
+
+
+def asked_to_stop() -> bool:
+  """Whether a signal has asked a run for its end: for long work inside it."""
+  return any(request.requested for request in _OPEN)
+
+
 class StopRequest:
   """Whether a signal has asked for the end; a context manager.
 
@@ -44,6 +52,7 @@ class StopRequest:
     self._old = {}
 
   def __enter__(self) -> 'StopRequest':
+    _OPEN.append(self)
     if threading.current_thread() is not threading.main_thread():
       return self
     self._read, self._write = os.pipe()
@@ -62,6 +71,7 @@ class StopRequest:
     error: BaseException | None,
     trace: TracebackType | None,
   ) -> None:
+    _OPEN.remove(self)
     if not self._old:
       return
     signal.set_wakeup_fd(self._old_fd)

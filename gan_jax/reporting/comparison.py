@@ -86,6 +86,12 @@ def check_comparable(runs: Sequence[Scored]) -> None:
     if (run.path, run.member) in seen:
       raise InputError(f'compare: {run.path.parent / run.name} is named twice')
     seen.add((run.path, run.member))
+    of_data = [each.protocol['data'] for each in (first, run)]
+    if of_data[0] != of_data[1]:
+      raise InputError(
+        f'compare: {run.path.name} and {first.path.name} are of other data: '
+        f'{of_data[1]} against {of_data[0]}; compare runs of one dataset'
+      )
     for field in MEASURE:
       before, now = first.protocol[field], run.protocol[field]
       _check_same(run, first, field, before, now)

@@ -53,10 +53,20 @@ def has_class_columns(num_classes: int) -> bool:
 
 
 def columns_of(num: int, num_classes: int = 0) -> int:
-  """Images in a row: one class a column if they fit, else about square."""
+  """Images in a row: one class a column if they fit, else about square.
+
+  Few classes come again and again in a row of about eight.
+  """
   if has_class_columns(num_classes):
-    return num_classes
+    return num_classes * max(1, 8 // num_classes)
   return math.ceil(math.sqrt(num))
+
+
+def heads_of(names: Sequence[str], columns: int) -> tuple[str, ...]:
+  """Names of classes over as many columns; none where they do not fit."""
+  if not has_class_columns(len(names)):
+    return ()
+  return tuple(names) * (columns // len(names))
 
 
 def sheet(

@@ -33,10 +33,12 @@ def class_index(
   if found and num_classes:
     names = ', '.join(class_names[i] for i in found[:_SHOWN])
     raise InputError(f'label: {label!r} may mean {names}; write one of them')
-  valid = 'none: the model is not conditional'
-  if num_classes:
-    valid = f'0 to {num_classes - 1}'
-    valid += shortened(class_names) and f', or {shortened(class_names)}'
+  if not num_classes:
+    raise InputError(
+      f'label: {label!r}: the model is not conditional; leave the label out'
+    )
+  valid = f'0 to {num_classes - 1}'
+  valid += shortened(class_names) and f', or {shortened(class_names)}'
   raise InputError(f'label: {label!r} is not valid; valid: {valid}')
 
 
@@ -74,6 +76,7 @@ def _named(label: str, names: Sequence[str]) -> list[int]:
   for fits in (
     lambda name: name == label,
     lambda name: plain(name) == wanted,
+    lambda name: plain(name).replace('_', '') == wanted.replace('_', ''),
     lambda name: wanted and wanted in plain(name),
   ):
     found = [i for i, name in enumerate(names) if fits(name)]

@@ -39,7 +39,6 @@ class Painter:
     names = run.info.class_names if run.plan.conditional else ()
     self._num_classes = len(names)
     by_class = pictures.has_class_columns(len(names))
-    self.heads = names if by_class else ()
     several = run.ensemble.several
     # Whole rows, so that a class has as many as another.
     num = GRID_IMAGES - GRID_IMAGES % max(1, len(names)) or GRID_IMAGES
@@ -47,6 +46,7 @@ class Painter:
     self._columns = pictures.columns_of(num, len(names))
     if several and not by_class:
       self._columns = GRID_COLUMNS
+    self.heads = pictures.heads_of(names, self._columns)
     num_real = self._columns * (1 if several else 2)
     labels = np.arange(num_real) % len(names) if by_class else None
     self.real = real_images(run.dataset.train, num_real, run.plan.seed, labels)

@@ -99,6 +99,10 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
       f'workdir: {path} is missing, so {path.parent} holds no run; train '
       'first, or name another --workdir'
     ) from error
+  except NotADirectoryError as error:
+    raise InputError(
+      f'workdir: {path.parent} is a file; name the folder of a run'
+    ) from error
   except (OSError, ValueError, RecursionError) as error:
     raise InputError(f'workdir: cannot read {path}: {error}') from error
   if not isinstance(value, dict):

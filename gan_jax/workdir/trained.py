@@ -63,7 +63,8 @@ class TrainedGAN(Sampler):
     Args:
       images: uint8 `[N, H, W, C]`. Of D's that judge packs, each image has the
         logit of its pack: images next to each other.
-      labels: int `[N]`, if the run is conditional; see `labels`.
+      labels: int `[N]`, if the run is conditional, or the name of a class
+        for all; see `labels`.
 
     Raises:
       InputError: images of another kind or shape, or not their labels.
@@ -85,13 +86,17 @@ class TrainedGAN(Sampler):
 
   def _checked_labels(self, labels, num) -> np.ndarray:
     """Labels int32 `[num]`, each of a class."""
+    if labels is None:
+      labels = ()
+    if isinstance(labels, str):
+      return self.labels(num, labels)
     labels = np.asarray(labels)
     whole = labels.shape == (num,) and labels.dtype.kind in 'iu'
     if not whole or labels.min() < 0 or labels.max() >= self.num_classes:
       raise InputError(
-        f'labels: {labels.dtype} {labels.shape}; the model is conditional: '
-        f'integers from 0 to {self.num_classes - 1} are wanted, one for each '
-        f'of {num} images'
+        f'labels: the model is conditional: integers from 0 to '
+        f'{self.num_classes - 1} are wanted, one for each of {num} images, or '
+        'the name of a class for all'
       )
     return labels.astype(np.int32)
 

@@ -99,6 +99,7 @@ def test_the_command_prints_its_tables():
   assert re.search(r'8 Gaussians.* steps/s .*\*\*[\d.]+\*\*', done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'flag',
   sampled(['--works=nonsense', '--precisions=int3'], '--works=nonsense'),

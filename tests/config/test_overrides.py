@@ -5,6 +5,7 @@ import re
 import pytest
 from ml_collections import ConfigDict
 
+from configs import base
 from gan_jax.config.overrides import (
   config_file,
   default_workdir,
@@ -211,3 +212,9 @@ def test_a_replaced_name_takes_its_keys_along():
   changed = {'network.name': 'dcgan', 'network.depth': 2}
   forget_replaced(config, base, original, changed)
   assert config['network'] == {'name': 'dcgan', 'gen_widths': None, 'depth': 2}
+
+
+def test_a_key_called_by_its_initials():
+  message = unknown_key(base.get_config(), ['--config.lr=1'])
+  assert 'gen_optimizer.learning_rate' in message
+  assert 'disc_optimizer.learning_rate' in message

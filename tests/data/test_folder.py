@@ -49,6 +49,18 @@ def refusal(*arguments, **keys):
   return str(caught.value)
 
 
+@pytest.mark.parametrize(
+  ('mode', 'channels', 'remarks'),
+  [('L', 3, 1), ('L', 1, 0), ('L', 0, 0), ('RGB', 3, 0)],
+)
+def test_grey_images_in_colour_are_remarked(mode, channels, remarks, tmp_path):
+  for i in range(3):
+    Image.new(mode, (4, 4)).save(tmp_path / f'{i}.png')
+  data = load_dataset('folder', dir=str(tmp_path), channels=channels)
+  grey = [line for line in data.summary if 'the images are grey' in line]
+  assert len(grey) == remarks
+
+
 # --- Kinds of files ---------------------------------------------------------
 
 

@@ -73,7 +73,9 @@ def test_digits_of_both_splits_differ(new_digits):
   assert new_digits.class_names == tuple('0123456789')
 
 
-@pytest.mark.parametrize('fresh', [False, True])
+@pytest.mark.parametrize(
+  'fresh', [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_digits_do_not_need_tensorflow(fresh, tmp_path):
   folder = str(tmp_path) if fresh else ''
   program = (

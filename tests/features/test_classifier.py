@@ -9,7 +9,8 @@ from gan_jax.data import load_dataset
 from gan_jax.features import classifier, classifier_training
 from gan_jax.features.classifier import classifier_network
 from gan_jax.features.classifier_training import Recipe, shifted
-from gan_jax.types import InputError
+from gan_jax.process.interruption import StopRequest, asked_to_stop
+from gan_jax.types import InputError, Interrupted
 from tests.helpers import assert_same_bits
 
 QUICK = Recipe(width=8, feature_dim=16, epochs=1, min_steps=200, batch_size=32)
@@ -138,6 +139,19 @@ def test_training_ends_where_nothing_is_left_to_learn(splits, capfd):
     'epochs); kept for later runs'
   ) in said
   assert '150/400' in said
+
+
+def test_training_ends_where_a_signal_has_asked_for_the_end(
+  splits, monkeypatch
+):
+  """Within a dispatch, not after minutes; so a run that is scored ends."""
+  images, labels = (splits[0][k][:64] for k in ('images', 'labels'))
+  with StopRequest() as stop:
+    assert not asked_to_stop()
+    stop.requested = 'SIGTERM'
+    with pytest.raises(Interrupted):
+      classifier.train(images, labels, 10, recipe=QUICK)
+  assert not asked_to_stop()
 
 
 def test_shifts_move_whole_images():

@@ -334,6 +334,7 @@ def test_a_run_cannot_be_sampled_as_another(trained):
   assert_one_line(done, 'loss', 'non_saturating', 'hinge')
 
 
+@pytest.mark.slow
 def test_resuming_with_another_config_lists_the_differences(trained):
   flags = tiny_flags(trained, loss='hinge', latent_dim=5, num_steps=8)
   done = run_cli(*flags)
@@ -343,6 +344,7 @@ def test_resuming_with_another_config_lists_the_differences(trained):
   assert 'num_steps' not in done.stderr
 
 
+@pytest.mark.slow
 def test_damaged_checkpoint_is_named(trained, tmp_path):
   copy = tmp_path / 'copy'
   shutil.copytree(trained, copy)
@@ -354,6 +356,7 @@ def test_damaged_checkpoint_is_named(trained, tmp_path):
     assert_one_line(run_cli(*flags), str(step), 'damaged')
 
 
+@pytest.mark.slow
 def test_checkpoint_of_another_architecture_is_named(trained, tmp_path):
   copy = tmp_path / 'copy'
   shutil.copytree(trained, copy)

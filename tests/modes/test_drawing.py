@@ -16,12 +16,14 @@ from gan_jax.modes.train import train
 from gan_jax.pixels import to_uint8
 from gan_jax.types import InputError
 from gan_jax.workdir import trained
-from tests.helpers import tiny_digits
+from tests.helpers import sampled, tiny_digits
 
 NAMES = 'zero one two three four five six seven eight nine'.split()
 
 
-@pytest.fixture(scope='module', params=[False, True], ids=['plain', 'labels'])
+@pytest.fixture(
+  scope='module', params=sampled([False, True], True), ids=['plain', 'labels']
+)
 def run(request, tmp_path_factory):
   """A config and its trained workdir, whose digits are called by words."""
   workdir = tmp_path_factory.mktemp('run')

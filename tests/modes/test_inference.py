@@ -131,8 +131,9 @@ def test_interpolation_leaves_walks_and_a_strip(run):
       assert gif.is_animated
       assert gif.n_frames <= 12  # equal neighbours are merged
   with Image.open(paths[2]) as strip:
-    # 2 rows of one leg, its 4 steps and the end; 8 pixels enlarged 7 times.
-    assert strip.size == (5 * 58 - 2, 2 * 58 - 2)
+    # 2 rows of one leg, its 4 steps and the end, under the names of the paths;
+    # 8 pixels enlarged 13 times.
+    assert strip.size == (5 * 106 - 2, 2 * (104 + 28))
 
 
 def test_evaluate_says_what_it_measured(run, capsys):

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.helpers import run_cli, tiny_flags
 from tests.test_extending import recipes
 
@@ -16,6 +18,7 @@ def get_config():
 """
 
 
+@pytest.mark.slow  # three processes; the parts are tested by call
 def test_another_process_finds_the_parts(tmp_path):
   """A loss and an architecture of a plugin, data of the config file.
 

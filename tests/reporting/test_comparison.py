@@ -155,9 +155,19 @@ def test_one_group_is_named_after_its_first_run(tmp_path):
   assert group.label == 'run0'
 
 
+def test_runs_of_other_data_are_said_to_be(tmp_path):
+  runs = [make_run(tmp_path / name, 3.0) for name in ('x', 'y')]
+  path = tmp_path / 'y' / 'metrics.json'
+  metrics = json.loads(path.read_text())
+  metrics['protocol'] |= {'data': 'emoji', 'num_real': 7}
+  path.write_text(json.dumps(metrics))
+  with pytest.raises(InputError, match='y and x are of other data: emoji agai'):
+    compare(runs, tmp_path / 'out')
+
+
 def test_bad_input_is_one_line(tmp_path):
   run = make_run(tmp_path / 'x', 3.0)
-  with pytest.raises(InputError, match='1 runs named; name two'):
+  with pytest.raises(InputError, match='one run named; name two'):
     compare([run], tmp_path / 'out')
   with pytest.raises(InputError, match='holds no run'):
     compare([run, str(tmp_path / 'none')], tmp_path / 'out')
@@ -177,4 +187,4 @@ def test_from_the_command_line(runs, tmp_path):
   assert '| fid_random (lower is better) |' in done.stdout
   done = run_cli('--mode=compare', runs[0])
   assert done.returncode == 2
-  assert done.stderr.startswith('error: compare: 1 runs named')
+  assert done.stderr.startswith('error: compare: one run named')

@@ -73,6 +73,7 @@ def test_rows_are_written_at_once(tmp_path):
   assert len(found) == 4
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_before_the_first_row():
   """Writers and plots would cost a second or more of every start."""
   code = (
@@ -284,10 +285,14 @@ def test_grid_holds_every_image_in_reading_order(count, columns):
 
 @pytest.mark.parametrize(
   ('num_classes', 'expected'),
-  [(0, 5), (1, 5), (2, 2), (10, 10), (20, 20), (21, 5), (1000, 5)],
+  [(0, 5), (1, 5), (2, 8), (3, 6), (10, 10), (20, 20), (21, 5), (1000, 5)],
 )
 def test_a_class_has_a_column_if_it_fits(num_classes, expected):
   assert pictures.columns_of(20, num_classes) == expected
+  heads = pictures.heads_of('abcdefghijklmnopqrst'[:num_classes], expected)
+  if 2 <= num_classes <= 20:
+    assert len(heads) == expected
+    assert heads[:num_classes] == heads[-num_classes:]
 
 
 # --- Sheets -----------------------------------------------------------------

@@ -18,6 +18,7 @@ NAMES = ('T-shirt/top', 'Trouser', 'Shirt', 'shirt', 'Ankle boot', 'boots')
     ('ankle', 4),  # of one name alone
     ('t shirt top', 0),
     ('boots', 5),
+    ('AnkleBoot', 4),  # without what stands between words
     ('shirt', 3),  # to the letter, before any other
   ],
 )
@@ -47,7 +48,7 @@ def test_what_is_no_class(label, problem):
 
 @pytest.mark.parametrize('label', [0, 'boot'])
 def test_an_unconditional_model_has_none(label):
-  with pytest.raises(InputError, match='none: the model is not conditional'):
+  with pytest.raises(InputError, match='the model is not conditional; leave'):
     class_index(label, 0, ())
 
 

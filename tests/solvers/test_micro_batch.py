@@ -147,6 +147,7 @@ def test_parts_that_divide_are_taken():
     shares.check_micro_batch(micro_batch, 64)
 
 
+@pytest.mark.slow
 def test_the_command_line_says_so_in_one_line(tmp_path):
   done = run_cli(*tiny_flags(tmp_path / 'run', batch_size=8, micro_batch=3))
   assert done.returncode == 2

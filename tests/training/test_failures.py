@@ -96,6 +96,7 @@ def test_the_step_is_repeated_to_the_last_bit(stopped, capsys):
   assert 'gen after: ' in out
 
 
+@pytest.mark.slow
 def test_a_first_step_is_repeated_from_the_seed(tmp_path, capsys):
   """Before the first checkpoint there is none to keep."""
   diverge(tmp_path, checkpoint_every=1_000)
@@ -169,6 +170,7 @@ def test_a_failure_after_a_way_back_is_repeated_with_its_rates(tmp_path):
     assert repr(metrics[name]) == repr(value), name
 
 
+@pytest.mark.slow
 def test_ways_back_of_another_run_are_forgotten(tmp_path, capsys):
   """Before the first checkpoint a workdir may be given to another config."""
   keys = dict(non_finite__rollbacks=1, checkpoint_every=1_000)

@@ -246,6 +246,7 @@ def test_streamed_equals_device_cached(tmp_path, uninterrupted):
   assert_same_bits(final_state(tiny_digits(**FULL), tmp_path), uninterrupted)
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_run(tmp_path, uninterrupted):
   other = final_state(tiny_digits(**FULL, seed=1), tmp_path)
   assert differs(other.params, uninterrupted.params)

@@ -11,6 +11,8 @@ from gan_jax.types import InputError
 from gan_jax.workdir.trained import restore
 from tests.helpers import assert_same_bits, differs, tiny_digits
 
+pytestmark = pytest.mark.slow  # many tricks in one program; each has tests
+
 # Everything that a state has to carry besides parameters and moments.
 MANY = dict(
   tricks__packing=2,
@@ -54,7 +56,6 @@ def test_the_state_carries_memories_references_and_slow_weights(run):
   assert reference.min() == -1.0
 
 
-@pytest.mark.slow  # compiles all tricks again
 def test_resumed_equals_uninterrupted(run, tmp_path):
   train(tiny_digits(**MANY, num_steps=8), tmp_path)
   train(tiny_digits(**MANY), tmp_path)

@@ -106,6 +106,8 @@ def test_prepare_refuses_a_file(tmp_path):
   (tmp_path / 'x').touch()
   with pytest.raises(InputError, match=r'workdir: .*/x is a file'):
     lib.prepare(tmp_path / 'x')
+  with pytest.raises(InputError, match=r'workdir: .*/x is a file; name the fo'):
+    lib.read_config(tmp_path / 'x')
 
 
 def test_prepare_refuses_names_that_cannot_be(tmp_path):
