@@ -456,6 +456,7 @@ def test_without_data_the_rows_have_to_do(short_run, tmp_path, capsys):
   assert 'note: from the metrics alone' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_each_of_several_runs_has_a_verdict(tmp_path, capsys):
   train(tiny_digits(num_seeds=2), tmp_path)
   printed = capsys.readouterr().out

@@ -252,6 +252,7 @@ def test_scores_move_the_right_way_on_real_data(tmp_path):
 # --- Flags and tables -------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('arguments', 'words'),
   [

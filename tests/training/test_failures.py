@@ -160,6 +160,7 @@ def test_a_run_goes_back_so_many_times_and_no_more(tmp_path):
   assert [entry['to'] for entry in entries] == [4, 4]
 
 
+@pytest.mark.slow
 def test_a_failure_after_a_way_back_is_repeated_with_its_rates(tmp_path):
   keys = dict(non_finite__action='rollback', non_finite__rate_factor=0.5)
   error = diverge(tmp_path, **keys, non_finite__rollbacks=1)

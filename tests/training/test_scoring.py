@@ -183,6 +183,7 @@ def test_evaluations_meet_no_other_interval(tmp_path):
   assert [row['step'] for row in evaluations(tmp_path)] == [6, 12]
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_fails_costs_a_line(tmp_path, monkeypatch, capsys):
   real, calls = Evaluator.score, []
 
