@@ -5,6 +5,7 @@ import json
 import math
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from gan_jax.features.classifier_training import Recipe
 from gan_jax.metrics.diversity import diversity, nearest, spread
 from gan_jax.modes import diagnose as diagnose_mode
 from gan_jax.modes.train import train
+from gan_jax.networks import NETWORKS
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.types import InputError, NonFiniteError
 from gan_jax.workdir import logs
@@ -337,6 +339,29 @@ def test_no_noise_is_healthy(name):
   assert verdict(others) == 'healthy'
   for kind, images in noises(real, rng).items():
     assert 'healthy' not in verdict(images), kind
+
+
+@pytest.mark.parametrize('network', sampled(NETWORKS, 'mlp'))
+@pytest.mark.parametrize(
+  'name', sampled(['digits', 'mnist', 'cifar10_jpeg'], 'digits')
+)
+def test_no_untrained_generator_is_healthy(name, network):
+  """Whatever the rows say of the players."""
+  try:
+    data = load_dataset(name, image_size=16 if name == 'digits' else 0)
+  except InputError:
+    pytest.skip(f'{name} is not prepared here')
+  config = load_config(
+    'mlp_digits',
+    network__name=network,
+    **dict.fromkeys(['network__gen_widths', 'network__disc_widths']),
+  )
+  model = read(config).build(data.info)
+  sampler = model.sampler(jax.jit(model.init)(jax.random.key(0)), ema=False)
+  real = data.train.read(np.arange(400))['images']
+  measured = checkup.beside(sampler.sample(400), real)
+  found = diagnosis.diagnose(rows_with(), measured=measured)
+  assert 'healthy' not in found.verdict, found.reason
 
 
 # --- Runs -------------------------------------------------------------------
