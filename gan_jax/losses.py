@@ -174,6 +174,13 @@ def f_gan_non_saturating(f_divergence: str = 'js') -> AdversarialLoss:
   return loss._replace(gen=loss.disc_real)
 
 
+def per_example(logits: jax.Array) -> jax.Array:
+  """`[B, ...]` -> `[B]`: of a map of logits, as a patch D gives, the mean."""
+  if logits.ndim == 1:
+    return logits
+  return logits.mean(tuple(range(1, logits.ndim)))
+
+
 def accuracies(
   boundary: float | None,
   real_logits: jax.Array,
@@ -184,10 +191,11 @@ def accuracies(
 
   Args:
     boundary: of the loss, see `AdversarialLoss`.
-    real_logits: `[B]`.
-    fake_logits: `[B']`; one on the boundary is called fake.
+    real_logits: `[B, ...]`; of a map of logits the mean counts.
+    fake_logits: `[B', ...]`; one on the boundary is called fake.
     axis_name: mapped device axis that shares the batch, or None.
   """
+  real_logits, fake_logits = map(per_example, (real_logits, fake_logits))
   if boundary is None:
     boundary = 0.5 * (jnp.mean(real_logits) + jnp.mean(fake_logits))
     if axis_name is not None:

@@ -2,7 +2,8 @@
 
 A gradient penalty is `penalty(critic, real, fake, keys, axis_name) -> scalar`:
 
-    critic:     images [B, H, W, C] -> logits [B], parameters closed over
+    critic:     images [B, H, W, C] -> logits [B], or maps of them [B, ...],
+                whose mean counts; parameters closed over
     real, fake: images [B, H, W, C] in [-1, 1], or points [B, d]
     keys:       one PRNG key per example, [B]
     axis_name:  the mapped device axis that shares the batch, or None
@@ -24,7 +25,14 @@ Critic = Callable[[jax.Array], jax.Array]
 
 def _gradients(critic: Critic, images: jax.Array) -> jax.Array:
   """D critic(x_i) / d x_i for each example, flattened to `[B, H * W * C]`."""
-  gradients = jax.grad(lambda x: jnp.sum(critic(x)))(images)
+
+  def total(x):
+    logits = critic(x)
+    if logits.ndim > 1:
+      logits = logits.mean(tuple(range(1, logits.ndim)))
+    return jnp.sum(logits)
+
+  gradients = jax.grad(total)(images)
   gradients = gradients.reshape(len(images), -1)
   return gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))
 

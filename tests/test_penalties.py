@@ -46,6 +46,25 @@ def penalty_of(name, critic, seed=0):
   return penalty(*images(seed), example_keys())
 
 
+@pytest.mark.parametrize('name', GRADIENT_PENALTIES)
+def test_a_map_of_logits_counts_by_its_mean(name):
+  """A patch D that says a different multiple in each of four places."""
+  weights = np.array([1.0, 3.0, -2.0, 4.0])
+
+  def single(x):
+    return 1.5 * jnp.sum(x**2, axis=(1, 2, 3))
+
+  def patches(x):
+    return single(x)[:, None, None] * weights.reshape(2, 2)
+
+  def mean(x):
+    return weights.mean() * single(x)
+
+  np.testing.assert_allclose(
+    penalty_of(name, patches), penalty_of(name, mean), rtol=1e-5
+  )
+
+
 def where(name, real, fake, keys):
   """The images at which a penalty looks, `[B, H * W * C]` in float64."""
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_jax.losses import AdversarialLoss
+from gan_jax.losses import AdversarialLoss, per_example
 from gan_jax.types import InputError, lookup
 
 RELATIVISTIC = ('none', 'paired', 'average')
@@ -23,9 +23,9 @@ class Criterion(NamedTuple):
   """Both players' losses.
 
   Attributes:
-    disc: (real logits `[B]`, fake logits `[B]`, keys `[B]`) -> the parts of
-      D's loss on real and on fake, whose sum D minimises.
-    gen: (real logits `[B]` or None, fake logits `[B]`, step) -> G's loss.
+    disc: (real logits `[B, ...]`, fake logits `[B, ...]`, keys `[B]`) -> the
+      parts of D's loss on real and on fake, whose sum D minimises.
+    gen: (real logits or None, fake logits `[B, ...]`, step) -> G's loss.
     sees_real: whether `gen` needs the real logits.
     score: as in `AdversarialLoss`; raw where only differences have a meaning.
     boundary: as in `AdversarialLoss`; None likewise.
@@ -39,7 +39,7 @@ class Criterion(NamedTuple):
 
 
 def _each(mean_loss: Callable) -> Callable[[jax.Array], jax.Array]:
-  """A mean over the batch as a function of every logit, `[B]` -> `[B]`."""
+  """A mean over the batch as one of every example, `[B, ...]` -> `[B]`."""
   return jax.vmap(lambda logit: mean_loss(logit[None]))
 
 
@@ -132,7 +132,7 @@ def top_share(
   share: Callable[[jax.Array], jax.Array],
   axis_name: str | None = None,
 ) -> Callable:
-  """G's loss over the fakes with the highest logits alone.
+  """G's loss over the fakes with the highest logits, or means of them, alone.
 
   Args:
     loss: of all fakes.
@@ -146,7 +146,7 @@ def top_share(
 
   def gen(real, fake, step):
     del real
-    every, index, devices = jax.lax.stop_gradient(fake), 0, 1
+    every, index, devices = jax.lax.stop_gradient(per_example(fake)), 0, 1
     if axis_name is not None:
       every = jax.lax.all_gather(every, axis_name, tiled=True)
       index = jax.lax.axis_index(axis_name) * len(fake)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gan_jax.losses import per_example
 from gan_jax.tricks.diffaugment import shift
 from gan_jax.types import InputError
 
@@ -52,8 +53,8 @@ def lecam(
   after this batch, and begins after a number of steps.
 
   Args:
-    real_logits: `[B]`.
-    fake_logits: `[B]`.
+    real_logits: `[B, ...]`; of a map of logits the mean counts.
+    fake_logits: `[B, ...]`.
     memory: see `first_memory`.
     decay: share of the old value.
     axis_name: mapped device axis that shares the batch, or None.
@@ -62,6 +63,7 @@ def lecam(
     Tseng et al., Regularizing Generative Adversarial Networks under Limited
     Data, arXiv 2104.03310, eq. 3 and 4.
   """
+  real_logits, fake_logits = map(per_example, (real_logits, fake_logits))
   value = jnp.mean((real_logits - memory['fake']) ** 2)
   value += jnp.mean((fake_logits - memory['real']) ** 2)
   means = {'real': jnp.mean(real_logits), 'fake': jnp.mean(fake_logits)}

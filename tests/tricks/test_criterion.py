@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.losses import make_loss
+from gan_jax.losses import accuracies, make_loss, per_example
 from gan_jax.tricks import criterion
+from gan_jax.tricks.regularisers import lecam
 from gan_jax.types import InputError
 
 RNG = np.random.default_rng(0)
@@ -133,6 +134,26 @@ def test_g_learns_from_the_best_fakes(share):
   # Equal logits: as many as wanted, not all that are equal.
   equal = jax.grad(lambda fake: gen(None, fake, 0))(jnp.zeros(12))
   assert np.count_nonzero(equal) == kept
+
+
+# Two fakes of a patch D; their means are not in the order of their maxima.
+MAPS = jnp.array([[[1.0, -3.0], [0.0, 0.0]], [[0.2, 0.2], [0.1, 0.1]]])
+
+
+def test_maps_of_logits_count_by_their_means():
+  """Losses are over all elements; whose fake is best, and D's boundary, not."""
+  loss = make_loss('non_saturating')
+  each = np.logaddexp(0.0, -np.float64(MAPS))  # softplus(-D)
+  np.testing.assert_allclose(loss.gen(MAPS), each.mean(), rtol=1e-6)
+  gen = criterion.top_share(loss, lambda step: 0.5)
+  np.testing.assert_allclose(gen(None, MAPS, 0), each[1].mean(), rtol=1e-6)
+  np.testing.assert_allclose(per_example(MAPS), [-0.5, 0.15], rtol=1e-6)
+  found = accuracies(0.0, MAPS, MAPS)
+  assert found == {'disc_accuracy_real': 0.5, 'disc_accuracy_fake': 0.5}
+  value, _ = lecam(MAPS, MAPS, {'real': 1.0, 'fake': 0.0}, 0.9)
+  means = np.array([-0.5, 0.15])
+  expected = (means**2).mean() + ((means - 1.0) ** 2).mean()
+  np.testing.assert_allclose(value, expected, rtol=1e-6)
 
 
 def test_the_share_falls_and_stays():
