@@ -49,7 +49,6 @@ def pytest_collection_finish():
   """Garbage is looked for in what tests make, not in all that is imported."""
   gc.collect()
   gc.freeze()
-  gc.set_threshold(100_000, 20, 100)
 
 
 # Rooms and files whose tests train, compile much or start processes.

@@ -25,6 +25,13 @@ CONFIGS = sorted(
 )
 
 
+# When one read of a checkpoint fails, orbax leaves the others to the garbage
+# collector, each with a traceback.
+abandoned_reads = pytest.mark.filterwarnings(
+  'ignore::pytest.PytestUnraisableExceptionWarning'
+)
+
+
 def sampled(cases: Iterable[Any], *fast: Any) -> list[Any]:
   """Cases of a matrix: those named are fast, the others slow."""
   slow = pytest.mark.slow

@@ -1,10 +1,12 @@
 """Checkpoints: what was saved comes back bit for bit, or is refused."""
 
 import errno
+import gc
 import json
 import shutil
 import subprocess
 import sys
+import time
 from typing import NamedTuple
 
 import chex
@@ -20,7 +22,7 @@ from gan_jax.storage import digests
 from gan_jax.types import InputError, Players, StorageError, TrainState
 from gan_jax.workdir import checkpoint
 from gan_jax.workdir.checkpoint import Checkpoints, restore_latest
-from tests.helpers import ROOT, cli_environment
+from tests.helpers import ROOT, abandoned_reads, cli_environment
 
 
 def make_state(seed=0, ema=False):
@@ -251,12 +253,6 @@ def test_restore_latest_reads_and_removes_nothing(tmp_path):
   assert steps_in(tmp_path) == [1, 2, 3, 4, 5]
 
 
-# When one read fails, orbax leaves the others to the garbage collector.
-abandoned_reads = pytest.mark.filterwarnings(
-  'ignore::pytest.PytestUnraisableExceptionWarning'
-)
-
-
 def refused(folder, template=None):
   """The message of the InputError that restoring raises."""
   try:
@@ -265,6 +261,8 @@ def refused(folder, template=None):
     message = str(error)
   else:
     pytest.fail('restored what it should refuse')
+  time.sleep(0.05)  # for reads under way, which end here rather than later
+  gc.collect()
   return message
 
 

@@ -21,7 +21,9 @@ from gan_jax.modes import sample as sample_mode
 from gan_jax.modes.train import train
 from gan_jax.workdir.trained import load
 from tests.config.test_fuzz import bounded, edited, edits, fuzz
-from tests.helpers import tiny_digits
+from tests.helpers import abandoned_reads, tiny_digits
+
+pytestmark = abandoned_reads
 
 
 @pytest.fixture(scope='module')
