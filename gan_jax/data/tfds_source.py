@@ -87,8 +87,8 @@ def _decode(data: bytes, feature: Any) -> np.ndarray:
   return pixels.reshape(*pixels.shape[:2], -1)
 
 
-def _decoders(builder, image_key: str) -> dict[str, Any]:
-  """How to decode the images of an example: one of them, and no other."""
+def _decoders(builder, image_key: str | None) -> dict[str, Any]:
+  """How to decode the images of an example: one of them or none, no other."""
   import tensorflow_datasets as tfds
 
   return {
@@ -268,14 +268,7 @@ def _hidden(builder, split: str, label_key: str, num_classes: int) -> bool:
   Some, evenly spread, are looked at, without decoding an image: to read all
   would be to read the whole split.
   """
-  import tensorflow_datasets as tfds
-
-  skipped = {
-    key: tfds.decode.SkipDecoding()
-    for key, feature in builder.info.features.items()
-    if isinstance(feature, tfds.features.Image)
-  }
-  source = builder.as_data_source(split, decoders=skipped)
+  source = builder.as_data_source(split, decoders=_decoders(builder, None))
   some = np.linspace(0, len(source) - 1, num=min(_PROBES, len(source)))
   examples = source.__getitems__([int(i) for i in some])
   return not any(0 <= example[label_key] < num_classes for example in examples)

@@ -26,8 +26,8 @@ SWINGING = 0.3  # deviation of G's loss in units of both losses
 UNSTEADY = 0.1  # deviation of a critic's accuracy; its losses have no level
 SHORT = 200  # steps; before, what a run looks like says little
 UNMOVED = 0.1  # of G's weights, over all its updates
-APART = 1.5  # diversity of noise; twice the data's distances to the nearest
-NEAREST_APART = 1.75
+APART = 1.5  # distances of noise within a batch, in units of the data's
+NEAREST_APART = 1.75  # the same, to the nearest
 SHARP = 2.0  # differences between neighbouring pixels, in units of the data's
 UNLIKE_DATA = 0.3  # Frechet distance of pixels, in units of the data's variance
 

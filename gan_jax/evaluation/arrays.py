@@ -9,7 +9,7 @@ from gan_jax.evaluation.scores import compute, needs_of
 from gan_jax.evaluation.summary import summarise
 from gan_jax.features import FeatureNetwork, image_set
 from gan_jax.features.classifier import random_network
-from gan_jax.features.published import PUBLISHED
+from gan_jax.features.published import PUBLISHED, published_network
 from gan_jax.types import InputError, lookup
 
 _DEFAULTS = Settings()
@@ -53,8 +53,7 @@ def score(
       f'{fake.image_shape}; bring them to one'
     )
   if isinstance(network, str):
-    make = lookup(_NETWORKS, network, 'network')
-    network = make(real.image_shape) if network == 'random' else make()
+    network = _named(network, real.image_shape)
   splits = min(settings.splits, fake.num)
   summaries = [
     summarise(
@@ -70,4 +69,9 @@ def score(
   return compute(Inputs(network, *summaries, settings), scores)
 
 
-_NETWORKS = {'random': random_network} | PUBLISHED
+def _named(name: str, image_shape: tuple[int, int, int]) -> FeatureNetwork:
+  """A network by its name; a published one is read from the user's cache."""
+  lookup({'random': None, **PUBLISHED}, name, 'network')
+  if name == 'random':
+    return random_network(image_shape)
+  return published_network(name)

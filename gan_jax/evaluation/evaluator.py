@@ -15,7 +15,7 @@ from gan_jax.evaluation.entries import Entry, Inputs, Settings
 from gan_jax.evaluation.real_images import RealImages
 from gan_jax.evaluation.scores import compute_each, needs_of
 from gan_jax.evaluation.summary import Summary, cached_summary, summarise
-from gan_jax.features import FeatureNetwork, ImageSet
+from gan_jax.features import FeatureNetwork, ImageSet, published
 from gan_jax.features.classifier import classifier_network, random_network
 from gan_jax.features.network import UNKNOWN, check_channels
 from gan_jax.features.published import PUBLISHED
@@ -292,7 +292,8 @@ def published_network(
   Raises:
     InputError: no file, another hash, or another shape.
   """
-  return PUBLISHED[name](
+  return published.published_network(
+    name,
     keys.weights,
     sha256=keys.weights_sha256,
     download=keys.download,

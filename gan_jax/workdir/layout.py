@@ -27,24 +27,19 @@ import tempfile
 from types import SimpleNamespace
 from typing import Any
 
-from gan_jax.config.overrides import may_change
+from gan_jax.config.overrides import dotted, may_change
 from gan_jax.data import DatasetInfo
 from gan_jax.process.environment import environment
 from gan_jax.storage.files import atomic
 from gan_jax.types import InputError
 
 
-def flatten(config: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+def flatten(config: dict[str, Any]) -> dict[str, Any]:
   """Nested dicts -> one dict with dotted keys; tuples become lists."""
-  flat = {}
-  for key, value in config.items():
-    if isinstance(value, dict):
-      flat |= flatten(value, f'{prefix}{key}.')
-    else:
-      flat[f'{prefix}{key}'] = (
-        list(value) if isinstance(value, tuple) else value
-      )
-  return flat
+  return {
+    key: list(value) if isinstance(value, tuple) else value
+    for key, value in dotted(config).items()
+  }
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

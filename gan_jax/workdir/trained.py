@@ -12,6 +12,7 @@ import numpy as np
 
 from gan_jax.config import build
 from gan_jax.config.plan import Plan, read_trained
+from gan_jax.config.sections import CHECKPOINTS
 from gan_jax.data import DatasetInfo
 from gan_jax.ensemble import Ensemble
 from gan_jax.features import image_set
@@ -140,9 +141,6 @@ class Trained(NamedTuple):
     return TrainedGAN(self, ema=ema, batch_norm=batch_norm)
 
 
-CHECKPOINTS = ('latest', 'best')
-
-
 @contextlib.contextmanager
 def of_file(workdir: pathlib.Path) -> Iterator[None]:
   """What a config that is not ours makes fail, which may be anything."""
@@ -198,6 +196,7 @@ class TrainedRuns:
     self._which, self._path = which, layout.absolute(workdir)
     self.plan, self.ensemble = read_plan(self._path)
     self.info = layout.read_info(self._path)
+    self._one: TrainState | None = None  # shapes of any member's state
 
   def member(self, number: int) -> 'Trained':
     """One of them by its number; 0 of a single run.
@@ -209,19 +208,14 @@ class TrainedRuns:
     with of_file(self._path):
       plan = self.plan.of_member(member)
       model = plan.build(self.info)
+      if self._one is None:
+        self._one = build.abstract_state(model)
     whose = number if self.ensemble.several else None
     if self._which == 'best':
       state = self._best_state(whose)
     else:
       state = self.ensemble.select(self._latest_states, number)
     return Trained(plan, self.info, model, state, whose)
-
-  @functools.cached_property
-  def _one(self) -> TrainState:
-    """Shapes of a member's state, which are those of every other."""
-    with of_file(self._path):
-      plan = self.plan.of_member(self.ensemble.members[0])
-      return build.abstract_state(plan.build(self.info))
 
   @functools.cached_property
   def _latest_states(self) -> TrainState:
