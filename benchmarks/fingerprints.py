@@ -92,9 +92,11 @@ LOWERED = ('mlp_mnist', 'dcgan_cifar', 'wgan_gp_cifar')
 _TIMES = re.compile('second|per_sec|time|memory|bytes')
 
 
-def config_of(name, changes):
+def config_of(name, changes, cifar):
   """A config of configs/ with changes, short and on one device."""
   config = importlib.import_module(f'configs.{name}').get_config()
+  if config.data.name == 'cifar10':
+    config.data.name = cifar
   short = {'num_devices': 1, 'num_steps': NUM_STEPS, 'log_every': 10}
   short |= {'sample_every': NUM_STEPS, 'checkpoint_every': NUM_STEPS}
   config.update_from_flattened_dict(short | changes)
@@ -115,10 +117,10 @@ def of_state(state) -> str:
   return digest(*leaves)
 
 
-def of_run(name: str, folder: pathlib.Path) -> dict[str, str]:
+def of_run(name: str, folder: pathlib.Path, cifar: str) -> dict[str, str]:
   """Trains, and takes the fingerprints of what is left."""
   workdir = folder / name
-  gan_jax.train(config_of(*RUNS[name]), workdir)
+  gan_jax.train(config_of(*RUNS[name], cifar), workdir)
   rows = [
     {k: v for k, v in json.loads(line).items() if not _TIMES.search(k)}
     for line in (workdir / 'metrics.jsonl').read_text().splitlines()
@@ -131,9 +133,9 @@ def of_run(name: str, folder: pathlib.Path) -> dict[str, str]:
   }
 
 
-def of_program(name: str) -> dict[str, object]:
+def of_program(name: str, cifar: str) -> dict[str, object]:
   """The program of one step as it is lowered: its text, and its operations."""
-  plan = plans.read(config_of(name, {}))
+  plan = plans.read(config_of(name, {}, cifar))
   dataset = load_dataset(**plan.dataset())
   devices = parallel.select_devices(1)
   with tempfile.TemporaryDirectory() as folder:
@@ -158,6 +160,7 @@ def main() -> None:
   parser.add_argument('--check', action='store_true', help='compare')
   parser.add_argument('--only', default='', help='names, by commas')
   parser.add_argument('--folder', type=pathlib.Path, help='keep workdirs here')
+  parser.add_argument('--cifar', default='cifar10', help='its name in TFDS')
   flags = parser.parse_args()
   before = json.loads(flags.file.read_text()) if flags.check else {}
   names = [n for n in flags.only.split(',') if n]
@@ -165,10 +168,10 @@ def main() -> None:
   found = {}
   for name in LOWERED:
     if not names or name in names:
-      found[f'{name}: program'] = of_program(name)
+      found[f'{name}: program'] = of_program(name, flags.cifar)
   for name in RUNS:
     if not names or name in names:
-      found[name] = of_run(name, folder)
+      found[name] = of_run(name, folder, flags.cifar)
   if not flags.check:
     flags.file.write_text(json.dumps(found, indent=1))
     return

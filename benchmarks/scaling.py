@@ -62,7 +62,8 @@ def abstract_batch(config: Any, info: Info, *lead: int, size: int = 2) -> Batch:
   shape = (*lead, size)
   numbers = jax.ShapeDtypeStruct(shape, np.int32)
   images = jax.ShapeDtypeStruct((*shape, *info.image_shape), np.float32)
-  return Batch(images, numbers if config.conditional else None, numbers)
+  given = {'labels': numbers} if config.conditional else {}
+  return Batch(images, given, numbers)
 
 
 def traffic(config: Any, info: Info) -> Traffic:
@@ -314,7 +315,7 @@ def stepper(name: str, width: Any, batch: int, num: int) -> Callable[[], float]:
     return jax.lax.scan(step, state, length=CHUNK)
 
   images = np.random.default_rng(0).uniform(-1, 1, (batch, *info.image_shape))
-  batches = Batch(np.float32(images), None, np.arange(batch, dtype=np.int32))
+  batches = Batch(np.float32(images), {}, np.arange(batch, dtype=np.int32))
   inputs = jax.tree.map(lambda x: x.reshape(num, 1, -1, *x.shape[1:]), batches)
   call = parallel.parallelize(steps, devices)
   state = parallel.replicate(jax.jit(model.init)(jax.random.key(0)), devices)

@@ -106,7 +106,7 @@ def steps_of(shape, keys, num_steps):
   positions = np.arange(BATCH, dtype=np.int32)
   batches = Batch(
     np.float32(images),
-    None,
+    {},
     np.broadcast_to(positions, (config.disc_steps, BATCH)),
   )
 

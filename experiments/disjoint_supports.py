@@ -38,7 +38,7 @@ from gan_jax.networks.mlp import Discriminator
 from gan_jax.penalties import PENALTIES
 from gan_jax.sampling.priors import draw_latents
 from gan_jax.theory import divergences
-from gan_jax.types import Batch, Players
+from gan_jax.types import Batch, Players, Task
 
 THETAS = np.array([0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0])
 BATCH = 256
@@ -83,7 +83,7 @@ class ShiftedLine(nn.Module):
   """The generator: u -> (theta, u), with theta its only parameter."""
 
   @nn.compact
-  def __call__(self, latents, labels=None, *, train):
+  def __call__(self, latents, given=None, *, train):
     theta = self.param('theta', nn.initializers.zeros, ())
     return jnp.concatenate([jnp.full_like(latents, theta), latents], axis=-1)
 
@@ -100,8 +100,7 @@ def trained(loss: str, penalty: str, steps: int, seed: int) -> np.ndarray:
   game = image_gan(
     networks,
     make_loss(loss),
-    draw_latents=uniform,
-    image_shape=(2,),
+    task=Task((2,), {}, uniform),
     penalty=PENALTIES[penalty],
     penalty_weight=GP_WEIGHT,
   )
@@ -113,7 +112,7 @@ def trained(loss: str, penalty: str, steps: int, seed: int) -> np.ndarray:
   def draw_batches(key):
     heights = uniform(jax.random.split(key, BATCH))
     points = jnp.concatenate([jnp.zeros_like(heights), heights], axis=-1)
-    return Batch(points[None], None, jnp.arange(BATCH)[None])
+    return Batch(points[None], {}, jnp.arange(BATCH)[None])
 
   @jax.jit
   @jax.vmap

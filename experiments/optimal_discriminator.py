@@ -74,7 +74,7 @@ def take_snapshot(networks: Players[nn.Module], params: Players) -> Snapshot:
 
   inside = jnp.clip(generate(LATENTS), EDGES[0], EDGES[-1] - 1e-4)
   counts, _ = jnp.histogram(inside, jnp.asarray(EDGES))
-  logits = networks.disc.apply(
+  logits, _ = networks.disc.apply(
     {'params': params.disc}, jnp.asarray(CENTRES)[:, None], train=False
   )
   return Snapshot(

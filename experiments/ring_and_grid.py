@@ -48,7 +48,7 @@ from gan_jax.sampling.priors import draw_latents
 from gan_jax.solvers.optimizers import weight_clipping
 from gan_jax.tricks import Tricks
 from gan_jax.tricks.regularisers import FeatureMatching
-from gan_jax.types import Batch, Players, lookup
+from gan_jax.types import Batch, Players, Task, lookup
 
 DATA = {'ring': mixtures.ring(), 'grid': mixtures.grid()}
 PAPER_STEPS = 400_000  # 400 epochs of 1,000 batches
@@ -182,7 +182,7 @@ def draw(key: jax.Array, points: jax.Array, method: Method) -> Batch:
   shape = (method.disc_steps, size)
   chosen = jax.random.randint(key, shape, 0, len(points))
   positions = jnp.broadcast_to(jnp.arange(size, dtype=jnp.int32), shape)
-  return Batch(points[chosen], None, positions)
+  return Batch(points[chosen], {}, positions)
 
 
 def build(method: Method):
@@ -200,8 +200,9 @@ def build(method: Method):
   game = image_gan(
     networks,
     make_loss(method.loss),
-    draw_latents=functools.partial(draw_latents, prior='normal', latent_dim=2),
-    image_shape=(2,),
+    task=Task(
+      (2,), {}, functools.partial(draw_latents, prior='normal', latent_dim=2)
+    ),
     penalty=PENALTIES[penalty],
     penalty_weight=weight,
     tricks=method.tricks,

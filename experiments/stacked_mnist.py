@@ -46,7 +46,7 @@ from gan_jax.reporting.pictures import grid
 from gan_jax.rng import unrolled
 from gan_jax.sampling.priors import draw_latents
 from gan_jax.tricks import Tricks
-from gan_jax.types import Batch, Players, lookup
+from gan_jax.types import Batch, Players, Task, Verdict, lookup
 
 PAPER_STEPS = 500_000
 BATCH, LATENT_DIM = 128, 256
@@ -68,8 +68,8 @@ class Generator(nn.Module):
   style: Style
 
   @nn.compact
-  def __call__(self, latents, labels=None, *, train: bool):
-    del labels
+  def __call__(self, latents, given=None, *, train: bool):
+    del given
     normal = nn.initializers.normal(0.02)
 
     def activate(h):
@@ -91,8 +91,8 @@ class Discriminator(nn.Module):
   style: Style
 
   @nn.compact
-  def __call__(self, images, labels=None, *, train: bool):
-    del labels
+  def __call__(self, images, given=None, *, train: bool):
+    del given
     normal = nn.initializers.normal(0.02)
     h = images
     for width in self.widths:
@@ -101,7 +101,8 @@ class Discriminator(nn.Module):
       )
       h = nn.leaky_relu(h, 0.3)
       self.sow('intermediates', 'features', h)
-    return nn.Dense(1, kernel_init=normal)(h.reshape(len(h), -1))[:, 0]
+    logits = nn.Dense(1, kernel_init=normal)(h.reshape(len(h), -1))[:, 0]
+    return Verdict(logits, {})
 
 
 SIZES = {'D = G/4': (2, 4, 8), 'D = G/2': (4, 8, 16)}
@@ -175,10 +176,11 @@ def build(
   game = image_gan(
     networks,
     make_loss('non_saturating'),
-    draw_latents=functools.partial(
-      draw_latents, prior='normal', latent_dim=LATENT_DIM
+    task=Task(
+      (28, 28, 3),
+      {},
+      functools.partial(draw_latents, prior='normal', latent_dim=LATENT_DIM),
     ),
-    image_shape=(28, 28, 3),
     tricks=Tricks(packing=method.packing),
   )
   solver = 'unrolled' if method.unroll_steps else 'alternating'
@@ -199,7 +201,7 @@ def draw(key: jax.Array, digits: jax.Array, packing: int) -> Batch:
   chosen = jax.random.randint(key, (num, 3), 0, len(digits))
   images = jnp.moveaxis(digits[chosen][..., 0], 1, -1)
   positions = jnp.arange(num, dtype=jnp.int32)
-  return Batch(from_uint8(images)[None], None, positions[None])
+  return Batch(from_uint8(images)[None], {}, positions[None])
 
 
 def count_modes(network, images: np.ndarray) -> np.ndarray:

@@ -4,10 +4,12 @@ A GAN is a game between two players, so whatever belongs to a player comes as
 a pair: parameters, optimizer states and model states are each a `Players`.
 """
 
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import chex
 import jax
+import jax.numpy as jnp
 
 T = TypeVar('T')
 
@@ -85,20 +87,73 @@ class Players(NamedTuple, Generic[T]):
   disc: T
 
 
+# What a player is told beside its input: columns by name, leaves `[B, ...]`.
+Given = dict[str, jax.Array]
+
+
 class Batch(NamedTuple):
   """One batch of real examples.
 
   Attributes:
-    images: float32 `[B, H, W, C]` in [-1, 1].
-    labels: int32 `[B]` class indices, or None where the data has none.
+    images: float32 `[B, H, W, C]` in [-1, 1]: what D calls real.
+    given: columns that G is told, and D too: `labels` int32 `[B]`, ...; empty
+      where both are told nothing.
     positions: int32 `[B]`, each example's place in the *global* batch. Noise
       is drawn per position, so that it does not depend on how many devices
       share the batch.
   """
 
   images: jax.Array
-  labels: jax.Array | None
+  given: Given
   positions: jax.Array
+
+
+class Verdict(NamedTuple):
+  """What a discriminator says of a batch.
+
+  Attributes:
+    logits: float32 `[B]`, or a map of them `[B, ...]`; high for real.
+    guesses: what else it reads off the images, by name, leaves `[B, ...]`.
+  """
+
+  logits: jax.Array
+  guesses: dict[str, jax.Array]
+
+
+class Column(NamedTuple):
+  """What one column of `Batch.given` holds for each example.
+
+  Attributes:
+    shape: of one example; () for a class.
+    dtype: of its numbers.
+    size: how many classes or words there are; 0 where nothing is counted.
+  """
+
+  shape: tuple[int, ...]
+  dtype: str = 'float32'
+  size: int = 0
+
+
+class Task(NamedTuple):
+  """What both networks are built for.
+
+  Attributes:
+    image_shape: (H, W, C), or (d,) for points.
+    given: the columns that the players are told.
+    draw: what nature draws: keys `[B]` -> latents `[B, Z]`, or a tree of
+      leaves `[B, ...]` for a generator that takes more.
+  """
+
+  image_shape: tuple[int, ...]
+  given: dict[str, Column]
+  draw: Callable[[jax.Array], Any]
+
+  def dummies(self, num: int) -> Given:
+    """Columns of `num` examples, all zeros."""
+    return {
+      name: jnp.zeros((num, *column.shape), column.dtype)
+      for name, column in self.given.items()
+    }
 
 
 class TrainState(NamedTuple):

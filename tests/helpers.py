@@ -1,5 +1,6 @@
 """Small configs, toy games and comparisons that several tests share."""
 
+import functools
 import importlib.util
 import os
 import pathlib
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 
 from gan_jax.data import DatasetInfo
-from gan_jax.networks import network_keys
-from gan_jax.types import Batch
+from gan_jax.networks import make_networks, network_keys
+from gan_jax.sampling.priors import draw_latents
+from gan_jax.types import Batch, Column, Task, Verdict
 from gan_jax.workdir.logs import read_metrics
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -110,7 +112,26 @@ def fake_batch(
   rng = np.random.default_rng(seed)
   images = rng.uniform(-1, 1, (size, *shape)).astype(np.float32)
   labels = rng.integers(0, num_classes, size).astype(np.int32)
-  return Batch(images, labels, np.arange(size, dtype=np.int32))
+  given = {'labels': labels} if num_classes else {}
+  return Batch(images, given, np.arange(size, dtype=np.int32))
+
+
+def task_of(shape=(8, 8, 1), num_classes: int = 0, latent_dim: int = 4) -> Task:
+  """A task with labels or without, and normal latents."""
+  given = {'labels': Column((), 'int32', num_classes)} if num_classes else {}
+  draw = functools.partial(draw_latents, prior='normal', latent_dim=latent_dim)
+  return Task(tuple(shape), given, draw)
+
+
+def output_of(y):
+  """Images, or the logits of a verdict that says nothing else."""
+  assert not (isinstance(y, Verdict) and y.guesses)
+  return y.logits if isinstance(y, Verdict) else y
+
+
+def make_pair(name: str, shape, *, num_classes: int = 0, **keys):
+  """An architecture's networks for images of a shape."""
+  return make_networks(name, task_of(shape, num_classes), **keys)
 
 
 def stack_draws(*batches: Batch) -> Batch:

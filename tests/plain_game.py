@@ -28,10 +28,10 @@ def plain_game(networks, loss, draw_latents, init):
   def disc(params, model_state, batch, key, step):
     del step
     fake, _ = generate(params, model_state, batch, key)
-    real_logits, state = apply(
+    (real_logits, _), state = apply(
       networks.disc, params.disc, model_state.disc, batch.images
     )
-    fake_logits, state = apply(networks.disc, params.disc, state, fake)
+    (fake_logits, _), state = apply(networks.disc, params.disc, state, fake)
     on_real, on_fake = loss.disc_real(real_logits), loss.disc_fake(fake_logits)
     metrics = {
       'disc_loss_real': on_real,
@@ -46,7 +46,7 @@ def plain_game(networks, loss, draw_latents, init):
   def gen(params, model_state, batch, key, step):
     del step
     fake, state = generate(params, model_state, batch, key)
-    logits, _ = apply(networks.disc, params.disc, model_state.disc, fake)
+    (logits, _), _ = apply(networks.disc, params.disc, model_state.disc, fake)
     total = loss.gen(logits)
     score = jnp.mean(loss.score(logits))
     return total, Outcome(state, {'gen_loss': total, 'disc_fake': score})

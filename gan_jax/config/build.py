@@ -24,7 +24,7 @@ from gan_jax.penalties import PENALTIES
 from gan_jax.sampling.priors import draw_latents
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.sampling.weights import generator_variables, weights_name
-from gan_jax.types import InputError, Players, TrainState
+from gan_jax.types import Column, InputError, Players, Task, TrainState
 
 Config = Any
 
@@ -59,7 +59,7 @@ class Model(NamedTuple):
     """
     return dict(
       self.drawing,
-      generator=self.networks.gen,
+      generate=self.game.generate,
       variables=generator_variables(state, ema),
       weights=weights_name(state, ema),
     )
@@ -103,8 +103,9 @@ def build(
     num_classes=_num_classes(config, info),
     class_names=info.class_names if config.conditional else (),
   )
-  networks = _networks(config, info, axis_name)
-  game = _game(config, info, networks, reference, axis_name)
+  task = task_of(config, info)
+  networks = _networks(config, task, axis_name)
+  game = _game(config, task, networks, reference, axis_name)
   lookahead = tricks.lookahead(config)
   optimizers = parts.make_optimizers(config)
   order = dict(
@@ -148,14 +149,24 @@ def _num_classes(config: Config, info: DatasetInfo) -> int:
   return len(info.class_names)
 
 
+def task_of(config: Config, info: DatasetInfo) -> Task:
+  """What both networks are built for, by the config and the data."""
+  given = {}
+  if num_classes := _num_classes(config, info):
+    given['labels'] = Column((), 'int32', num_classes)
+  draw = functools.partial(
+    draw_latents, prior=config.latent_prior, latent_dim=config.latent_dim
+  )
+  return Task(tuple(info.image_shape), given, draw)
+
+
 def _networks(
-  config: Config, info: DatasetInfo, axis_name: str | None
+  config: Config, task: Task, axis_name: str | None
 ) -> Players[nn.Module]:
   keys = section(config.network)
   networks = networks_lib.make_networks(
     keys.pop('name'),
-    tuple(info.image_shape),
-    num_classes=_num_classes(config, info),
+    task,
     axis_name=axis_name,
     dtype=PRECISIONS[config.precision].dtype,
     **keys,
@@ -166,22 +177,18 @@ def _networks(
 
 def _game(
   config: Config,
-  info: DatasetInfo,
+  task: Task,
   networks: Players[nn.Module],
   reference: Any,
   axis_name: str | None,
 ) -> Game:
-  image_shape = tuple(info.image_shape)
   return image_gan(
     networks,
     parts.loss_of(config),
-    draw_latents=functools.partial(
-      draw_latents, prior=config.latent_prior, latent_dim=config.latent_dim
-    ),
-    image_shape=image_shape,
+    task=task,
     penalty=PENALTIES[config.penalty],
     penalty_weight=config.penalty_weight,
-    tricks=tricks.make_tricks(config, networks.disc, image_shape),
+    tricks=tricks.make_tricks(config, networks.disc, task),
     reference=reference,
     axis_name=axis_name,
   )

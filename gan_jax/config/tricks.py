@@ -16,7 +16,7 @@ from gan_jax.solvers.optimizers import SCHEDULES
 from gan_jax.tricks import Tricks, adaptive, criterion, diffaugment
 from gan_jax.tricks.regularisers import FeatureMatching, LeCam, layer_number
 from gan_jax.tricks.views import packed_shape
-from gan_jax.types import InputError, lookup
+from gan_jax.types import InputError, Task, lookup
 
 Config = Any
 
@@ -29,15 +29,13 @@ _NOT_NEGATIVE = (
 _AT_LEAST_ONE = ('packing', 'num_discs', 'ada_images')
 
 
-def make_tricks(
-  config: Config, disc: nn.Module, image_shape: tuple[int, ...]
-) -> Tricks:
+def make_tricks(config: Config, disc: nn.Module, task: Task) -> Tricks:
   """The tricks of a config that `check` has let pass.
 
   Args:
     config: see configs/base.py.
     disc: the discriminator.
-    image_shape: (H, W, C).
+    task: what D is built for.
 
   Raises:
     InputError: D has no layer of the name given.
@@ -54,7 +52,7 @@ def make_tricks(
   if keys.feature_matching:
     number = layer_number(
       keys.feature_layer,
-      _count_layers(disc, packed_shape(image_shape, keys.packing)),
+      _count_layers(disc, task, keys.packing),
     )
     matching = FeatureMatching(
       keys.feature_matching, number, keys.feature_matching_alone
@@ -108,14 +106,15 @@ def _noise(config: Config):
   return SCHEDULES[keys.noise_schedule](keys.noise_std, steps, end)
 
 
-def _count_layers(disc: nn.Module, shape: tuple[int, ...]) -> int:
+def _count_layers(disc: nn.Module, task: Task, packing: int) -> int:
   """Hidden layers that D shows."""
 
   def layers():
-    images, labels = jnp.zeros((2, *shape)), jnp.zeros(2, jnp.int32)
-    variables = disc.init(jax.random.key(0), images, labels, train=False)
+    images = jnp.zeros((2, *packed_shape(task.image_shape, packing)))
+    given = task.dummies(2)
+    variables = disc.init(jax.random.key(0), images, given, train=False)
     params = variables.pop('params')
-    return hidden_layers(disc, params, variables, images, labels)[1]
+    return hidden_layers(disc, params, variables, images, given)[1]
 
   return len(jax.eval_shape(layers))
 

@@ -12,7 +12,7 @@ prefetched by Grain. Either way decoding and flips happen in the compiled step.
 
 import copy
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import chex
@@ -23,9 +23,10 @@ import numpy as np
 from gan_jax.data.dataset import Images
 from gan_jax.pixels import from_uint8
 from gan_jax.rng import example_keys
-from gan_jax.types import Batch, InputError
+from gan_jax.types import Batch, Given, InputError
 
 Draw = dict[str, np.ndarray]
+_NOT_GIVEN = ('images', 'indices', 'positions')
 
 
 class Feed(Protocol):
@@ -105,6 +106,11 @@ def decode_images(
   return from_uint8(images)
 
 
+def _given(columns: Mapping[str, jax.Array]) -> Given:
+  """What is given, of all that is drawn."""
+  return {k: x for k, x in columns.items() if k not in _NOT_GIVEN}
+
+
 def _known(labels: np.ndarray) -> np.ndarray:
   """The labels; raises InputError if one is not known."""
   if missing := int(np.sum(labels < 0)):
@@ -163,7 +169,7 @@ class DeviceFeed(_Shares):
     """See `Feed`."""
     rows = jax.tree.map(lambda x: x[draw['indices']], resident)
     images = decode_images(rows['images'], key, draw['positions'], self._flip)
-    return Batch(images, rows.get('labels'), draw['positions'])
+    return Batch(images, _given(rows), draw['positions'])
 
 
 class StreamFeed(_Shares):
@@ -220,7 +226,7 @@ class StreamFeed(_Shares):
     """See `Feed`."""
     del resident
     images = decode_images(draw['images'], key, draw['positions'], self._flip)
-    return Batch(images, draw.get('labels'), draw['positions'])
+    return Batch(images, _given(draw), draw['positions'])
 
 
 CACHES = ('auto', 'device', 'stream')

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import chex
+import flax.linen as nn
 import jax
 
 from gan_jax.types import Players
@@ -29,19 +30,40 @@ Objective = Callable[
 ]
 
 
+# generate(variables, latents, given, *, train=False) -> (images, variables):
+# images `[B, H, W, C]` in [-1, 1] of G's variables, `{'params': ..., ...}`.
+# With `train`, batch norm goes by the batch, and leaves its statistics in the
+# variables that come back.
+Generate = Callable[..., tuple[jax.Array, chex.ArrayTree]]
+
+
 class Game(NamedTuple):
   """Two players who each minimise an objective over the same parameters.
 
   Attributes:
     init: key -> (params, model_state), each a `Players`.
     objectives: what each player minimises.
-    generate: (params, model_state, batch, key) -> the fakes that G's objective
+    generate: the only way to pictures, see `Generate`; None if there are none.
+    fakes: (params, model_state, batch, key) -> the fakes that G's objective
       sees with this key, as many as the batch has; None if there are none.
   """
 
   init: Callable[[jax.Array], tuple[Players, Players]]
   objectives: Players[Objective]
-  generate: Callable[..., jax.Array] | None = None
+  generate: Generate | None = None
+  fakes: Callable[..., jax.Array] | None = None
+
+
+def of_network(network: nn.Module) -> Generate:
+  """Pictures that are one pass of G's network."""
+
+  def generate(variables, latents, given, *, train=False):
+    images, new = network.apply(
+      variables, latents, given, train=train, mutable=['batch_stats']
+    )
+    return images, {**variables, **new}
+
+  return generate
 
 
 def swap_players(game: Game) -> Game:

@@ -12,7 +12,7 @@ What is real and what is fake, and whose statistics are whose:
   a solver takes D's gradient with respect to D alone, and one that looks ahead
   needs the rest.
 * G's objective runs D in training mode too, and drops D's new statistics.
-* Fakes carry the labels of the real batch, so both halves that D sees have
+* Fakes carry what is given with the real batch, so both halves that D sees have
   the same label distribution.
 * Noise is drawn per example of the global batch: sharing a batch among more
   devices does not change it.
@@ -26,21 +26,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.games import Game, Outcome
-from gan_jax.games.passes import (
-  DrawLatents,
-  Keys,
-  apply,
-  hidden_layers,
-  initialiser,
-)
+from gan_jax.games import Game, Outcome, of_network
+from gan_jax.games.passes import Keys, apply, hidden_layers, initialiser
 from gan_jax.losses import AdversarialLoss, accuracies
 from gan_jax.penalties import Penalty
 from gan_jax.rng import example_keys
 from gan_jax.tricks import NONE, Tricks, regularisers
 from gan_jax.tricks.criterion import make_criterion
 from gan_jax.tricks.regularisers import Sides
-from gan_jax.types import Players
+from gan_jax.types import Players, Task
 
 
 class _ImageGame:
@@ -51,9 +45,9 @@ class _ImageGame:
   """
 
   def __init__(
-    self, networks, loss, draw_latents, penalty, penalty_weight, tricks, axis
+    self, networks, loss, task, penalty, penalty_weight, tricks, axis
   ):
-    self.networks, self.draw_latents = networks, draw_latents
+    self.networks, self.task = networks, task
     self.penalty, self.penalty_weight = penalty, penalty_weight
     self.tricks, self.axis_name = tricks, axis
     self.criterion = make_criterion(
@@ -69,7 +63,7 @@ class _ImageGame:
 
   def disc_objective(self, params, model_state, batch, key, step):
     keys = Keys.of(key)
-    fake, _ = self.generate(params, model_state, batch, keys.latents)
+    fake, _ = self.fakes_of(params, model_state, batch, keys.latents)
     keys = Keys(*(example_keys(k, batch.positions) for k in keys))
 
     def of_one(disc_params, disc_state):
@@ -83,9 +77,10 @@ class _ImageGame:
     criterion, packing = self.criterion, self.tricks.packing
 
     def discriminate(images, disc_state):
-      return apply(
-        self.networks.disc, disc_params, disc_state, images, batch.labels
+      verdict, disc_state = apply(
+        self.networks.disc, disc_params, disc_state, images, batch.given
       )
+      return verdict.logits, disc_state
 
     memory = disc_state.get('memory', {})
     real = self.show(batch.images, keys.real, step, memory)
@@ -130,7 +125,7 @@ class _ImageGame:
 
   def gen_objective(self, params, model_state, batch, key, step):
     keys = Keys.of(key)  # as in D's: equal keys, equal fakes
-    fake, gen_state = self.generate(params, model_state, batch, keys.latents)
+    fake, gen_state = self.fakes_of(params, model_state, batch, keys.latents)
 
     def of_one(disc_params, disc_state):
       return self.against_one(disc_params, disc_state, batch, fake, keys, step)
@@ -149,9 +144,9 @@ class _ImageGame:
     def look(images, key):
       keys = example_keys(key, batch.positions)
       shown = self.show(images, keys, step, disc_state.get('memory', {}))
-      inputs = self.networks.disc, disc_params, disc_state, shown, batch.labels
+      inputs = self.networks.disc, disc_params, disc_state, shown, batch.given
       if matching is None:
-        return apply(*inputs)[0], None
+        return apply(*inputs)[0].logits, None
       logits, layers = hidden_layers(*inputs)
       return logits, layers[matching.layer]
 
@@ -171,17 +166,17 @@ class _ImageGame:
 
   # --- Both -----------------------------------------------------------------
 
-  def generate(self, params, model_state, batch, key):
+  def fakes_of(self, params, model_state, batch, key):
     """Fakes, and G's new model state."""
-    latents = self.draw_latents(example_keys(key, batch.positions))
+    latents = self.task.draw(example_keys(key, batch.positions))
     return apply(
-      self.networks.gen, params.gen, model_state.gen, latents, batch.labels
+      self.networks.gen, params.gen, model_state.gen, latents, batch.given
     )
 
   def fakes(self, params, model_state, batch, key):
     """Those of G's objective."""
     latents_key = Keys.of(key).latents
-    return self.generate(params, model_state, batch, latents_key)[0]
+    return self.fakes_of(params, model_state, batch, latents_key)[0]
 
   def over_discs(self, of_one, params, model_state):
     """`of_one(disc_params, disc_state)`; of several Ds, `[N, ...]`.
@@ -198,8 +193,7 @@ def image_gan(
   networks: Players[nn.Module],
   loss: AdversarialLoss,
   *,
-  draw_latents: DrawLatents,
-  image_shape: tuple[int, ...],
+  task: Task,
   penalty: Penalty | None = None,
   penalty_weight: float = 0.0,
   tricks: Tricks = NONE,
@@ -211,8 +205,7 @@ def image_gan(
   Args:
     networks: generator and discriminator, see gan_jax.networks.
     loss: see gan_jax.losses.
-    draw_latents: the prior, per-example keys `[B]` -> latents `[B, Z]`.
-    image_shape: (H, W, C), or (d,) for points.
+    task: the shape of the images, what is given, what nature draws.
     penalty: see gan_jax.penalties; None for none.
     penalty_weight: the paper's lambda (wgan_gp, dragan) or gamma (r1, r2).
     tricks: see gan_jax.tricks; by default none.
@@ -224,8 +217,9 @@ def image_gan(
     are to be averaged over devices; D's is the sum of those of several Ds.
   """
   game = _ImageGame(
-    networks, loss, draw_latents, penalty, penalty_weight, tricks, axis_name
+    networks, loss, task, penalty, penalty_weight, tricks, axis_name
   )
-  init = initialiser(networks, draw_latents, image_shape, tricks, reference)
+  init = initialiser(networks, task, tricks, reference)
   objectives = Players(gen=game.gen_objective, disc=game.disc_objective)
-  return Game(init, objectives, game.fakes)
+  generate = of_network(networks.gen)
+  return Game(init, objectives, generate, game.fakes)

@@ -16,7 +16,7 @@ from gan_jax.networks.layers import Style
 from gan_jax.networks.mlp import points_mlp
 from gan_jax.penalties import Penalty
 from gan_jax.sampling.priors import draw_latents
-from gan_jax.types import Batch, InputError, Players
+from gan_jax.types import Batch, InputError, Players, Task
 
 
 class Mixture(NamedTuple):
@@ -115,7 +115,7 @@ def draw_batches(
   positions = jnp.arange(batch_size, dtype=jnp.int32)
   return Batch(
     images=points.reshape(disc_steps, batch_size, data.dim),
-    labels=None,
+    given={},
     positions=jnp.broadcast_to(positions, (disc_steps, batch_size)),
   )
 
@@ -160,10 +160,11 @@ def mixture_gan(
   game = image_gan(
     networks,
     loss,
-    draw_latents=functools.partial(
-      draw_latents, prior=prior, latent_dim=latent_dim
+    task=Task(
+      (data.dim,),
+      {},
+      functools.partial(draw_latents, prior=prior, latent_dim=latent_dim),
     ),
-    image_shape=(data.dim,),
     penalty=penalty,
     penalty_weight=penalty_weight,
     axis_name=axis_name,

@@ -10,10 +10,8 @@ import jax.numpy as jnp
 from gan_jax.networks.virtual import reference_size
 from gan_jax.tricks import Tricks
 from gan_jax.tricks.views import pack, packed_shape
-from gan_jax.types import Players
+from gan_jax.types import Players, Task
 
-# [B] keys -> latents [B, Z].
-DrawLatents = Callable[[jax.Array], jax.Array]
 # Model state that no pass of a network changes.
 _NOT_THE_NETWORKS = ('memory', 'reference')
 
@@ -47,7 +45,7 @@ def apply(network: nn.Module, params, model_state, *inputs):
 def hidden_layers(network: nn.Module, params, model_state, *inputs) -> tuple:
   """(logits, outputs of D's hidden layers), in training mode, state dropped."""
   mutable = [name for name in model_state if name not in _NOT_THE_NETWORKS]
-  logits, new = network.apply(
+  verdict, new = network.apply(
     {'params': params, **model_state},
     *inputs,
     train=True,
@@ -55,13 +53,13 @@ def hidden_layers(network: nn.Module, params, model_state, *inputs) -> tuple:
   )
   sown = new['intermediates']
   sown = sown.get('network', sown)  # inside WithReference
+  logits = verdict.logits
   return logits, [layer[-len(logits) :] for layer in sown['features']]
 
 
 def initialiser(
   networks: Players[nn.Module],
-  draw_latents: DrawLatents,
-  image_shape: tuple[int, ...],
+  task: Task,
   tricks: Tricks,
   reference: Any,
 ) -> Callable[[jax.Array], tuple[Players, Players]]:
@@ -70,14 +68,13 @@ def initialiser(
   From two dummy examples, or from the reference batch of a network that has
   one; G's is drawn from the prior.
   """
-  shape = packed_shape(image_shape, tricks.packing)
+  shape = packed_shape(task.image_shape, tricks.packing)
 
   def init_disc(key):
     images = jnp.zeros((reference_size(networks.disc) or 2, *shape))
     if reference is not None:
       images = pack(jnp.asarray(reference), tricks.packing)
-    labels = jnp.zeros(2, jnp.int32)
-    variables = networks.disc.init(key, images, labels, train=False)
+    variables = networks.disc.init(key, images, task.dummies(2), train=False)
     memory = tricks.first_memory()
     return variables | {'memory': memory} if memory else variables
 
@@ -89,9 +86,8 @@ def initialiser(
     else:
       disc = init_disc(disc_key)
     num = reference_size(networks.gen) or 2
-    latents = draw_latents(jax.random.split(key, num))
-    labels = jnp.zeros(2, jnp.int32)
-    gen = networks.gen.init(gen_key, latents, labels, train=False)
+    latents = task.draw(jax.random.split(key, num))
+    gen = networks.gen.init(gen_key, latents, task.dummies(2), train=False)
     variables = Players(gen=gen, disc=disc)
     params = Players(*(v['params'] for v in variables))
     model_state = Players(

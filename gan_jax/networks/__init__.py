@@ -1,11 +1,11 @@
 """Architectures by name: each builds a `Players` of two flax modules.
 
-    generator(latents [B, Z], labels [B], *, train) -> images [B, H, W, C]
-    discriminator(images [B, H, W, C], labels [B], *, train) -> logits [B]
+    generator(latents [B, Z], given, *, train) -> images [B, H, W, C]
+    discriminator(images [B, H, W, C], given, *, train) -> Verdict(logits [B])
 
-Images are in [-1, 1]; labels are ignored unless the pair was built with
-`num_classes`. D's hidden layers are reachable, in order, under
-`intermediates/features` (`apply(..., mutable='intermediates')`).
+Images are in [-1, 1]; `given` is a dict of columns, such as `labels` [B], of
+which a pair takes those that it was built for. D's hidden layers are reachable,
+in order, as `intermediates/features` (`apply(..., mutable='intermediates')`).
 
 To add one: a file with a function `(image_shape, style, *, keys) -> Players`,
 and its `Architecture` in `NETWORKS`; docs/extending.md is an example.
@@ -24,7 +24,7 @@ from gan_jax.networks.layers import NORMS, Style, check_style
 from gan_jax.networks.mlp import mlp, mlp_bn
 from gan_jax.networks.virtual import WithReference
 from gan_jax.networks.wgan_gp_resnet import wgan_gp_resnet
-from gan_jax.types import InputError, Players, lookup
+from gan_jax.types import InputError, Players, Task, lookup
 
 
 class Architecture(NamedTuple):
@@ -124,9 +124,8 @@ def _check_number(key: str, value: object) -> None:
 
 def make_networks(
   name: str,
-  image_shape: tuple[int, int, int],
+  task: Task,
   *,
-  num_classes: int = 0,
   axis_name: str | None = None,
   dtype: Any = None,
   **keys,
@@ -135,8 +134,7 @@ def make_networks(
 
   Args:
     name: one of `NETWORKS`.
-    image_shape: (H, W, C) of the images.
-    num_classes: > 0 makes both players conditional on labels.
+    task: what the pair is built for; both players see its labels if it has any.
     axis_name: mapped device axis over which batch statistics are averaged.
     dtype: of the computation, see `Style`.
     **keys: the architecture's keys; those that are None keep its default.
@@ -154,13 +152,14 @@ def make_networks(
         f'network.{key}: {name} has no such key; it takes {", ".join(valid)}'
       )
     _check_number(key, value)
+  num_classes = task.given['labels'].size if 'labels' in task.given else 0
   shared = dict(num_classes=num_classes, axis_name=axis_name, dtype=dtype)
   style = Players(
     gen=_style(architecture, 'gen', given, **shared),
     disc=_style(architecture, 'disc', given, **shared),
   )
   own = {k: v for k, v in given.items() if k not in _STYLE_KEYS}
-  pair = architecture.make(image_shape, style, **own)
+  pair = architecture.make(task.image_shape, style, **own)
   return Players(*map(with_reference, pair))
 
 

@@ -7,7 +7,7 @@ import jax
 
 from gan_jax.networks import layers, mlp
 from gan_jax.networks.layers import Style
-from gan_jax.types import InputError, Players
+from gan_jax.types import Given, InputError, Players, Verdict
 
 
 class Discriminator(nn.Module):
@@ -21,10 +21,10 @@ class Discriminator(nn.Module):
 
   @nn.compact
   def __call__(
-    self, images: jax.Array, labels: jax.Array | None = None, *, train: bool
-  ) -> jax.Array:
+    self, images: jax.Array, given: Given | None = None, *, train: bool
+  ) -> Verdict:
     style = self.style
-    h = style.join_images(images, labels)
+    h = style.join_images(images, given)
     for width in self.widths:
       h = style.apply(layers.Conv(width, 3, dtype=style.dtype), h, train=train)
       h = style.activate(style.normalise(h, train=train))
@@ -32,7 +32,7 @@ class Discriminator(nn.Module):
       self.sow('intermediates', 'features', h)
     h = style.compare(h.reshape(len(h), -1))
     h = style.apply(nn.Dense(1, dtype=style.dtype), h, train=train)
-    return style.output(h)[:, 0]
+    return Verdict(style.output(h)[:, 0], {})
 
 
 def conv(

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from gan_jax.networks import layers
 from gan_jax.networks.layers import Style
-from gan_jax.types import Players
+from gan_jax.types import Given, Players, Verdict
 
 _kernel_init = nn.initializers.normal(0.02)
 
@@ -35,7 +35,7 @@ class Generator(nn.Module):
 
   @nn.compact
   def __call__(
-    self, latents: jax.Array, labels: jax.Array | None = None, *, train: bool
+    self, latents: jax.Array, given: Given | None = None, *, train: bool
   ) -> jax.Array:
     style = self.style
 
@@ -49,7 +49,7 @@ class Generator(nn.Module):
       )
       return layer(h)
 
-    h = style.join_latents(latents, labels)[:, None, None, :]
+    h = style.join_latents(latents, given)[:, None, None, :]
     base = self.image_shape[0] // 2**self.depth
     width = self.width * 2 ** (self.depth - 1)
     h = up(h, width, base, 1, 'VALID')
@@ -70,8 +70,8 @@ class Discriminator(nn.Module):
 
   @nn.compact
   def __call__(
-    self, images: jax.Array, labels: jax.Array | None = None, *, train: bool
-  ) -> jax.Array:
+    self, images: jax.Array, given: Given | None = None, *, train: bool
+  ) -> Verdict:
     style = self.style
 
     def down(h, features, kernel, stride, padding):
@@ -86,7 +86,7 @@ class Discriminator(nn.Module):
       )
       return style.apply(layer, h, train=train)
 
-    h = style.join_images(images, labels)
+    h = style.join_images(images, given)
     for i in range(self.depth):
       h = down(h, self.width * 2**i, 4, 2, 'SAME')
       if i > 0:  # D's input layer is not normalised
@@ -94,7 +94,7 @@ class Discriminator(nn.Module):
       h = style.activate(h)
       self.sow('intermediates', 'features', h)
     logits = down(style.compare(h), 1, h.shape[1], 1, 'VALID')
-    return style.output(logits)[:, 0, 0, 0]
+    return Verdict(style.output(logits)[:, 0, 0, 0], {})
 
 
 def dcgan(

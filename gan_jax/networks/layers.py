@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.networks import convolution, minibatch, moments, virtual
-from gan_jax.types import InputError, lookup
+from gan_jax.types import Given, InputError, lookup
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
   'relu': nn.relu,
@@ -124,9 +124,7 @@ class Style:
       return SpectralNorm(layer)(x, update_stats=train)
     return layer(x)
 
-  def join_latents(
-    self, latents: jax.Array, labels: jax.Array | None
-  ) -> jax.Array:
+  def join_latents(self, latents: jax.Array, given: Given | None) -> jax.Array:
     """Appends the label's embedding: `[B, Z]` -> `[B, Z + embed_dim]`.
 
     Reference:
@@ -136,19 +134,17 @@ class Style:
     if not self.num_classes:
       return latents
     embed = nn.Embed(self.num_classes, self.embed_dim, embedding_init=_unit)
-    embedded = embed(labels)
+    embedded = embed(given['labels'])
     return jnp.concatenate([latents, embedded], axis=-1)
 
-  def join_images(
-    self, images: jax.Array, labels: jax.Array | None
-  ) -> jax.Array:
+  def join_images(self, images: jax.Array, given: Given | None) -> jax.Array:
     """Adds the label as an image channel: `[B, H, W, C]` -> C + 1 channels."""
     if not self.num_classes:
       return images
     height, width = images.shape[1:3]
     size = height * width
     embed = nn.Embed(self.num_classes, size, embedding_init=_unit)
-    plane = embed(labels).reshape(-1, height, width, 1)
+    plane = embed(given['labels']).reshape(-1, height, width, 1)
     return jnp.concatenate([images, plane], axis=-1)
 
 

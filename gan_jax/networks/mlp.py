@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.networks.layers import Style
-from gan_jax.types import Players
+from gan_jax.types import Given, Players, Verdict
 
 
 class Generator(nn.Module):
@@ -29,10 +29,10 @@ class Generator(nn.Module):
 
   @nn.compact
   def __call__(
-    self, latents: jax.Array, labels: jax.Array | None = None, *, train: bool
+    self, latents: jax.Array, given: Given | None = None, *, train: bool
   ) -> jax.Array:
     style = self.style
-    h = style.join_latents(latents, labels)
+    h = style.join_latents(latents, given)
     for width in self.widths:
       h = style.dense(width)(h)
       h = style.activate(style.normalise(h, train=train))
@@ -57,10 +57,10 @@ class Discriminator(nn.Module):
 
   @nn.compact
   def __call__(
-    self, images: jax.Array, labels: jax.Array | None = None, *, train: bool
-  ) -> jax.Array:
+    self, images: jax.Array, given: Given | None = None, *, train: bool
+  ) -> Verdict:
     style = self.style
-    h = style.join_images(images, labels)
+    h = style.join_images(images, given)
     h = h.reshape(len(h), -1)
     for width in self.widths:
       layer = style.dense(width * max(1, self.maxout))
@@ -71,7 +71,7 @@ class Discriminator(nn.Module):
         h = style.activate(h)
       self.sow('intermediates', 'features', h)
     h = style.apply(style.dense(1), style.compare(h), train=train)
-    return style.output(h)[:, 0]
+    return Verdict(style.output(h)[:, 0], {})
 
 
 def mlp(

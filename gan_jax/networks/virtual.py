@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.networks import moments
-from gan_jax.types import InputError
+from gan_jax.types import Given, InputError, Verdict
 
 
 def check_style(style: Any, player: str) -> None:
@@ -86,12 +86,13 @@ class WithReference(nn.Module):
 
   @nn.compact
   def __call__(
-    self, inputs: jax.Array, labels: jax.Array | None = None, *, train: bool
-  ) -> jax.Array:
-    del labels  # refused together with virtual batch norm
+    self, inputs: jax.Array, given: Given | None = None, *, train: bool
+  ) -> jax.Array | Verdict:
+    del given  # refused together with virtual batch norm
     reference = self.variable('reference', 'inputs', lambda: inputs).value
     both = jnp.concatenate([reference.astype(inputs.dtype), inputs])
-    return self.network(both, None, train=train)[len(reference) :]
+    outputs = self.network(both, None, train=train)
+    return jax.tree.map(lambda x: x[len(reference) :], outputs)
 
   @property
   def style(self) -> Any:

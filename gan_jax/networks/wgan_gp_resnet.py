@@ -10,7 +10,7 @@ import jax
 
 from gan_jax.networks import layers
 from gan_jax.networks.layers import Style
-from gan_jax.types import InputError, Players, lookup
+from gan_jax.types import Given, InputError, Players, Verdict, lookup
 
 _he_uniform = nn.initializers.he_uniform()
 _glorot_uniform = nn.initializers.glorot_uniform()
@@ -49,11 +49,11 @@ class Generator(nn.Module):
 
   @nn.compact
   def __call__(
-    self, latents: jax.Array, labels: jax.Array | None = None, *, train: bool
+    self, latents: jax.Array, given: Given | None = None, *, train: bool
   ) -> jax.Array:
     style = self.style
     base = self.image_shape[0] // 2**self.depth
-    h = style.join_latents(latents, labels)
+    h = style.join_latents(latents, given)
     shared = dict(kernel_init=_glorot_uniform, dtype=style.dtype)
     h = nn.Dense(base * base * self.width, **shared)(h)
     h = h.reshape(-1, base, base, self.width)
@@ -111,17 +111,18 @@ class ResNetCritic(nn.Module):
 
   @nn.compact
   def __call__(
-    self, images: jax.Array, labels: jax.Array | None = None, *, train: bool
-  ) -> jax.Array:
+    self, images: jax.Array, given: Given | None = None, *, train: bool
+  ) -> Verdict:
     style = self.style
-    h = style.join_images(images, labels)
+    h = style.join_images(images, given)
     for i in range(4):
       block = CriticBlock(self.width, i < 2, i == 0, style)
       h = block(h, train=train)
       self.sow('intermediates', 'features', h)
     h = style.compare(style.activate(h).mean(axis=(1, 2)))
     dense = nn.Dense(1, kernel_init=_glorot_uniform, dtype=style.dtype)
-    return style.output(style.apply(dense, h, train=train))[:, 0]
+    logits = style.output(style.apply(dense, h, train=train))[:, 0]
+    return Verdict(logits, {})
 
 
 class DCGANCritic(nn.Module):
@@ -136,10 +137,10 @@ class DCGANCritic(nn.Module):
 
   @nn.compact
   def __call__(
-    self, images: jax.Array, labels: jax.Array | None = None, *, train: bool
-  ) -> jax.Array:
+    self, images: jax.Array, given: Given | None = None, *, train: bool
+  ) -> Verdict:
     style = self.style
-    h = style.join_images(images, labels)
+    h = style.join_images(images, given)
     for i in range(self.depth):
       layer = layers.Conv(
         self.width * 2**i, 5, 2, kernel_init=_he_uniform, dtype=style.dtype
@@ -152,7 +153,7 @@ class DCGANCritic(nn.Module):
     dense = nn.Dense(1, kernel_init=_glorot_uniform, dtype=style.dtype)
     h = style.compare(h.reshape(len(h), -1))
     h = style.apply(dense, h, train=train)
-    return style.output(h)[:, 0]
+    return Verdict(style.output(h)[:, 0], {})
 
 
 CRITICS = ('resnet', 'dcgan')

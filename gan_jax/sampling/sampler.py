@@ -5,20 +5,19 @@ import functools
 from collections.abc import Callable, Sequence
 
 import chex
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.pixels import to_uint8
 from gan_jax.rng import example_keys
-from gan_jax.sampling.batches import BATCH, batched
+from gan_jax.sampling.batches import BATCH, batched, take
 from gan_jax.sampling.labels import class_index, shortened
 from gan_jax.sampling.priors import draw_latents, truncated_normal
 from gan_jax.sampling.standing import NUM_BATCHES, standing_statistics
 from gan_jax.sampling.walks import INTERPOLATIONS
 from gan_jax.sampling.weights import WEIGHTS
-from gan_jax.types import InputError, lookup
+from gan_jax.types import Given, InputError, lookup
 
 MOST_IMAGES = 2**24  # of one draw
 BATCH_NORMS = ('running', 'batch', 'standing')
@@ -35,7 +34,7 @@ class Sampler:
 
   def __init__(
     self,
-    generator: nn.Module,
+    generate: Callable[..., tuple[jax.Array, chex.ArrayTree]],
     variables: chex.ArrayTree,
     *,
     latent_dim: int,
@@ -49,8 +48,8 @@ class Sampler:
     """Wraps a generator.
 
     Args:
-      generator: a flax module, see gan_jax.networks.
-      variables: its `{'params': ..., 'batch_stats': ...}`.
+      generate: of a game, see gan_jax.games.Generate.
+      variables: of G, `{'params': ..., 'batch_stats': ...}`.
       latent_dim: Z.
       prior: one of `PRIORS`, the one it was trained with.
       num_classes: > 0 if it is conditional.
@@ -65,21 +64,17 @@ class Sampler:
     self.num_classes = num_classes
     self.class_names = tuple(class_names)
     self._prior = prior
-    self._generator, self._batch_norm = generator, batch_norm
+    self._generate, self._batch_norm = generate, batch_norm
     self._about = {'weights': WEIGHTS.get(weights), 'step': step}
 
-    def images_of(variables, latents, labels):
-      return generator.apply(
-        variables,
-        latents,
-        labels,
-        train=batch_norm == 'batch',
-        mutable=['batch_stats'],  # what batches did to them is dropped
-      )[0]
+    def images_of(variables, latents, given):
+      # What batches did to the statistics is dropped.
+      train = batch_norm == 'batch'
+      return generate(variables, latents, given, train=train)[0]
 
-    def apply(variables, latents, labels):
-      images = images_of(variables, latents, labels)
-      finite = jnp.isfinite(images).all(axis=(1, 2, 3))
+    def apply(variables, latents, given):
+      images = images_of(variables, latents, given)
+      finite = jnp.isfinite(images).all(axis=tuple(range(1, images.ndim)))
       return {'images': to_uint8(images), 'finite': finite}
 
     self._images_of, self._apply = images_of, jax.jit(apply)
@@ -104,21 +99,21 @@ class Sampler:
     if self._batch_norm != 'standing':
       return variables
     return standing_statistics(
-      self._generator, variables, self._fresh_batches(NUM_BATCHES)
+      self._generate, variables, self._fresh_batches(NUM_BATCHES)
     )
 
   def _fresh_batches(self, num_batches: int) -> list[tuple]:
-    """Batches of latents and labels, of seed 0."""
+    """Batches of latents and what is given, of seed 0."""
     num = num_batches * BATCH
-    latents, labels = self.latents(num), self.labels(num)
-    starts = range(0, num, BATCH)
+    inputs = self.latents(num), self._given(self.labels(num))
     return [
-      (
-        latents[i : i + BATCH],
-        labels if labels is None else labels[i : i + BATCH],
-      )
-      for i in starts
+      take(inputs, slice(start, start + BATCH))
+      for start in range(0, num, BATCH)
     ]
+
+  def _given(self, labels: np.ndarray | None) -> Given:
+    """What G is told, of labels `[N]`."""
+    return {} if labels is None else {'labels': labels}
 
   def with_variables(self, variables: chex.ArrayTree) -> 'Sampler':
     """The same sampler over other weights, without compiling again."""
@@ -199,7 +194,7 @@ class Sampler:
     """
     if labels is None:
       labels = self.labels(len(latents))
-    return self._images_of(self._variables, latents, labels)
+    return self._images_of(self._variables, latents, self._given(labels))
 
   def generate(
     self, latents: np.ndarray, labels: np.ndarray | None = None
@@ -209,7 +204,9 @@ class Sampler:
 
   def _outputs(self, latents, labels):
     return batched(
-      lambda *inputs: self._apply(self._variables, *inputs), latents, labels
+      lambda *inputs: self._apply(self._variables, *inputs),
+      latents,
+      self._given(labels),
     )
 
   def stream(

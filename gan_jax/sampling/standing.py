@@ -1,21 +1,21 @@
 """Batch statistics of the very weights that are sampled."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import chex
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
+
+from gan_jax.types import Given
 
 NUM_BATCHES = 100
 _FAR = 2.0**20  # from any statistic, so that no difference loses digits
 
 
 def standing_statistics(
-  generator: nn.Module,
+  generate: Callable[..., tuple[jax.Array, chex.ArrayTree]],
   variables: chex.ArrayTree,
-  batches: Iterable[tuple[np.ndarray, np.ndarray | None]],
+  batches: Iterable[tuple[chex.ArrayTree, Given]],
 ) -> chex.ArrayTree:
   """Variables whose batch statistics are means over fresh batches of latents.
 
@@ -23,9 +23,9 @@ def standing_statistics(
   weights belong to none of them. These are of the very weights.
 
   Args:
-    generator: a flax module.
-    variables: of it.
-    batches: latents `[B, Z]` and labels `[B]` (or None) of each.
+    generate: see gan_jax.games.Generate.
+    variables: of G.
+    batches: latents `[B, Z]` and what is given, of each.
 
   Returns:
     The variables with new batch statistics.
@@ -39,17 +39,13 @@ def standing_statistics(
   old = variables['batch_stats']
 
   @jax.jit
-  def batch_statistics(latents, labels):
+  def batch_statistics(latents, given):
     def update(value):
       stats = jax.tree_util.tree_map_with_path(
         lambda path, x: jnp.full_like(x, value) if _is_norm(path) else x, old
       )
-      _, new = generator.apply(
-        variables | {'batch_stats': stats},
-        latents,
-        labels,
-        train=True,
-        mutable=['batch_stats'],
+      _, new = generate(
+        variables | {'batch_stats': stats}, latents, given, train=True
       )
       return new['batch_stats']
 

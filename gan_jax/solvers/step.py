@@ -176,9 +176,9 @@ def make_probe(
 
     def look(batch):
       _, outcome = game.objectives.gen(*players, batch, gen_key, state.step - 1)
-      if game.generate is None:
+      if game.fakes is None:
         return outcome.metrics, None
-      return outcome.metrics, game.generate(*players, batch, gen_key)
+      return outcome.metrics, game.fakes(*players, batch, gen_key)
 
     parts = in_parts(batch, micro_batch)
     if parts is None:

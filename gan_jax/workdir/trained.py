@@ -45,8 +45,8 @@ class TrainedGAN(Sampler):
     self._image_shape = tuple(trained.info.image_shape)
     self._disc_variables = discriminator_variables(state)
 
-    def logits_of(variables, images, labels):
-      return self._judge(model.networks.disc, variables, images, labels)
+    def logits_of(variables, images, given):
+      return self._judge(model.networks.disc, variables, images, given)
 
     self._logits_of = jax.jit(logits_of)
 
@@ -82,7 +82,7 @@ class TrainedGAN(Sampler):
     return batched(
       lambda *inputs: self._logits_of(self._disc_variables, *inputs),
       images,
-      labels,
+      self._given(labels),
     )
 
   def _checked_labels(self, labels, num) -> np.ndarray:
@@ -101,14 +101,14 @@ class TrainedGAN(Sampler):
       )
     return labels.astype(np.int32)
 
-  def _judge(self, disc, variables, images, labels) -> jax.Array:
+  def _judge(self, disc, variables, images, given) -> jax.Array:
     """Logits `[N]` of uint8 images `[N, H, W, C]`."""
     num, packing = len(images), self._plan.packing
     rows = jnp.arange(num + -num % packing) % num  # whole packs
     packs = pack(from_uint8(images)[rows], packing)
 
     def apply(variables):
-      return disc.apply(variables, packs, labels, train=False)
+      return disc.apply(variables, packs, given, train=False).logits
 
     if self._plan.num_discs > 1:
       logits = jax.vmap(apply)(variables).mean(axis=0)

@@ -174,7 +174,7 @@ def test_both_feeds_make_the_same_batches(images, flip, labels):
     chex.assert_shape(batch.images, (BATCH, 2, 3, 1))
     chex.assert_type([batch.images, batch.positions], [np.float32, np.int32])
     np.testing.assert_array_equal(batch.positions, np.arange(BATCH))
-    assert (batch.labels is not None) == labels
+    assert list(batch.given) == ['labels'] * labels
 
 
 @pytest.mark.parametrize('kind', [DeviceFeed, StreamFeed])
@@ -185,8 +185,8 @@ def test_batches_are_the_images_in_the_order_of_the_seed(images, kind):
     np.testing.assert_array_equal(
       np.rint((batch.images + 1) * 127.5), numbered(COUNT)[indices]
     )
-    np.testing.assert_array_equal(batch.labels, indices % 3)
-    assert batch.labels.dtype == np.int32
+    np.testing.assert_array_equal(batch.given['labels'], indices % 3)
+    assert batch.given['labels'].dtype == np.int32
 
 
 @pytest.mark.parametrize('kind', [DeviceFeed, StreamFeed])

@@ -216,7 +216,7 @@ def test_stacked_networks_are_metzs(name, size):
   )
   assert batch.images.shape == (1, 128 * method.packing, 28, 28, 3)
   fakes = jax.eval_shape(
-    game.generate,
+    game.fakes,
     state.params,
     state.model_state,
     jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), batch),

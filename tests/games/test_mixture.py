@@ -90,7 +90,7 @@ def test_batches_are_as_the_image_game_wants_them():
     KEY, data=LOPSIDED, batch_size=6, disc_steps=3
   )
   assert batches.images.shape == (3, 6, 2)
-  assert batches.labels is None
+  assert batches.given == {}
   np.testing.assert_array_equal(batches.positions, [range(6)] * 3)
   assert len(np.unique(batches.images)) == 36
 

@@ -51,5 +51,5 @@ def test_equal_keys_make_equal_fakes(monkeypatch):
   given = state.params, state.model_state, fake_batch(8), jax.random.key(5)
   _, outcome = model.game.objectives.disc(*given, 0)
   np.testing.assert_allclose(
-    model.game.generate(*given).sum(), outcome.metrics['penalty'], rtol=1e-6
+    model.game.fakes(*given).sum(), outcome.metrics['penalty'], rtol=1e-6
   )

@@ -167,10 +167,10 @@ def test_the_discriminator_judges_images(run, num):
   labels = labels if config.conditional else None
   logits = gan.discriminate(images, labels)
   assert isinstance(logits, np.ndarray)
-  expected = kept.model.networks.disc.apply(
+  expected, _ = kept.model.networks.disc.apply(
     {'params': kept.state.params.disc, **kept.state.model_state.disc},
     np.float32(images) / 127.5 - 1,
-    labels,
+    {'labels': labels},
     train=False,
   )
   np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan_jax.games import of_network
 from gan_jax.sampling.sampler import BATCH_NORMS, Sampler, standing_statistics
 from gan_jax.types import InputError
 from tests.helpers import assert_same_bits
@@ -18,7 +19,7 @@ class Normed(nn.Module):
   offset: float = 1.0
 
   @nn.compact
-  def __call__(self, latents, labels=None, *, train):
+  def __call__(self, latents, given=None, *, train):
     x = 3.0 * latents + self.offset
     x = nn.BatchNorm(use_running_average=not train, momentum=self.momentum)(x)
     scale = self.param('scale', nn.initializers.constant(0.2), ())
@@ -30,7 +31,9 @@ class Normed(nn.Module):
 def make(batch_norm='running', momentum=0.9):
   generator = Normed(momentum)
   variables = generator.init(jax.random.key(0), jnp.zeros((2, 4)), train=False)
-  return Sampler(generator, variables, latent_dim=4, batch_norm=batch_norm)
+  return Sampler(
+    of_network(generator), variables, latent_dim=4, batch_norm=batch_norm
+  )
 
 
 def statistics(sampler):
@@ -56,7 +59,7 @@ def test_standing_means_far_from_zero():
   generator = Normed(offset=1_000.0)
   variables = generator.init(jax.random.key(0), jnp.zeros((2, 4)), train=False)
   latents = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
-  new = standing_statistics(generator, variables, [(latents, None)])
+  new = standing_statistics(of_network(generator), variables, [(latents, {})])
   mean = new['batch_stats']['BatchNorm_0']['mean']
   expected = 1_000.0 + 3.0 * np.float64(latents).mean(0)
   np.testing.assert_allclose(mean, expected, rtol=3e-6)
@@ -72,8 +75,8 @@ def test_other_weights_get_standing_statistics_too():
 
 def test_standing_touches_nothing_else():
   sampler = make()
-  batch = sampler.latents(64), None
-  new = standing_statistics(Normed(), sampler._variables, [batch])
+  batch = sampler.latents(64), {}
+  new = standing_statistics(of_network(Normed()), sampler._variables, [batch])
   np.testing.assert_array_equal(new['batch_stats']['u'], np.full(3, 7.0))
   assert_same_bits(new['params'], sampler._variables['params'])
   assert standing_statistics(None, {'params': {}}, []) == {'params': {}}

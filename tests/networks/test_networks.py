@@ -14,14 +14,15 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import special
 
-from gan_jax.networks import NETWORKS, layers, make_networks, network_keys
+from gan_jax.networks import NETWORKS, layers, network_keys
 from gan_jax.networks.layers import ACTIVATIONS, Style
 from gan_jax.types import InputError
-from tests.helpers import ROOT
+from tests.helpers import ROOT, make_pair, output_of
 
 SHAPE = (16, 16, 2)
 LATENT_DIM, CLASSES, BATCH = 6, 3, 4
 LABELS = np.arange(BATCH, dtype=np.int32) % CLASSES
+GIVEN = {'labels': LABELS}
 PLAYERS = ('gen', 'disc')
 NARROW = {
   'mlp': dict(gen_widths=(5, 7), disc_widths=(6, 5)),
@@ -37,7 +38,7 @@ VARIANTS = [*((name, {}) for name in NAMES), DCGAN_CRITIC]
 
 def narrow(name, **keys):
   """A pair that is quick to compile."""
-  return make_networks(name, SHAPE, **NARROW[name] | keys)
+  return make_pair(name, SHAPE, **NARROW[name] | keys)
 
 
 def inputs_of(player, shape=SHAPE, latent_dim=LATENT_DIM):
@@ -49,7 +50,7 @@ def inputs_of(player, shape=SHAPE, latent_dim=LATENT_DIM):
 
 
 def init(network, x):
-  return network.init(jax.random.key(1), x, LABELS, train=False)
+  return network.init(jax.random.key(1), x, GIVEN, train=False)
 
 
 def shapes(network, x):
@@ -76,14 +77,15 @@ def draw(network, x, seed=5):
 def train(network, variables, x, labels=LABELS):
   """(outputs, variables after a training call), as the game calls it."""
   y, new = network.apply(
-    variables, x, labels, train=True, mutable=['batch_stats']
+    variables, x, {'labels': labels}, train=True, mutable=['batch_stats']
   )
-  return y, {**variables, **new}
+  return output_of(y), {**variables, **new}
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def evaluate(network, variables, x, labels=LABELS):
-  return network.apply(variables, x, labels, train=False)
+  y = network.apply(variables, x, {'labels': labels}, train=False)
+  return output_of(y)
 
 
 def test_every_network_is_tested():
@@ -114,7 +116,7 @@ def sizes(name, shape, latent_dim=100, **keys):
   """Numbers of parameters, (gen, disc)."""
   totals = []
   for player in PLAYERS:
-    network = getattr(make_networks(name, shape, **keys), player)
+    network = getattr(make_pair(name, shape, **keys), player)
     x = inputs_of(player, shape, latent_dim)
     params = shapes(network, x)['params']
     totals.append(sum(math.prod(p.shape) for p in jax.tree.leaves(params)))
@@ -359,13 +361,13 @@ def test_against_numpy(name, keys):
   variables = draw(disc, images)
   apply = jax.jit(
     lambda x, labels: disc.apply(
-      variables, x, labels, train=False, mutable='intermediates'
+      variables, x, {'labels': labels}, train=False, mutable='intermediates'
     )
   )
-  logits, state = apply(images, LABELS)
+  (logits, _), state = apply(images, LABELS)
   p = layers_of(variables)
   if keys.get('num_classes'):
-    changed = logits != apply(images, LABELS[::-1])[0]
+    changed = logits != apply(images, LABELS[::-1])[0].logits
     assert changed.tolist() == [False, True, True, False]
     plane = p['Embed_0']['embedding'][LABELS].reshape(-1, 16, 16, 1)
     images = np.concatenate([images, plane], axis=-1)
@@ -397,9 +399,9 @@ def test_unconditional_networks_need_no_labels(name):
         functools.partial(network.apply, train=False),
         shapes(network, x),
         x,
-        labels,
+        given,
       )
-      for labels in (LABELS, None)
+      for given in (GIVEN, {})
     )
     assert with_labels == without
 
@@ -410,7 +412,7 @@ def test_unconditional_networks_need_no_labels(name):
 )
 def test_square_images_come_from_a_base_of_4_to_7_pixels(name, size, base):
   shape = (size, size, 3)
-  pair = make_networks(name, shape, gen_width=2, disc_width=2)
+  pair = make_pair(name, shape, gen_width=2, disc_width=2)
   outputs, variables = zip(
     *(
       jax.eval_shape(
@@ -423,7 +425,8 @@ def test_square_images_come_from_a_base_of_4_to_7_pixels(name, size, base):
     ),
     strict=True,
   )
-  assert [x.shape for x in outputs] == [(BATCH, *shape), (BATCH,)]
+  shapes = [output_of(y).shape for y in outputs]
+  assert shapes == [(BATCH, *shape), (BATCH,)]
   layer = {'dcgan': 'ConvTranspose_0', 'wgan_gp_resnet': 'Dense_0'}[name]
   kernel = variables[0]['params'][layer]['kernel']
   width = kernel.shape[-1]
@@ -479,7 +482,7 @@ def test_training_call_updates_statistics(name, player, norm):
 def test_evaluation_changes_nothing(norm):
   disc, x = narrow('conv', disc_norm=norm).disc, inputs_of('disc')
   before = draw(disc, x)
-  _, after = disc.apply(before, x, LABELS, train=False, mutable=['batch_stats'])
+  _, after = disc.apply(before, x, GIVEN, train=False, mutable=['batch_stats'])
   jax.tree.map(
     np.testing.assert_array_equal, before['batch_stats'], after['batch_stats']
   )
@@ -489,7 +492,7 @@ class Normalise(nn.Module):
   style: Style
 
   @nn.compact
-  def __call__(self, x, labels=None, *, train):
+  def __call__(self, x, given=None, *, train):
     return self.style.normalise(x, train=train)
 
 
@@ -551,7 +554,7 @@ def test_devices_normalise_as_one(player):
     axis_name='batch',
   )
   y, new = jax.jit(over_devices)(x.reshape(2, BATCH // 2, *x.shape[1:]))
-  assert_close(y.reshape(expected.shape), expected)
+  assert_close(output_of(y).reshape(expected.shape), expected)
   for device in range(2):
     jax.tree.map(
       lambda ours, theirs, device=device: assert_close(ours[device], theirs),
@@ -564,7 +567,7 @@ class Apply(nn.Module):
   style: Style
 
   @nn.compact
-  def __call__(self, x, labels=None, *, train):
+  def __call__(self, x, given=None, *, train):
     layer = nn.Dense(4) if x.ndim == 2 else layers.Conv(4, 3)
     return self.style.apply(layer, x, train=train)
 
@@ -632,7 +635,7 @@ def test_spectral_norm_of_every_layer(name, keys):
 def starting_values(**keys):
   """Initial parameters of a DCGAN pair, by kind."""
   found = {'kernel': [], 'scale': [], 'bias': []}
-  pair = make_networks('dcgan', SHAPE, gen_width=16, disc_width=16, **keys)
+  pair = make_pair('dcgan', SHAPE, gen_width=16, disc_width=16, **keys)
   for player, network in zip(PLAYERS, pair, strict=True):
     params = init(network, inputs_of(player))['params']
     for path, leaf in flatten_dict(params).items():
@@ -725,13 +728,13 @@ def test_pooling(size):
 )
 def test_bad_keys(name, keys, message):
   with pytest.raises(InputError, match=message):
-    make_networks(name, SHAPE, **keys)
+    make_pair(name, SHAPE, **keys)
 
 
 @pytest.mark.parametrize('momentum', [1.5, float('nan')])
 def test_norm_momentum_is_a_share(momentum):
   with pytest.raises(InputError, match='norm_momentum: '):
-    make_networks('mlp_bn', SHAPE, norm_momentum=momentum)
+    make_pair('mlp_bn', SHAPE, norm_momentum=momentum)
 
 
 @pytest.mark.parametrize(
@@ -747,13 +750,13 @@ def test_norm_momentum_is_a_share(momentum):
 )
 def test_image_sizes_that_do_not_fit(name, size, keys):
   with pytest.raises(InputError, match=f'data.image_size: .*{size}'):
-    make_networks(name, (size, size, 1), **keys)
+    make_pair(name, (size, size, 1), **keys)
 
 
 def test_sizes_that_just_fit():
-  make_networks('conv', (8, 8, 1))
-  make_networks('conv', (16, 16, 1), disc_widths=(2, 2, 2, 2))
-  make_networks('wgan_gp_resnet', (10, 10, 1), critic='dcgan')
+  make_pair('conv', (8, 8, 1))
+  make_pair('conv', (16, 16, 1), disc_widths=(2, 2, 2, 2))
+  make_pair('wgan_gp_resnet', (10, 10, 1), critic='dcgan')
 
 
 @pytest.mark.parametrize(
@@ -768,8 +771,8 @@ def test_sizes_that_just_fit():
   ],
 )
 def test_style_keys_are_for_their_players_alone(key, value, players):
-  default = make_networks('mlp_bn', SHAPE)
-  changed = make_networks('mlp_bn', SHAPE, **{key: value})
+  default = make_pair('mlp_bn', SHAPE)
+  changed = make_pair('mlp_bn', SHAPE, **{key: value})
   for player in PLAYERS:
     changes = {key.removeprefix(f'{player}_'): value}
     expected = getattr(default, player).style
@@ -782,12 +785,10 @@ def test_style_keys_are_for_their_players_alone(key, value, players):
 def test_keys_left_at_none_keep_the_default(name):
   keys = network_keys(name)
   assert {'gen_norm', 'disc_norm', 'norm_momentum', 'embed_dim'} < set(keys)
-  assert make_networks(name, SHAPE, **dict.fromkeys(keys)) == make_networks(
-    name, SHAPE
-  )
+  assert make_pair(name, SHAPE, **dict.fromkeys(keys)) == make_pair(name, SHAPE)
 
 
 @pytest.mark.parametrize('name', ['dcgan', 'wgan_gp_resnet'])
 def test_images_must_be_square(name):
   with pytest.raises(InputError, match=r'data\.image_size: .* 16 x 8'):
-    make_networks(name, (16, 8, 1))
+    make_pair(name, (16, 8, 1))

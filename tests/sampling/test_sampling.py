@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from gan_jax.games import of_network
 from gan_jax.pixels import to_uint8
 from gan_jax.rng import example_keys
 from gan_jax.sampling.batches import batched
@@ -28,18 +29,18 @@ class Mirror(nn.Module):
   on_trace: Callable[[], None] = lambda: None
 
   @nn.compact
-  def __call__(self, latents, labels=None, *, train):
+  def __call__(self, latents, given=None, *, train):
     assert not train
     self.on_trace()
     scale = self.param('scale', nn.initializers.constant(0.5), ())
     shown = (scale * latents).reshape(-1, 2, 2)
-    label = 0 if labels is None else labels[:, None, None]
+    label = given['labels'][:, None, None] if given else 0
     return jnp.stack([shown, jnp.zeros_like(shown) + label / 4], axis=-1)
 
 
 def make_sampler(mirror=Mirror(), **kwargs):  # noqa: B008
   variables = {'params': {'scale': jnp.float32(0.5)}}
-  return Sampler(mirror, variables, latent_dim=LATENT_DIM, **kwargs)
+  return Sampler(of_network(mirror), variables, latent_dim=LATENT_DIM, **kwargs)
 
 
 def shown(latents, labels=0, scale=0.5):

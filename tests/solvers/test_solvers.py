@@ -312,7 +312,7 @@ def test_reused_latents_give_the_same_fakes():
   fake = model.networks.gen.apply(
     {'params': state.params.gen}, latents, train=True
   )
-  logits = model.networks.disc.apply(
+  logits, _ = model.networks.disc.apply(
     {'params': state.params.disc}, fake, train=True
   )
   np.testing.assert_allclose(

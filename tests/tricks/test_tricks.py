@@ -277,7 +277,7 @@ def test_a_packed_d_sees_half_as_many_examples_of_twice_the_channels():
   assert {192 * 2} <= {x.shape[0] for x in first if x.ndim == 2}
   packs = np.concatenate([batch_of().images[::2], batch_of().images[1::2]], -1)
   variables = {'params': state.params.disc}
-  logits = model.networks.disc.apply(variables, packs, train=True)
+  logits, _ = model.networks.disc.apply(variables, packs, train=True)
   assert logits.shape == (4,)
   _, outcome = model.game.objectives.disc(
     state.params, state.model_state, batch_of(), KEY, 0
