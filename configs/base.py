@@ -63,10 +63,15 @@ def get_config() -> ConfigDict:
       penalty='none',  # none, wgan_gp, r1, r2, r1_r2, dragan
       # lambda of wgan_gp and dragan; gamma of r1, r2 and r1_r2
       penalty_weight=10.0,
+      # k > 1: in each k-th step k times the penalty, in the others none
+      penalty_every=1,
       weight_clip=0.0,  # clip D's parameters to +- this; 0: off
       latent_dim=100,  # size of a latent vector
       latent_prior='normal',  # normal: N(0, I); uniform: U[-1, 1]
       conditional=False,  # whether both players see the labels
+      # Share of D's loss on fakes that goes to real images which are told what
+      # belongs to others, as GAN-CLS has it (.5); 0: none
+      mismatch_weight=0.0,
       # --- the solver
       # alternating, simultaneous, unrolled, extragradient, optimistic,
       # consensus, two_time_scale

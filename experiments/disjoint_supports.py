@@ -38,6 +38,7 @@ from gan_jax.networks.mlp import Discriminator
 from gan_jax.penalties import PENALTIES
 from gan_jax.sampling.priors import draw_latents
 from gan_jax.theory import divergences
+from gan_jax.tricks.terms import gradient_penalty
 from gan_jax.types import Batch, Players, Task
 
 THETAS = np.array([0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0])
@@ -101,8 +102,7 @@ def trained(loss: str, penalty: str, steps: int, seed: int) -> np.ndarray:
     networks,
     make_loss(loss),
     task=Task((2,), {}, uniform),
-    penalty=PENALTIES[penalty],
-    penalty_weight=GP_WEIGHT,
+    terms=Players(gen=(), disc=gradient_penalty(PENALTIES[penalty], GP_WEIGHT)),
   )
   optimizers = Players(
     gen=optax.set_to_zero(), disc=optax.adam(1e-3, b1=0.5, b2=0.9)

@@ -48,6 +48,7 @@ from gan_jax.sampling.priors import draw_latents
 from gan_jax.solvers.optimizers import weight_clipping
 from gan_jax.tricks import Tricks
 from gan_jax.tricks.regularisers import FeatureMatching
+from gan_jax.tricks.terms import gradient_penalty
 from gan_jax.types import Batch, Players, Task, lookup
 
 DATA = {'ring': mixtures.ring(), 'grid': mixtures.grid()}
@@ -203,8 +204,7 @@ def build(method: Method):
     task=Task(
       (2,), {}, functools.partial(draw_latents, prior='normal', latent_dim=2)
     ),
-    penalty=PENALTIES[penalty],
-    penalty_weight=weight,
+    terms=Players(gen=(), disc=gradient_penalty(PENALTIES[penalty], weight)),
     tricks=method.tricks,
   )
   step = solvers.make_train_step(

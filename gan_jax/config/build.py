@@ -19,11 +19,12 @@ from gan_jax.config.overrides import replaced, section
 from gan_jax.data import DatasetInfo
 from gan_jax.devices.precision import PRECISIONS
 from gan_jax.games import Game
-from gan_jax.games.image import image_gan
+from gan_jax.games.image import image_gan, pairs_of
 from gan_jax.penalties import PENALTIES
 from gan_jax.sampling.priors import draw_latents
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.sampling.weights import generator_variables, weights_name
+from gan_jax.tricks.terms import gradient_penalty
 from gan_jax.types import Column, InputError, Players, Task, TrainState
 
 Config = Any
@@ -186,8 +187,13 @@ def _game(
     networks,
     parts.loss_of(config),
     task=task,
-    penalty=PENALTIES[config.penalty],
-    penalty_weight=config.penalty_weight,
+    terms=Players(
+      gen=(),
+      disc=gradient_penalty(
+        PENALTIES[config.penalty], config.penalty_weight, config.penalty_every
+      ),
+    ),
+    pairs=pairs_of(config.mismatch_weight),
     tricks=tricks.make_tricks(config, networks.disc, task),
     reference=reference,
     axis_name=axis_name,

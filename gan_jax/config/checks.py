@@ -29,7 +29,39 @@ def check(config: Config) -> None:
   for player in ('gen_optimizer', 'disc_optimizer'):
     parts.optimizer_of(config, player)
   tricks.check(config)
+  _check_pairs(config)
   sweep.check(config, check)
+
+
+def _check_pairs(config: Config) -> None:
+  """Raises InputError for terms and pairs that would do nothing, or harm."""
+  if config.penalty_every > 1 and config.penalty == 'none':
+    raise InputError(
+      f'penalty_every: {config.penalty_every} spaces a penalty out, and there '
+      'is none; set penalty, or penalty_every=1'
+    )
+  weight = config.mismatch_weight
+  if not 0.0 <= weight < 1.0:
+    raise InputError(f'mismatch_weight: {weight} is not in [0, 1)')
+  if not weight:
+    return
+  if not config.conditional:
+    raise InputError(
+      f'mismatch_weight: {weight} tells D of a real image what belongs to '
+      'another, and nothing is given; set conditional=True, or '
+      'mismatch_weight=0'
+    )
+  if config.tricks.relativistic != 'none':
+    raise InputError(
+      f'mismatch_weight: tricks.relativistic={config.tricks.relativistic} '
+      'compares real with fake, and has no place for a third pair; set '
+      'one of them to 0 or none'
+    )
+  if config.micro_batch:
+    raise InputError(
+      'mismatch_weight: it takes what the next example of a batch is given, '
+      f'which micro_batch={config.micro_batch} splits; set micro_batch=0'
+    )
 
 
 def check_combination(config: Config, disc_norm: str) -> None:

@@ -46,6 +46,25 @@ def may_change(key: str) -> bool:
   )
 
 
+# Keys that runs of earlier versions lack, and the values that do what they did.
+LATER = {
+  'penalty_every': 1,
+  'mismatch_weight': 0.0,
+}
+
+
+def completed(fields: Mapping[str, Any]) -> dict[str, Any]:
+  """A nested config with the keys that came after the version of its run."""
+  fields = dict(fields)
+  for key, value in LATER.items():
+    name, _, rest = key.partition('.')
+    if not rest:
+      fields.setdefault(name, value)
+    elif isinstance(fields.get(name), dict):
+      fields[name] = {rest: value} | fields[name]
+  return fields
+
+
 def section(config: Any) -> dict[str, Any]:
   """A section of a config as keyword arguments."""
   return dict(config.items() if hasattr(config, 'items') else vars(config))

@@ -38,6 +38,7 @@ _AT_LEAST_ONE = [
   'sample_every',
   'checkpoint_every',
   'keep_checkpoints',
+  'penalty_every',
 ]
 _NOT_NEGATIVE = [
   'weight_clip',

@@ -17,39 +17,102 @@ What is real and what is fake, and whose statistics are whose:
 * Noise is drawn per example of the global batch: sharing a batch among more
   devices does not change it.
 * Tricks (gan_jax.tricks) stand where they act: D sees views of the examples,
-  in both objectives; penalties are of D at what it sees.
+  in both objectives; terms are of D at what it sees.
+* What D judges is a list of pairs, and what a player adds to its loss a list
+  of terms (gan_jax.tricks.terms).
 """
 
-from typing import Any
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from gan_jax.games import Game, Outcome, of_network
-from gan_jax.games.passes import Keys, apply, hidden_layers, initialiser
+from gan_jax.games.passes import (
+  Keys,
+  apply,
+  hidden_layers,
+  initialiser,
+  next_in_batch,
+)
 from gan_jax.losses import AdversarialLoss, accuracies
-from gan_jax.penalties import Penalty
 from gan_jax.rng import example_keys
 from gan_jax.tricks import NONE, Tricks, regularisers
 from gan_jax.tricks.criterion import make_criterion
-from gan_jax.tricks.regularisers import Sides
-from gan_jax.types import Players, Task
+from gan_jax.tricks.terms import Scene, Side, Term, add_up
+from gan_jax.types import Given, Players, Task
+
+NO_TERMS = Players(gen=(), disc=())
+
+
+class Pair(NamedTuple):
+  """Something that D judges, and what it is to say of it.
+
+  Attributes:
+    make: (real, fake, given, axis_name) -> (images, given), with both as D sees
+      them.
+    real: whether D is to call it real.
+    weight: on D's loss of it.
+  """
+
+  make: Callable[..., tuple[jax.Array, Given]]
+  real: bool
+  weight: float = 1.0
+
+
+def own_real(real, fake, given, axis_name):
+  """A real example and what it was given with."""
+  del fake, axis_name
+  return real, given
+
+
+def own_fake(real, fake, given, axis_name):
+  """A fake and what G was given."""
+  del real, axis_name
+  return fake, given
+
+
+def mismatched(real, fake, given, axis_name):
+  """A real example and what its neighbour in the global batch was given."""
+  del fake
+  return real, next_in_batch(given, axis_name)
+
+
+def pairs_of(mismatch_weight: float = 0.0) -> tuple[Pair, ...]:
+  """What D judges: the real pair, the fake pair, and a wrong one if wanted.
+
+  Args:
+    mismatch_weight: m in [0, 1): D's loss is that of the real pair, plus 1 - m
+      of the fake pair, plus m of real images with what belongs to another.
+
+  Reference:
+    Reed et al., Generative Adversarial Text to Image Synthesis,
+    arXiv 1605.05396, Algorithm 1 (GAN-CLS: m = 1/2).
+  """
+  if not mismatch_weight:
+    return Pair(own_real, True), Pair(own_fake, False)
+  return (
+    Pair(own_real, True),
+    Pair(own_fake, False, 1.0 - mismatch_weight),
+    Pair(mismatched, False, mismatch_weight),
+  )
 
 
 class _ImageGame:
   """The two objectives; the arguments are those of `image_gan`.
 
-  From the top: D's loss with its penalty and regularisers, G's loss, and what
-  both share.
+  From the top: D's loss over its pairs, with its terms; G's loss with its own;
+  and what both share.
   """
 
-  def __init__(
-    self, networks, loss, task, penalty, penalty_weight, tricks, axis
-  ):
+  def __init__(self, networks, loss, task, terms, pairs, tricks, axis):
     self.networks, self.task = networks, task
-    self.penalty, self.penalty_weight = penalty, penalty_weight
     self.tricks, self.axis_name = tricks, axis
+    self.loss, self.pairs, self.terms = loss, pairs, terms
     self.criterion = make_criterion(
       loss,
       relativistic=tricks.relativistic,
@@ -74,24 +137,43 @@ class _ImageGame:
 
   def one_disc(self, disc_params, disc_state, batch, fake, keys, step):
     """One D's loss, new state and metrics; keys are of examples, `[B]`."""
-    criterion, packing = self.criterion, self.tricks.packing
-
-    def discriminate(images, disc_state):
-      verdict, disc_state = apply(
-        self.networks.disc, disc_params, disc_state, images, batch.given
-      )
-      return verdict.logits, disc_state
-
     memory = disc_state.get('memory', {})
     real = self.show(batch.images, keys.real, step, memory)
     fake = self.show(fake, keys.fake, step, memory)
-    real_logits, disc_state = discriminate(real, disc_state)
-    fake_logits, disc_state = discriminate(fake, disc_state)
-    loss_real, loss_fake = criterion.disc(
-      real_logits, fake_logits, keys.labels[::packing]
-    )
-    total = loss_real + loss_fake
-    metrics = {
+    logits = []
+    for pair in self.pairs:
+      shown = pair.make(real, fake, batch.given, self.axis_name)
+      verdict, disc_state = apply(
+        self.networks.disc, disc_params, disc_state, *shown
+      )
+      logits.append(verdict.logits)
+    keys = keys.of_packs(self.tricks.packing)
+    total, metrics = self.of_pairs(logits, keys.labels)
+
+    def critic(images):
+      return apply(
+        self.networks.disc, disc_params, disc_state, images, batch.given
+      )[0].logits
+
+    sides = Side(real, logits[0]), Side(fake, logits[1])
+    scene = Scene(*sides, critic, batch, memory, keys, step, self.axis_name)
+    summands, more, memory = add_up(self.terms.disc, scene)
+    total = sum(summands, total)
+    memory |= self.tricks.remember(scene)
+    if memory:
+      disc_state = {**disc_state, 'memory': memory}
+    return total, disc_state, {**metrics, **more, 'disc_loss': total}
+
+  def of_pairs(self, logits, keys):
+    """D's loss over all pairs, and metrics of the real and the fake one."""
+    criterion, (real, fake, *others) = self.criterion, self.pairs
+    real_logits, fake_logits = logits[:2]
+    loss_real, loss_fake = criterion.disc(real_logits, fake_logits, keys)
+    total = _weighted(loss_real, real) + _weighted(loss_fake, fake)
+    for pair, more in zip(others, logits[2:], strict=True):
+      of_pair = self.loss.disc_real if pair.real else self.loss.disc_fake
+      total += _weighted(of_pair(more), pair)
+    return total, {
       'disc_loss_real': loss_real,
       'disc_loss_fake': loss_fake,
       'disc_real': jnp.mean(criterion.score(real_logits)),
@@ -101,68 +183,63 @@ class _ImageGame:
       ),
     }
 
-    def critic(images):
-      return discriminate(images, disc_state)[0]
-
-    if self.penalty is not None:
-      metrics['penalty'] = self.penalty.value(
-        critic, real, fake, keys.penalty[::packing], self.axis_name
-      )
-      total += self.penalty_weight * self.penalty.factor * metrics['penalty']
-    sides = Sides((real, real_logits), (fake, fake_logits))
-    terms, memory = self.tricks.regularise(
-      critic, sides, keys.consistency[::packing], memory, self.axis_name
-    )
-    if terms:
-      metrics['regulariser'] = sum(terms)
-      total += metrics['regulariser']
-    if memory:
-      disc_state = {**disc_state, 'memory': memory}
-    metrics['disc_loss'] = total
-    return total, disc_state, metrics
-
   # --- G --------------------------------------------------------------------
 
   def gen_objective(self, params, model_state, batch, key, step):
     keys = Keys.of(key)  # as in D's: equal keys, equal fakes
     fake, gen_state = self.fakes_of(params, model_state, batch, keys.latents)
+    memory = model_state.gen.get('memory', {})
 
     def of_one(disc_params, disc_state):
-      return self.against_one(disc_params, disc_state, batch, fake, keys, step)
+      return self.against_one(
+        disc_params, disc_state, batch, fake, keys, step, memory
+      )
 
-    total, metrics = self.over_discs(of_one, params, model_state)
+    total, memory, metrics = self.over_discs(of_one, params, model_state)
     if self.tricks.num_discs > 1:
+      memory = jax.tree.map(lambda x: x.mean(axis=0), memory)
       total = regularisers.mixed(
         total, self.tricks.mixing_weight, self.axis_name
       )
+    if memory:
+      gen_state = {**gen_state, 'memory': memory}
     return total, Outcome(gen_state, {'gen_loss': total, **metrics})
 
-  def against_one(self, disc_params, disc_state, batch, fake, keys, step):
-    """G's loss against one D, and metrics."""
-    criterion, matching = self.criterion, self.tricks.feature_matching
+  def against_one(
+    self, disc_params, disc_state, batch, fake, keys, step, memory
+  ):
+    """G's loss against one D, what G remembers, and metrics."""
+    criterion, terms = self.criterion, self.terms.gen
+    wants_layers = any(term.layer is not None for term in terms)
+
+    def discriminate(shown):
+      inputs = self.networks.disc, disc_params, disc_state, shown, batch.given
+      if wants_layers:
+        return Side(shown, *hidden_layers(*inputs))
+      return Side(shown, apply(*inputs)[0].logits)
 
     def look(images, key):
       keys = example_keys(key, batch.positions)
-      shown = self.show(images, keys, step, disc_state.get('memory', {}))
-      inputs = self.networks.disc, disc_params, disc_state, shown, batch.given
-      if matching is None:
-        return apply(*inputs)[0].logits, None
-      logits, layers = hidden_layers(*inputs)
-      return logits, layers[matching.layer]
-
-    fake_logits, fake_features = look(fake, keys.fake)
-    real_logits = None
-    if criterion.sees_real or matching is not None:
-      real_logits, real_features = look(batch.images, keys.real)
-    total = criterion.gen(real_logits, fake_logits, step)
-    metrics = {'disc_fake': jnp.mean(criterion.score(fake_logits))}
-    if matching is not None:
-      metrics['feature_distance'] = regularisers.feature_distance(
-        real_features, fake_features, self.axis_name
+      return discriminate(
+        self.show(images, keys, step, disc_state.get('memory', {}))
       )
-      term = matching.weight * metrics['feature_distance']
-      total = term if matching.alone else total + term
-    return total, metrics
+
+    fake, real = look(fake, keys.fake), None
+    if criterion.sees_real or any(term.sees_real for term in terms):
+      real = look(batch.images, keys.real)
+    metrics = {'disc_fake': jnp.mean(criterion.score(fake.logits))}
+    real_logits = None if real is None else real.logits
+    adversarial = criterion.gen(real_logits, fake.logits, step)
+
+    def critic(images):
+      return discriminate(images).logits
+
+    scene = Scene(real, fake, critic, batch, memory, keys, step, self.axis_name)
+    summands, more, memory = add_up(terms, scene)
+    if self.tricks.adversarial:
+      summands = [adversarial, *summands]
+    total = functools.reduce(operator.add, summands)
+    return total, memory, {**metrics, **more}
 
   # --- Both -----------------------------------------------------------------
 
@@ -194,8 +271,8 @@ def image_gan(
   loss: AdversarialLoss,
   *,
   task: Task,
-  penalty: Penalty | None = None,
-  penalty_weight: float = 0.0,
+  terms: Players[Sequence[Term]] = NO_TERMS,
+  pairs: Sequence[Pair] = pairs_of(),
   tricks: Tricks = NONE,
   reference: Any = None,
   axis_name: str | None = None,
@@ -206,8 +283,9 @@ def image_gan(
     networks: generator and discriminator, see gan_jax.networks.
     loss: see gan_jax.losses.
     task: the shape of the images, what is given, what nature draws.
-    penalty: see gan_jax.penalties; None for none.
-    penalty_weight: the paper's lambda (wgan_gp, dragan) or gamma (r1, r2).
+    terms: what the players add to their losses, see gan_jax.tricks.terms;
+      those of the tricks come after them.
+    pairs: what D judges; the real pair and the fake pair come first.
     tricks: see gan_jax.tricks; by default none.
     reference: images `[R, H, W, C]` of D's virtual batch norm, if it has that.
     axis_name: the mapped device axis that shares the batch, or None.
@@ -216,10 +294,19 @@ def image_gan(
     A game over `Batch`es. Losses are means over the local batch, so gradients
     are to be averaged over devices; D's is the sum of those of several Ds.
   """
-  game = _ImageGame(
-    networks, loss, task, penalty, penalty_weight, tricks, axis_name
+  terms = Players(
+    *(
+      (*own, *of_tricks)
+      for own, of_tricks in zip(terms, tricks.terms(), strict=True)
+    )
   )
-  init = initialiser(networks, task, tricks, reference)
+  game = _ImageGame(networks, loss, task, terms, pairs, tricks, axis_name)
+  init = initialiser(networks, task, terms, tricks, reference)
   objectives = Players(gen=game.gen_objective, disc=game.disc_objective)
   generate = of_network(networks.gen)
   return Game(init, objectives, generate, game.fakes)
+
+
+def _weighted(loss: jax.Array, pair: Pair) -> jax.Array:
+  """As it is where the weight is 1."""
+  return loss if pair.weight == 1.0 else pair.weight * loss

@@ -16,6 +16,7 @@ from gan_jax.networks.layers import Style
 from gan_jax.networks.mlp import points_mlp
 from gan_jax.penalties import Penalty
 from gan_jax.sampling.priors import draw_latents
+from gan_jax.tricks.terms import gradient_penalty
 from gan_jax.types import Batch, InputError, Players, Task
 
 
@@ -165,8 +166,7 @@ def mixture_gan(
       {},
       functools.partial(draw_latents, prior=prior, latent_dim=latent_dim),
     ),
-    penalty=penalty,
-    penalty_weight=penalty_weight,
+    terms=Players(gen=(), disc=gradient_penalty(penalty, penalty_weight)),
     axis_name=axis_name,
   )
   return game, networks

@@ -1,6 +1,6 @@
 """One pass of a player's network, and how both players begin."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -9,8 +9,9 @@ import jax.numpy as jnp
 
 from gan_jax.networks.virtual import reference_size
 from gan_jax.tricks import Tricks
+from gan_jax.tricks.terms import Term, first_memory
 from gan_jax.tricks.views import pack, packed_shape
-from gan_jax.types import Players, Task
+from gan_jax.types import Given, Players, Task
 
 # Model state that no pass of a network changes.
 _NOT_THE_NETWORKS = ('memory', 'reference')
@@ -31,6 +32,24 @@ class Keys(NamedTuple):
     """All of them, from an objective's one."""
     others = [jax.random.fold_in(key, number) for number in range(2, 6)]
     return cls(*jax.random.split(key), *others)
+
+  def of_packs(self, packing: int) -> 'Keys':
+    """Of keys `[B]`, those of the first example of each pack."""
+    return Keys(*(keys[::packing] for keys in self))
+
+
+def next_in_batch(tree: Given, axis_name: str | None) -> Given:
+  """Leaves `[B, ...]` moved by one example, of the batch over all devices."""
+
+  def move(x):
+    first = x[:1]
+    if axis_name is not None:
+      num = jax.lax.axis_size(axis_name)
+      way = [((i + 1) % num, i) for i in range(num)]
+      first = jax.lax.ppermute(first, axis_name, way)
+    return jnp.concatenate([x[1:], first])
+
+  return jax.tree.map(move, tree)
 
 
 def apply(network: nn.Module, params, model_state, *inputs):
@@ -60,6 +79,7 @@ def hidden_layers(network: nn.Module, params, model_state, *inputs) -> tuple:
 def initialiser(
   networks: Players[nn.Module],
   task: Task,
+  terms: Players[Sequence[Term]],
   tricks: Tricks,
   reference: Any,
 ) -> Callable[[jax.Array], tuple[Players, Players]]:
@@ -75,8 +95,7 @@ def initialiser(
     if reference is not None:
       images = pack(jnp.asarray(reference), tricks.packing)
     variables = networks.disc.init(key, images, task.dummies(2), train=False)
-    memory = tricks.first_memory()
-    return variables | {'memory': memory} if memory else variables
+    return _with_memory(variables, tricks.first_memory(), terms.disc)
 
   def init(key):
     gen_key, disc_key = jax.random.split(key)
@@ -88,6 +107,7 @@ def initialiser(
     num = reference_size(networks.gen) or 2
     latents = task.draw(jax.random.split(key, num))
     gen = networks.gen.init(gen_key, latents, task.dummies(2), train=False)
+    gen = _with_memory(gen, {}, terms.gen)
     variables = Players(gen=gen, disc=disc)
     params = Players(*(v['params'] for v in variables))
     model_state = Players(
@@ -96,3 +116,9 @@ def initialiser(
     return params, model_state
 
   return init
+
+
+def _with_memory(variables, memory, terms):
+  """Variables of a player that remembers, or as they are."""
+  memory = memory | first_memory(terms)
+  return {**variables, 'memory': memory} if memory else variables

@@ -7,6 +7,7 @@ networks/virtual.py), penalties (penalties.py), transforms of gradients
 is good for.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,7 +15,9 @@ import jax
 
 from gan_jax.tricks import adaptive as adaptive_lib
 from gan_jax.tricks import regularisers
+from gan_jax.tricks.terms import Scene, Term
 from gan_jax.tricks.views import View, fold, make_view
+from gan_jax.types import Players
 
 
 class Tricks(NamedTuple):
@@ -58,6 +61,11 @@ class Tricks(NamedTuple):
       packing=self.packing, noise_std=self.noise_std, augment=self.augment
     )
 
+  @property
+  def adversarial(self) -> bool:
+    """Whether G has its adversarial loss, beside its terms."""
+    return self.feature_matching is None or not self.feature_matching.alone
+
   def first_memory(self) -> dict[str, Any]:
     """What a D remembers besides its statistics: model state, `memory`."""
     memory = {}
@@ -67,40 +75,53 @@ class Tricks(NamedTuple):
       memory['lecam'] = regularisers.first_memory()
     return memory
 
-  def regularise(
-    self,
-    critic: Callable[[jax.Array], jax.Array],
-    sides: regularisers.Sides,
-    keys: jax.Array,
-    memory: dict[str, Any],
-    axis_name: str | None = None,
-  ) -> tuple[list[jax.Array], dict[str, Any]]:
-    """Weighted terms that a D adds to its loss, and what it remembers next.
-
-    Args:
-      critic: what D sees -> logits `[B]`.
-      sides: of this batch.
-      keys: `[B]`.
-      memory: from `first_memory` on.
-      axis_name: mapped device axis that shares the batch, or None.
-    """
-    terms, memory = [], dict(memory)
-    logits = sides.real[1], sides.fake[1]
+  def terms(self) -> Players[tuple[Term, ...]]:
+    """What both players add to their losses."""
+    disc = []
     if self.lecam is not None:
-      value, memory['lecam'] = regularisers.lecam(
-        *logits, memory['lecam'], self.lecam.decay, axis_name
-      )
-      terms.append(self.lecam.weight * value)
+      disc.append(Term('', self.lecam.weight, self._lecam_value))
+    weights = self.consistency_weight, self.fake_consistency_weight
+    for number, weight in enumerate(weights):
+      if weight:
+        value = functools.partial(_consistency, number=number)
+        disc.append(Term('', weight, value))
+    matching = self.feature_matching
+    gen = () if matching is None else (regularisers.matching_term(matching),)
+    return Players(gen=gen, disc=tuple(disc))
+
+  def remember(self, scene: Scene) -> dict[str, Any]:
+    """What D remembers after a batch: averages of logits, signs counted."""
+    memory = {}
+    if self.lecam is not None:
+      memory['lecam'] = self._lecam(scene)[1]
     if self.adaptive is not None:
       memory['adaptive'] = adaptive_lib.correct(
-        memory['adaptive'], logits[0], self.packing, self.adaptive, axis_name
+        scene.memory['adaptive'],
+        scene.real.logits,
+        self.packing,
+        self.adaptive,
+        scene.axis_name,
       )
-    weights = self.consistency_weight, self.fake_consistency_weight
-    for number, (weight, side) in enumerate(zip(weights, sides, strict=True)):
-      if weight:
-        value = regularisers.consistency(critic, *side, fold(keys, number))
-        terms.append(weight * value)
-    return terms, memory
+    return memory
+
+  def _lecam(self, scene):
+    return regularisers.lecam(
+      scene.real.logits,
+      scene.fake.logits,
+      scene.memory['lecam'],
+      self.lecam.decay,
+      scene.axis_name,
+    )
+
+  def _lecam_value(self, scene):
+    return self._lecam(scene)[0]
+
+
+def _consistency(scene: Scene, number: int) -> jax.Array:
+  """Of the real examples (0) or the fakes (1)."""
+  side = (scene.real, scene.fake)[number]
+  keys = fold(scene.keys.consistency, number)
+  return regularisers.consistency(scene.critic, side.images, side.logits, keys)
 
 
 NONE = Tricks()

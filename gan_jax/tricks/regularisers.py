@@ -8,16 +8,10 @@ import jax.numpy as jnp
 
 from gan_jax.losses import per_example
 from gan_jax.tricks.diffaugment import shift
+from gan_jax.tricks.terms import Term
 from gan_jax.types import InputError
 
 Memory = dict[str, jax.Array]
-
-
-class Sides(NamedTuple):
-  """Examples as D saw them `[B, ...]`, and its logits on them `[B]`."""
-
-  real: tuple[jax.Array, jax.Array]
-  fake: tuple[jax.Array, jax.Array]
 
 
 class LeCam(NamedTuple):
@@ -123,6 +117,25 @@ class FeatureMatching(NamedTuple):
   weight: float
   layer: int
   alone: bool
+
+
+def matching_term(matching: FeatureMatching) -> Term:
+  """Feature matching as a term of G."""
+
+  def value(scene):
+    return feature_distance(
+      scene.real.layers[matching.layer],
+      scene.fake.layers[matching.layer],
+      scene.axis_name,
+    )
+
+  return Term(
+    'feature_distance',
+    matching.weight,
+    value,
+    layer=matching.layer,
+    sees_real=True,
+  )
 
 
 def feature_distance(

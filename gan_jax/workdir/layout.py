@@ -27,7 +27,7 @@ import tempfile
 from types import SimpleNamespace
 from typing import Any
 
-from gan_jax.config.overrides import dotted, may_change
+from gan_jax.config.overrides import completed, dotted, may_change
 from gan_jax.data import DatasetInfo
 from gan_jax.process.environment import environment
 from gan_jax.storage.files import atomic
@@ -121,7 +121,7 @@ def config_fields(workdir: pathlib.Path) -> dict[str, Any]:
   Raises:
     InputError: neither config.json nor a checkpoint can be read.
   """
-  return _described(workdir, 'config.json', 'config')
+  return completed(_described(workdir, 'config.json', 'config'))
 
 
 def _described(workdir: pathlib.Path, name: str, field: str) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def is_of(workdir: pathlib.Path, config: dict[str, Any]) -> bool:
     config: the resolved config, nested.
   """
   try:
-    old = flatten(read_json(workdir / 'config.json'))
+    old = flatten(completed(read_json(workdir / 'config.json')))
     check_same(workdir, old, flatten(json.loads(json.dumps(config))))
   except InputError:
     return has_checkpoint(workdir)

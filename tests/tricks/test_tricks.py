@@ -55,6 +55,8 @@ TRICKS = {
     tricks__consistency_weight=2.0, tricks__fake_consistency_weight=1.0
   ),
   'several discs': dict(tricks__num_discs=3, tricks__mixing_weight=1.0),
+  'lazy penalty': dict(penalty='r1', penalty_every=3),
+  'wrong pairs': dict(conditional=True, mismatch_weight=0.5),
   'accuracy limit': dict(tricks__disc_accuracy_limit=0.6),
   'lookahead': dict(tricks__lookahead_steps=2),
   'stddev': dict(network__disc_minibatch='stddev'),
@@ -130,7 +132,14 @@ def test_only_the_intended_player_moves(case):
 
 # These change the shapes of D's parameters, so that another state is no
 # surprise.
-_SHAPES = ('packing', 'several discs', 'discrimination', 'stddev', 'virtual')
+_SHAPES = (
+  'packing',
+  'wrong pairs',
+  'several discs',
+  'discrimination',
+  'stddev',
+  'virtual',
+)
 
 
 @pytest.mark.parametrize(
