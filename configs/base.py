@@ -72,6 +72,13 @@ def get_config() -> ConfigDict:
       # Share of D's loss on fakes that goes to real images which are told what
       # belongs to others, as GAN-CLS has it (.5); 0: none
       mismatch_weight=0.0,
+      # --- stages: what changes from a step on, such as
+      # ((5_000, {'loss': 'hinge', 'gen_optimizer.learning_rate': 1e-4}), ...);
+      # with 'reset_optimizers': True their moments begin anew there.
+      stages=(),
+      # Workdir of a run whose parameters this one begins with; '': the seed's.
+      init_from='',
+      moving='both',  # which players move: both, gen, disc
       # --- the solver
       # alternating, simultaneous, unrolled, extragradient, optimistic,
       # consensus, two_time_scale

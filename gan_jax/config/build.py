@@ -98,12 +98,6 @@ def build(
   ranges.check_image_shape(info.image_shape)
   values = {sweep.SWEPT[name]: value for name, value in (swept or {}).items()}
   config = replaced(config, values)
-  drawing = dict(
-    latent_dim=config.latent_dim,
-    prior=config.latent_prior,
-    num_classes=_num_classes(config, info),
-    class_names=info.class_names if config.conditional else (),
-  )
   task = task_of(config, info)
   networks = _networks(config, task, axis_name)
   game = _game(config, task, networks, reference, axis_name)
@@ -125,6 +119,7 @@ def build(
     ema_decay=config.ema_decay,
     lookahead=lookahead,
     disc_accuracy_limit=config.tricks.disc_accuracy_limit,
+    moving=parts.MOVING[config.moving],
     **order,
   )
   return Model(
@@ -134,7 +129,17 @@ def build(
     ranges.within_memory(init),
     train_step,
     solvers.make_probe(game, **order),
-    drawing,
+    _drawing(config, info),
+  )
+
+
+def _drawing(config: Config, info: DatasetInfo) -> dict[str, Any]:
+  """How a sampler draws."""
+  return dict(
+    latent_dim=config.latent_dim,
+    prior=config.latent_prior,
+    num_classes=_num_classes(config, info),
+    class_names=info.class_names if config.conditional else (),
   )
 
 

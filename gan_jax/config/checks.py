@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from gan_jax.config import parts, ranges, sweep, tricks
+from gan_jax.config import parts, ranges, stages, sweep, tricks
+from gan_jax.config.parts import MOVING
 from gan_jax.devices.precision import PRECISIONS
 from gan_jax.networks import NETWORKS
 from gan_jax.penalties import PENALTIES
@@ -30,7 +31,9 @@ def check(config: Config) -> None:
     parts.optimizer_of(config, player)
   tricks.check(config)
   _check_pairs(config)
+  lookup(MOVING, config.moving, 'moving')
   sweep.check(config, check)
+  stages.check(config, check)
 
 
 def _check_pairs(config: Config) -> None:

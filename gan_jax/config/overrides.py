@@ -50,6 +50,9 @@ def may_change(key: str) -> bool:
 LATER = {
   'penalty_every': 1,
   'mismatch_weight': 0.0,
+  'stages': (),
+  'init_from': '',
+  'moving': 'both',
 }
 
 

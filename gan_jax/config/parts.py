@@ -15,6 +15,9 @@ from gan_jax.types import InputError, Players
 
 Config = Any
 
+# Values of the key `moving` -> who moves.
+MOVING = {'both': ('gen', 'disc'), 'gen': ('gen',), 'disc': ('disc',)}
+
 
 def dataset_keys(config: Config, data_dir: str = '') -> dict[str, Any]:
   """The keys of `load_dataset`: those of the data that are not the feed's.

@@ -13,6 +13,7 @@ import jax
 
 from gan_jax.config import build as building
 from gan_jax.config import checks, parts, sections, sweep
+from gan_jax.config import stages as stages_lib
 from gan_jax.config.overrides import replaced, section
 from gan_jax.data import DatasetInfo
 from gan_jax.diagnosis.keys import Checkup
@@ -70,6 +71,7 @@ class Plan:
     num_discs: discriminators.
     member: which of several runs a mode is about; the first if none is named.
     names_member: whether one is named.
+    init_from: workdir of a run whose parameters to begin with; '' for none.
   """
 
   def __init__(self, config: Any):
@@ -82,6 +84,7 @@ class Plan:
     self.num_devices: int = config.num_devices
     self.packing: int = config.tricks.packing
     self.num_discs: int = config.tricks.num_discs
+    self.init_from: str = config.init_from
     self.names_member: bool = config.member != -1
     self.member: int = config.member if self.names_member else 0
 
@@ -107,6 +110,21 @@ class Plan:
   def schedule(self) -> sections.Schedule:
     """How many steps and images, and how often what is done."""
     return sections.schedule(self._config)
+
+  @functools.cached_property
+  def stages(self) -> list[stages_lib.Stage]:
+    """From which step on which keys have other values; one without any."""
+    return stages_lib.stages_of(self._config)
+
+  def of_stage(self, stage: stages_lib.Stage) -> 'Plan':
+    """The plan of one stage by itself."""
+    return Plan(stages_lib.config_of(self._config, stage))
+
+  def draws(self, step: int) -> range:
+    """Numbers of the draws of data that a step makes, from 1 on."""
+    stage = next(s for s in self.stages[::-1] if s.start < step)
+    first = stage.draws_before(step - 1)
+    return range(first, first + stage.disc_steps)
 
   def advice(self, disc_norm: str) -> list[str]:
     """Lines about choices that are allowed and unlikely to be meant."""

@@ -9,7 +9,7 @@ import numpy as np
 from gan_jax import data
 from gan_jax.config import build, plan
 from gan_jax.devices import parallel
-from gan_jax.training import failures, runs
+from gan_jax.training import failures, runs, stages
 from gan_jax.training.dispatch import compile_dispatch, take_draws
 from gan_jax.types import InputError, TrainState
 from gan_jax.workdir import checkpoint, layout
@@ -42,15 +42,16 @@ def replay(config: Any, workdir: str | pathlib.Path) -> dict[str, float]:
       'repeated; train the seed that failed as a run of its own'
     )
   with of_file(path):
-    run = _reopen(kept, asked, path, description)
+    run = _reopen(kept, asked, path)
     state = _start(run, description)
   print(
     f'{path}: from step {int(state.step)} to {number - 1}, '
     f'{kept.schedule.disc_steps} D update(s) each, then step {number}'
   )
-  state = _advance(run, state, number - 1 - int(state.step))[0]
+  factor = description['learning_rate_factor']
+  state = _advance(run, state, number - 1 - int(state.step), factor)[0]
   before = jax.device_get(state)
-  after, metrics = _advance(run, state, 1)
+  after, metrics = _advance(run, state, 1, factor)
   metrics = {k: float(v) for k, v in jax.device_get(metrics).items()}
   metrics.pop('bad_step')
   for line in report(before, jax.device_get(after), metrics, description):
@@ -58,18 +59,12 @@ def replay(config: Any, workdir: str | pathlib.Path) -> dict[str, float]:
   return metrics
 
 
-def _reopen(
-  kept: plan.Plan,
-  asked: plan.Plan,
-  path: pathlib.Path,
-  description: dict[str, Any],
-) -> runs.Run:
-  """The run as it was, with the learning rates that it had."""
+def _reopen(kept: plan.Plan, asked: plan.Plan, path: pathlib.Path) -> runs.Run:
+  """The run as it was."""
   dataset = data.load_dataset(**kept.dataset(asked.data_dir))
   layout.check_data(path, dataset.info)
   devices = parallel.select_devices(asked.num_devices)
-  run = runs.assemble(kept, path, dataset, devices)
-  return failures.slowed(run, description['learning_rate_factor'])
+  return runs.assemble(kept, path, dataset, devices)
 
 
 def _start(run: runs.Run, description: dict[str, Any]) -> TrainState:
@@ -83,17 +78,23 @@ def _start(run: runs.Run, description: dict[str, Any]) -> TrainState:
 
 
 def _advance(
-  run: runs.Run, state: TrainState, num_steps: int
+  run: runs.Run, state: TrainState, num_steps: int, factor: float
 ) -> tuple[TrainState, dict[str, Any]]:
   """Makes steps as the loop does; metrics of the last one."""
-  schedule, metrics = run.plan.schedule, {}
-  dispatch = compile_dispatch(run)
-  draws = run.ensemble.draws(run.feed, int(state.step) * schedule.disc_steps)
-  while num_steps:
-    count = min(schedule.dispatch_length, num_steps)
-    inputs = take_draws(draws, count, schedule.disc_steps)
-    state, metrics = dispatch(state, inputs)
-    num_steps -= count
+  step, metrics = int(state.step), {}
+  end = step + num_steps
+  for stage, part in stages.after(run, step, factor):
+    state = stages.begin(stage, part, state)
+    dispatch = compile_dispatch(part)
+    draws = part.ensemble.draws(part.feed, stage.draws_before(step))
+    while step < min(end, stage.end):
+      count = min(part.plan.schedule.dispatch_length, end - step)
+      count = min(count, stage.end - step)
+      inputs = take_draws(draws, count, stage.disc_steps)
+      state, metrics = dispatch(state, inputs)
+      step += count
+    if step == end:
+      break
   return state, metrics
 
 

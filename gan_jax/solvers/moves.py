@@ -1,7 +1,7 @@
 """What every solver is made of: a player's gradient, and a player's update."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import chex
@@ -85,6 +85,7 @@ class Moves:
     micro_batch: int = 0,
     gen_steps: int = 1,
     disc_accuracy_limit: float = 1.0,
+    moving: Sequence[str] = Players._fields,
   ):
     """Binds a game to how its players move.
 
@@ -101,6 +102,8 @@ class Moves:
         Probabilistic Latent Space of Object Shapes, arXiv 1610.07584, section
         3.2: .8); 1: it always moves. Of several Ds the accuracy is their mean:
         all rest, or all move.
+      moving: the players that move; another one keeps all that it has, and its
+        gradient is taken for the metrics alone.
     """
     self.game = game
     self.micro_batch = micro_batch
@@ -108,6 +111,7 @@ class Moves:
     self.axis_name = axis_name
     self.gen_steps = gen_steps
     self.disc_accuracy_limit = disc_accuracy_limit
+    self.moving = moving
 
   def average(self, tree: chex.ArrayTree) -> chex.ArrayTree:
     """The mean over devices."""
@@ -192,6 +196,8 @@ class Moves:
       f'{player}_update_ratio': optax.tree.norm(updates)
       / optax.tree.norm(own_params),
     }
+    if player not in self.moving:
+      return state, metrics | norms
     own_params = optax.apply_updates(own_params, updates)
     state = state._replace(
       params=state.params._replace(**{player: own_params}),

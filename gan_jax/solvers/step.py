@@ -6,7 +6,7 @@ no device axis. Who moves when is the solver's: algorithms.py. The moving
 average and lookahead, once a step, are here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -105,6 +105,7 @@ def make_train_step(
   ema_decay: float = 0.0,
   lookahead: Lookahead | None = None,
   disc_accuracy_limit: float = 1.0,
+  moving: Sequence[str] = Players._fields,
   axis_name: str | None = None,
   micro_batch: int = 0,
 ) -> Step:
@@ -122,6 +123,7 @@ def make_train_step(
       and batch statistics, once a step; used if the state has an average.
     lookahead: None for none; else the state has `slow` parameters.
     disc_accuracy_limit: see `Moves`.
+    moving: the players that move, see `Moves`.
     axis_name: mapped device axis over which gradients, model states and
       metrics are averaged, or None.
     micro_batch: examples that an objective sees at once, see `Moves`.
@@ -132,7 +134,13 @@ def make_train_step(
     D's from its last update.
   """
   moves = Moves(
-    game, optimizers, axis_name, micro_batch, gen_steps, disc_accuracy_limit
+    game,
+    optimizers,
+    axis_name,
+    micro_batch,
+    gen_steps,
+    disc_accuracy_limit,
+    moving,
   )
 
   def train_step(state, batches, key):

@@ -123,9 +123,7 @@ def handle(run: Run, error: NonFiniteError, start: int) -> str:
 def _dump(run: Run, error: NonFiniteError, start: int, factor: float) -> None:
   """Keeps what is needed to repeat a step, beside the checkpoint before it."""
   place = folder(run.workdir, error.step)
-  disc_steps = run.plan.schedule.disc_steps
   _, root_key = run.ensemble.keys()
-  draws = range((error.step - 1) * disc_steps, error.step * disc_steps)
   description = {
     'step': error.step,
     'not_finite': [k for k, v in error.metrics.items() if not np.isfinite(v)],
@@ -140,7 +138,7 @@ def _dump(run: Run, error: NonFiniteError, start: int, factor: float) -> None:
     key = jax.random.fold_in(root_key, error.step - 1)
     description['key'] = np.asarray(jax.random.key_data(key)).tolist()
     description['batch_indices'] = [
-      run.feed.indices(number).tolist() for number in draws
+      run.feed.indices(number).tolist() for number in run.plan.draws(error.step)
     ]
   write_json(place / 'failure.json', description)
   source = run.workdir / 'checkpoints' / str(start)

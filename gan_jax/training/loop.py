@@ -10,12 +10,14 @@ import jax
 
 from gan_jax.config import build
 from gan_jax.config.plan import Plan
+from gan_jax.config.stages import Stage
 from gan_jax.devices import parallel
 from gan_jax.process import hosts
 from gan_jax.process.interruption import StopRequest
 from gan_jax.reporting import curves, pictures
-from gan_jax.training import failures, results, runs
+from gan_jax.training import failures, results, runs, stages
 from gan_jax.training.dispatch import compile_dispatch, take_draws
+from gan_jax.training.inheritance import begun_from
 from gan_jax.training.progress import Callback, Progress
 from gan_jax.training.scoring import Scoring
 from gan_jax.types import (
@@ -116,6 +118,8 @@ def _begin(run: runs.Run, checkpoints: Checkpoints) -> tuple[TrainState, int]:
   if checkpoints.latest_step is None:
     init_key, _ = run.ensemble.keys()
     state = jax.jit(run.ensemble.init(run.model.init))(init_key)
+    if run.plan.init_from:
+      state = begun_from(run, state)
   else:
     template = run.ensemble.abstract(build.abstract_state(run.model))
     state = checkpoints.restore(template, parallel.replicated(run.devices))
@@ -156,7 +160,11 @@ class _Loop:
         score = stack.enter_context(Scoring(run, start))
       progress = Progress(run, log, start, started, self.callbacks)
       stack.enter_context(progress)
-      return self._steps(run, state, progress, score)
+      for stage, part in stages.after(self.run, start, factor):
+        state = stages.begin(stage, part, state)
+        state = self._stage(stage, part, state, progress, score)
+      self._save(state, int(state.step), progress, last=True)
+      return state
 
   def _open_log(self, run: runs.Run, start: int) -> logs.MetricsLog:
     return logs.MetricsLog(
@@ -167,22 +175,23 @@ class _Loop:
       real=lambda: self.paint.draw({}),
     )
 
-  def _steps(
+  def _stage(
     self,
+    stage: Stage,
     run: runs.Run,
     state: TrainState,
     progress: Progress,
     score: Scoring | None,
   ) -> TrainState:
-    """Runs dispatches from the state's step to `num_steps`."""
+    """Runs dispatches from the state's step to the end of a stage."""
     schedule, step = run.plan.schedule, int(state.step)
     length, disc_steps = schedule.dispatch_length, schedule.disc_steps
     dispatch = compile_dispatch(run)
     asked = parallel.agreement(run.devices)  # whether any process is to stop
-    draws = run.ensemble.draws(run.feed, step * disc_steps)
-    while step < schedule.num_steps:
+    draws = run.ensemble.draws(run.feed, stage.draws_before(step))
+    while step < stage.end:
       # From an odd start, the first dispatch ends where the others do.
-      count = min(length - step % length, schedule.num_steps - step)
+      count = min(length - step % length, stage.end - step)
       try:
         inputs = take_draws(draws, count, disc_steps)
       except InputError:  # bad data loses no training
@@ -204,7 +213,6 @@ class _Loop:
           score(step, state, progress)
       if step % schedule.checkpoint_every == 0:
         self._save(state, step, progress)
-    self._save(state, step, progress, last=True)
     return state
 
   def _leave(self, state: TrainState, step: int, progress: Progress) -> None:

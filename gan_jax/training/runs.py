@@ -61,6 +61,7 @@ def open_run(
   check_scores(plan, dataset.info)
   run = assemble(plan, path, dataset, devices)
   check_batch_norm(run)
+  check_stages(run)
   if run.ensemble.several:
     check_several(run)
   hosts.agree(lambda: _describe(run), everywhere=False)
@@ -146,6 +147,23 @@ def check_batch_norm(run: Run) -> None:
         f'batch_size={schedule.batch_size}, micro_batch={schedule.micro_batch} '
         f'and tricks.packing={plan.packing}; give it two at least, or take '
         f'network.{player}_norm=layer'
+      )
+
+
+def check_stages(run: Run) -> None:
+  """Checks that no stage changes the shape of the state.
+
+  Raises:
+    InputError: one does; the message names its keys.
+  """
+  expected = jax.tree.structure(build.abstract_state(run.model))
+  for stage in run.plan.stages:
+    model = run.plan.of_stage(stage).build(run.info)
+    if jax.tree.structure(build.abstract_state(model)) != expected:
+      raise InputError(
+        f'stages: from step {stage.start} on, the state would hold other '
+        f'things than before by {", ".join(stage.values)}; let the keys at the '
+        'start ask for the same memory, averages and optimizers'
       )
 
 

@@ -1,0 +1,160 @@
+"""A run as a list of stages: from a step on, some keys have other values.
+
+All parameters exist from the start, so the state never changes its shape. What
+is static in a stage selects a compiled program; schedules are functions of the
+step, or of an optimizer's count.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from gan_jax.config import sweep
+from gan_jax.config.overrides import dotted, replaced
+from gan_jax.types import InputError
+
+Config = Any
+
+RESET = 'reset_optimizers'  # beside the keys of a stage: moments from 0 again
+# Keys, or beginnings of keys, that may have another value in a stage: none on
+# which the shape of the state, the data or the noise depends.
+CHANGEABLE = (
+  *('loss', 'f_divergence', 'label_smoothing', 'moving', 'solver'),
+  *('penalty', 'penalty_weight', 'penalty_every', 'mismatch_weight'),
+  *('unroll_steps', 'consensus_weight', 'time_scale_ratio', 'micro_batch'),
+  *('disc_steps', 'gen_steps', 'fresh_latents', 'ema_decay'),
+  *('gen_optimizer.', 'disc_optimizer.', 'tricks.'),
+)
+_FIXED = ('tricks.packing', 'tricks.num_discs')
+
+
+class Stage(NamedTuple):
+  """One of them.
+
+  Attributes:
+    start: steps made when it begins.
+    end: steps made when the next one begins.
+    values: of the keys that it changes, by their dotted names.
+    reset: whether both optimizers begin anew.
+    draws: made of the data before it.
+    disc_steps: draws of each of its steps.
+  """
+
+  start: int
+  end: int
+  values: dict[str, Any]
+  reset: bool
+  draws: int
+  disc_steps: int
+
+  def draws_before(self, step: int) -> int:
+    """Draws made of the data before one of its steps."""
+    return self.draws + (step - self.start) * self.disc_steps
+
+
+def stages_of(config: Config) -> list[Stage]:
+  """All stages of a run, of which the first begins at 0; one without any."""
+  listed = [(0, {}), *_listed(config)]
+  if len(listed) > 1 and listed[1][0] == 0:
+    listed.pop(0)
+  found, draws = [], 0
+  ends = [start for start, _ in listed[1:]] + [config.num_steps]
+  for (start, given), end in zip(listed, ends, strict=True):
+    values = {key: value for key, value in given.items() if key != RESET}
+    disc_steps = values.get('disc_steps', config.disc_steps)
+    end = min(end, config.num_steps)
+    reset = bool(given.get(RESET, False))
+    found.append(Stage(start, end, values, reset, draws, disc_steps))
+    draws += max(end - start, 0) * disc_steps
+  return found
+
+
+def config_of(config: Config, stage: Stage) -> Config:
+  """The config of one stage by itself."""
+  return replaced(config, {**stage.values, 'stages': ()})
+
+
+def check(config: Config, check_one: Callable[[Config], None]) -> None:
+  """Checks `stages`.
+
+  Args:
+    config: of any number of stages.
+    check_one: raises InputError if the config of one stage is wrong.
+
+  Raises:
+    InputError: a list of another form, stages out of order, a key that there
+      is not or that may not change, or a value that it may not have.
+  """
+  known, before = set(dotted(_as_dict(config))), -1
+  for start, values in _listed(config):
+    if start <= before:
+      raise InputError(
+        f'stages: the one at step {start} comes after the one at step '
+        f'{before}; list them in the order of their steps, each once'
+      )
+    before = start
+    for key in values:
+      _check_key(config, start, key, known)
+  if config.stages:
+    for stage in stages_of(config):
+      try:
+        check_one(config_of(config, stage))
+      except InputError as error:
+        raise InputError(f'stages: from step {stage.start} on, {error}') from (
+          error
+        )
+
+
+def _listed(config: Config) -> list[tuple[int, dict[str, Any]]]:
+  """The stages as they are written, nested attributes as dicts."""
+  found = []
+  for entry in config.stages:
+    whole = isinstance(entry, list | tuple) and len(entry) == 2
+    start, values = entry if whole else (None, None)
+    values = vars(values) if hasattr(values, '__dict__') else values
+    if type(start) is not int or start < 0 or not isinstance(values, dict):
+      raise InputError(
+        f'stages: {str(entry)[:80]!r} is no pair of a step and its keys, such '
+        "as (5_000, {'loss': 'hinge', 'gen_optimizer.learning_rate': 1e-4})"
+      )
+    found.append((start, values))
+  return found
+
+
+def _check_key(config: Config, start: int, key: str, known: set[str]) -> None:
+  """Raises InputError for a key that no stage may change."""
+  if key == RESET:
+    return
+  if key not in known:
+    raise InputError(
+      f'stages: from step {start} on, {key!r}: there is no such key; write '
+      'keys of sections with a dot'
+    )
+  may = key in CHANGEABLE or any(
+    key.startswith(name) for name in CHANGEABLE if name.endswith('.')
+  )
+  if not may or key in _FIXED:
+    raise InputError(
+      f'stages: from step {start} on, {key} would change what the state or the '
+      'data is; a stage may change the loss, penalties, the solver, rates, '
+      'tricks, and how often who moves'
+    )
+  swept = {sweep.SWEPT[name] for name in sweep.SWEPT if _sweeps(config, name)}
+  if key in swept:
+    raise InputError(
+      f'stages: from step {start} on, {key} has one value, and sweep has '
+      'several for it; leave one of them out'
+    )
+
+
+def _sweeps(config: Config, name: str) -> bool:
+  return bool(getattr(config.sweep, name))
+
+
+def _as_dict(config: Config) -> dict[str, Any]:
+  """A config's keys, nested."""
+  if hasattr(config, 'to_dict'):
+    return config.to_dict()
+  return {
+    key: _as_dict(value) if hasattr(value, '__dict__') else value
+    for key, value in vars(config).items()
+  }

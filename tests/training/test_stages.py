@@ -1,0 +1,218 @@
+"""Runs whose keys change on the way, and runs that begin with another's."""
+
+import jax
+import numpy as np
+import pytest
+
+from gan_jax.config.build import build
+from gan_jax.config.checks import check
+from gan_jax.config.plan import read
+from gan_jax.modes.train import train
+from gan_jax.solvers.moves import Moves
+from gan_jax.types import InputError
+from gan_jax.workdir.logs import read_metrics
+from gan_jax.workdir.trained import restore
+from tests.helpers import (
+  SGD,
+  assert_same_bits,
+  differs,
+  fake_batch,
+  fake_info,
+  stack_draws,
+  tiny_digits,
+)
+
+STAGES = (
+  (4, {'loss': 'hinge', 'gen_optimizer.learning_rate': 1e-3, 'disc_steps': 2}),
+  (10, {'moving': 'gen', 'penalty': 'r1', 'reset_optimizers': True}),
+)
+EMA = dict(ema_decay=0.5)
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+  """A run of three stages, 12 steps, uninterrupted."""
+  workdir = tmp_path_factory.mktemp('stages') / 'whole'
+  train(tiny_digits(stages=STAGES, **EMA), workdir)
+  return workdir
+
+
+# --- Stages -------------------------------------------------------------------
+
+
+def test_a_stage_is_the_run_with_its_keys(whole, tmp_path):
+  """Up to a boundary it is the plain run; after it the one with other keys."""
+  train(tiny_digits(num_steps=4, **EMA), tmp_path / 'plain')
+  train(tiny_digits(stages=STAGES, num_steps=4, **EMA), tmp_path / 'staged')
+  before = restore(tmp_path / 'plain').state
+  assert_same_bits(before, restore(tmp_path / 'staged').state)
+  rows = read_metrics(whole)
+  assert [('penalty' in row) for row in rows] == [False, False, True]
+
+
+def test_resumed_at_a_boundary_equals_uninterrupted(whole, tmp_path):
+  """Exactly there, where optimizers begin anew, and in the midst of a stage."""
+  for num_steps in (7, 10, 12):
+    train(tiny_digits(stages=STAGES, num_steps=num_steps, **EMA), tmp_path)
+  assert_same_bits(restore(whole).state, restore(tmp_path).state)
+
+
+def test_who_does_not_move_keeps_all_and_optimizers_begin_anew(whole, tmp_path):
+  train(tiny_digits(stages=STAGES, num_steps=10, **EMA), tmp_path)
+  before, after = (restore(path).state for path in (tmp_path, whole))
+  assert_same_bits(before.params.disc, after.params.disc)
+  assert differs(before.params.gen, after.params.gen)
+  counts = {
+    int(x)
+    for x in jax.tree.leaves(after.opt_state.gen)
+    if x.dtype == np.int32 and not x.ndim
+  }
+  assert counts == {2}  # since step 10
+  assert not any(np.any(x) for x in jax.tree.leaves(after.opt_state.disc))
+
+
+def test_each_stage_takes_its_own_draws():
+  """4 steps of one, 6 of two, 2 of two: no example twice, none left out."""
+  plan = read(tiny_digits(stages=STAGES))
+  starts = [stage.draws for stage in plan.stages]
+  assert starts == [0, 4, 16]
+  assert [list(plan.draws(step)) for step in (1, 4, 5, 10, 11, 12)] == [
+    *([0], [3], [4, 5], [14, 15]),
+    *([16], [17]),
+  ]
+
+
+def test_members_have_stages_too(tmp_path):
+  train(tiny_digits(stages=STAGES, num_seeds=2), tmp_path / 'two')
+  train(tiny_digits(stages=STAGES, seed=1), tmp_path / 'one')
+  ours = restore(tmp_path / 'two', member=1).state
+  alone = restore(tmp_path / 'one').state
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=2e-4, atol=2e-6),
+    ours.params,
+    alone.params,
+  )
+
+
+@pytest.mark.parametrize('solver', ['alternating', 'simultaneous', 'unrolled'])
+@pytest.mark.parametrize('player', ['gen', 'disc'])
+def test_one_player_moves_alone(solver, player):
+  keys = dict(SGD, moving=player, solver=solver)
+  model = build(tiny_digits(**keys), fake_info())
+  state = jax.jit(model.init)(jax.random.key(0))
+  after, metrics = jax.jit(model.train_step)(
+    state, stack_draws(fake_batch(8)), jax.random.key(1)
+  )
+  other = {'gen': 'disc', 'disc': 'gen'}[player]
+  for part in ('params', 'opt_state', 'model_state'):
+    before_part, after_part = (getattr(s, part) for s in (state, after))
+    assert_same_bits(getattr(before_part, other), getattr(after_part, other))
+  assert differs(getattr(state.params, player), getattr(after.params, player))
+  assert {'gen_loss', 'disc_loss'} <= metrics.keys()
+  assert Moves(model.game, model.optimizers).moving == ('gen', 'disc')
+
+
+@pytest.mark.parametrize(
+  ('stages', 'words'),
+  [
+    (((4, {}), (4, {})), ['step 4', 'order']),
+    (((8, {}), (4, {})), ['step 4', 'after the one at step 8']),
+    (((-1, {}),), ['no pair']),
+    ((4, {}), ['no pair']),
+    (((4, {'los': 'hinge'}),), ["'los'", 'no such key']),
+    (((4, {'latent_dim': 3}),), ['step 4', 'latent_dim would change']),
+    (((4, {'network.gen_widths': (3,)}),), ['network.gen_widths']),
+    (((4, {'tricks.packing': 2}),), ['tricks.packing']),
+    (((4, {'batch_size': 4}),), ['batch_size']),
+    (((4, {'loss': 'hinj'}),), ['from step 4 on', 'loss', 'hinj']),
+    (((4, {'moving': 'all'}),), ['moving', 'both, disc, gen']),
+    (((4, {'penalty_weight': -1.0}),), ['from step 4 on', 'penalty_weight']),
+  ],
+)
+def test_stages_that_cannot_be_are_refused(stages, words):
+  with pytest.raises(InputError) as error:
+    check(tiny_digits(stages=stages))
+  message = str(error.value)
+  assert all(word in message for word in words), message
+  assert '\n' not in message
+
+
+def test_a_swept_key_is_no_stages(tmp_path):
+  config = tiny_digits(
+    sweep__gen_learning_rate=(1e-3, 1e-4),
+    stages=((4, {'gen_optimizer.learning_rate': 1e-3}),),
+  )
+  with pytest.raises(InputError, match='several for it'):
+    check(config)
+
+
+@pytest.mark.parametrize(
+  'values', [{'ema_decay': 0.9}, {'gen_optimizer.name': 'lion'}]
+)
+def test_a_stage_does_not_change_the_state(values, tmp_path):
+  config = tiny_digits(stages=((4, values),))
+  with pytest.raises(InputError, match='from step 4 on, the state would hold'):
+    train(config, tmp_path)
+
+
+# --- Another run's parameters -------------------------------------------------
+
+
+@pytest.mark.parametrize('num_seeds', [1, 2])
+def test_a_run_begins_with_the_players_of_another(whole, tmp_path, num_seeds):
+  """No player moves at a rate of 0: what is left is what was taken."""
+  keys = dict(
+    gen_optimizer__learning_rate=1e-30,
+    disc_optimizer__learning_rate=1e-30,
+    num_steps=1,
+  )
+  train(
+    tiny_digits(init_from=str(whole), num_seeds=num_seeds, **keys, **EMA),
+    tmp_path,
+  )
+  other = restore(whole).state
+  for member in range(num_seeds):
+    ours = restore(tmp_path, member=member).state
+    assert int(ours.step) == 1
+    for mine, theirs in ((ours.params, other.params),):
+      jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, atol=1e-7), mine, theirs
+      )
+    jax.tree.map(
+      lambda x, y: np.testing.assert_allclose(x, y, atol=1e-7),
+      ours.ema['params'],
+      other.params.gen,
+    )
+
+
+def test_resuming_takes_the_checkpoint(whole, tmp_path):
+  """Once begun, a run is its own: the other one may be gone."""
+  source = tmp_path / 'source'
+  train(tiny_digits(num_steps=4), source)
+  keys = dict(init_from=str(source))
+  train(tiny_digits(**keys), tmp_path / 'whole')
+  train(tiny_digits(**keys, num_steps=8), tmp_path / 'parts')
+  source.rename(tmp_path / 'gone')
+  train(tiny_digits(**keys), tmp_path / 'parts')
+  states = [restore(tmp_path / name).state for name in ('whole', 'parts')]
+  assert_same_bits(*states)
+
+
+@pytest.mark.parametrize(
+  ('keys', 'words'),
+  [
+    (dict(latent_dim=5), ["gen.params['Dense_0']['kernel']", '(4, 8)']),
+    (dict(network__disc_widths=(8, 9)), ["disc.params['Dense_1']"]),
+    (dict(network__disc_widths=(8,)), ["disc.params['Dense_"]),
+  ],
+)
+def test_another_architecture_is_refused(whole, tmp_path, keys, words):
+  config = tiny_digits(init_from=str(whole), **keys)
+  with pytest.raises(InputError, match=r'init_from: .*another arch') as error:
+    train(config, tmp_path)
+  assert all(word in str(error.value) for word in words), error.value
+
+
+def test_no_run_to_begin_with(tmp_path):
+  with pytest.raises(InputError, match=r'init_from: .*nowhere'):
+    train(tiny_digits(init_from=str(tmp_path / 'nowhere')), tmp_path / 'run')
