@@ -35,6 +35,13 @@ MAY_CHANGE = (
   'non_finite.',
 )
 
+# Keys that runs of earlier versions lack, and what these did.
+ADDED = {
+  'data.layout': 'single',
+  'data.direction': 'a2b',
+  'data.derive': 'none',
+  'data.derive_factor': 4,
+}
 _LONGEST = 200  # bytes of a folder's name; file systems take 255
 
 
@@ -44,6 +51,18 @@ def may_change(key: str) -> bool:
     key == name or (name.endswith('.') and key.startswith(name))
     for name in MAY_CHANGE
   )
+
+
+def completed(fields: Mapping[str, Any]) -> dict[str, Any]:
+  """A nested config, with the keys that its version did not have."""
+  found = dict(fields)
+  for key, value in ADDED.items():
+    head, _, rest = key.partition('.')
+    if not rest:
+      found.setdefault(key, value)
+    elif isinstance(found.get(head), Mapping):
+      found[head] = {rest: value} | found[head]
+  return found
 
 
 def section(config: Any) -> dict[str, Any]:

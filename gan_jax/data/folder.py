@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gan_jax.data import files as files_lib
+from gan_jax.data import pairs
 from gan_jax.data.files import File
 from gan_jax.data.images import FORMATS, decode, fault_of, shown
 from gan_jax.data.sources import Splits, file_facts, num_kept
@@ -29,22 +30,47 @@ class Folder:
   """Images of a folder or a ZIP, decoded on access."""
 
   def __init__(
-    self, paths: list[Any], labels: list[int] | None, origin: str = ''
+    self,
+    paths: list[Any],
+    labels: list[int] | None,
+    origin: str = '',
+    *,
+    partners: list[Any] | None = None,
+    halves: str = '',
   ):
+    """Names the files.
+
+    Args:
+      paths: of the images.
+      labels: of each, or None.
+      origin: see `sources`.
+      partners: paths of their sources; None for none.
+      halves: a direction of `pairs`, if each file holds a pair side by side.
+    """
     self._paths, self._labels, self.origin = paths, labels, origin
+    self._partners, self._halves = partners, halves
 
   def __len__(self) -> int:
     return len(self._paths)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
-    example = {'image': decode(self._paths[index])}
+    path = self._paths[index]
+    if self._partners is not None:
+      example = pairs.read_pair(path, self._partners[index])
+    elif self._halves:
+      example = pairs.read_halves(path, self._halves)
+    else:
+      example = {'image': decode(path)}
     if self._labels is not None:
       example['label'] = self._labels[index]
     return example
 
   def fingerprint(self) -> Any:
     """See `sources`."""
-    return [file_facts(self._paths), self._labels]
+    facts = [file_facts(self._paths), self._labels]
+    if self._partners is not None:
+      facts.append(file_facts(self._partners))
+    return facts + [self._halves] * bool(self._halves)
 
 
 class _Division(NamedTuple):
@@ -64,7 +90,12 @@ class _Division(NamedTuple):
 
 
 def open_folder(
-  data_dir: str | None, test_fraction: float, *, skip_broken: bool = False
+  data_dir: str | None,
+  test_fraction: float,
+  *,
+  skip_broken: bool = False,
+  layout: str = 'single',
+  direction: str = 'a2b',
 ) -> Splits:
   """Opens a folder or a ZIP of images, searched in depth.
 
@@ -78,10 +109,13 @@ def open_folder(
     data_dir: the folder or the ZIP.
     test_fraction: share of the images to hold out.
     skip_broken: decode every image once, and leave out those that cannot be.
+    layout: one of `pairs.LAYOUTS`. Of `paired` and `unpaired`, all of the
+      above lies in each of the folders `A` and `B`.
+    direction: a2b or b2a, from the sources to the images.
 
   Raises:
-    InputError: no such folder, no images in it, or more files of kinds that
-      are not read.
+    InputError: no such folder, no images in it, more files of kinds that are
+      not read, or images without their pair.
   """
   if not data_dir:
     raise InputError(
@@ -89,12 +123,18 @@ def open_folder(
     )
   try:
     root = pathlib.Path(data_dir).expanduser()
-    return _open(root, test_fraction, skip_broken)
+    return _open(root, test_fraction, skip_broken, layout, direction)
   except (OSError, RuntimeError) as error:  # no permission; ~ of nobody
     raise InputError(f'data.dir: cannot read {data_dir!r}: {error}') from error
 
 
-def _open(root: pathlib.Path, test_fraction: float, skip_broken: bool):
+def _open(
+  root: pathlib.Path,
+  test_fraction: float,
+  skip_broken: bool,
+  layout: str,
+  direction: str,
+) -> Splits:
   found = files_lib.find(root)
   _check_kinds(root, found)
   images, broken = found.files, []
@@ -102,7 +142,52 @@ def _open(root: pathlib.Path, test_fraction: float, skip_broken: bool):
     images, broken = _decodable(images)
   if not images:
     raise InputError(_none_in(root, found.ignored, broken))
-  parts = _divide(root, found.folders, images, test_fraction)
+  partners = None
+  if layout in ('single', 'halves'):
+    parts = _divide(root, found.folders, images, test_fraction)
+  else:
+    source, target = pairs.sides(direction)
+    if layout == 'paired':
+      partners = pairs.matched(root, found.files, direction)
+      kept = {file.path for file in images}
+      images = [x for x in images if partners.get(x.path, x.path) in kept]
+    parts = _divide_side(root, images, target, layout, test_fraction)
+  origin = root.absolute()
+  splits = _as_splits(parts, origin, partners, direction * (layout == 'halves'))
+  everything = parts.train + parts.test
+  if partners is not None:
+    everything += [x._replace(path=partners[x.path]) for x in everything]
+  elif layout == 'unpaired':
+    others = _divide_side(root, images, source, layout, test_fraction)
+    everything += others.train + others.test
+    others = _as_splits(others, origin / source)
+    splits = splits._replace(others=(others.train, others.test))
+  return splits._replace(
+    version=files_lib.version(everything),
+    summary=_summary(root, parts, splits.class_names, found.ignored, broken),
+  )
+
+
+def _divide_side(
+  root: pathlib.Path,
+  images: list[File],
+  folder: str,
+  layout: str,
+  test_fraction: float,
+) -> _Division:
+  """Splits of the folder A, or of B."""
+  files = pairs.side(root, images, folder, layout)
+  tops = {x.relative.parts[0] for x in files if len(x.relative.parts) > 1}
+  return _divide(root / folder, tops, files, test_fraction)
+
+
+def _as_splits(
+  parts: _Division,
+  origin: pathlib.Path,
+  partners: dict[Any, Any] | None = None,
+  halves: str = '',
+) -> Splits:
+  """Both splits with their classes; see `Folder`."""
   everything = parts.train + parts.test
   class_names = ()
   if all(len(file.relative.parts) > 1 for file in everything):
@@ -113,15 +198,17 @@ def _open(root: pathlib.Path, test_fraction: float, skip_broken: bool):
     labels = None
     if class_names:
       labels = [numbers[file.relative.parts[0]] for file in split]
-    origin = f'{name} of {root.absolute()}'
-    return Folder([file.path for file in split], labels, origin)
+    paths = [file.path for file in split]
+    return Folder(
+      paths,
+      labels,
+      f'{name} of {origin}',
+      partners=partners and [partners[path] for path in paths],
+      halves=halves,
+    )
 
   return Splits(
-    source('train', parts.train),
-    source('test', parts.test),
-    class_names,
-    files_lib.version(everything),
-    _summary(root, parts, class_names, found.ignored, broken),
+    source('train', parts.train), source('test', parts.test), class_names
   )
 
 
@@ -173,15 +260,6 @@ def _first(usual: Sequence[str], folders: set[str]) -> str | None:
   return found[0] if found else None
 
 
-def _below(files: list[File], folder: str) -> list[File]:
-  """Files of a folder, relative to it."""
-  return [
-    file._replace(relative=file.relative.relative_to(folder))
-    for file in files
-    if file.relative.parts[0] == folder and len(file.relative.parts) > 1
-  ]
-
-
 def _divide(
   root: pathlib.Path,
   folders: set[str],
@@ -191,7 +269,7 @@ def _divide(
   """What to train on, what is held out, and what is neither."""
   train, held_out = _first(_TRAIN, folders), _first(_HELD_OUT, folders)
   if train and held_out:
-    splits = _below(files, train), _below(files, held_out)
+    splits = pairs.below(files, train), pairs.below(files, held_out)
     for folder, split in zip((train, held_out), splits, strict=True):
       if not split:
         raise InputError(f'data.dir: no images in {shown(root / folder)}')
@@ -201,7 +279,7 @@ def _divide(
       if x.relative.parts[0] not in (train, held_out)
     )
     return _Division(*splits, shown(held_out), tops)
-  if train and len(inside := _below(files, train)) == len(files):
+  if train and len(inside := pairs.below(files, train)) == len(files):
     files = inside
   kept = num_kept(len(files), test_fraction, f'data.dir: {shown(root)}')
   by_hash = sorted(files, key=lambda x: files_lib.crc32(x.relative.as_posix()))

@@ -2,9 +2,10 @@
 
 A source is a sequence of `{'image': uint8 [H, W, C], 'label': int}` (labels
 only where there are any, -1 where one is not known), the protocol of
-`tfds.data_source`. It may have `__getitems__`, to read several at once; and
-`origin`, a name for where its examples come from, with `fingerprint()`, a JSON
-value of all that they depend on, so that they can be kept decoded.
+`tfds.data_source`; of pairs, `source` is the image that it was made from. It
+may have `__getitems__`, to read several at once; and `origin`, a name for where
+its examples come from, with `fingerprint()`, a JSON value of all that they
+depend on, so that they can be kept decoded.
 """
 
 import pathlib
@@ -26,6 +27,7 @@ class Splits(NamedTuple):
     version: tells this data from other data of the same name.
     summary: lines on what is used, and what is not.
     test_labels_hidden: whether test has labels that say nothing.
+    others: train and test images of another domain, if there is one.
   """
 
   train: Source
@@ -34,6 +36,7 @@ class Splits(NamedTuple):
   version: str = ''
   summary: tuple[str, ...] = ()
   test_labels_hidden: bool = False
+  others: tuple[Source, Source] | None = None
 
 
 def file_facts(paths: Iterable[pathlib.Path]) -> list[tuple[str, int, int]]:

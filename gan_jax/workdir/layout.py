@@ -27,7 +27,7 @@ import tempfile
 from types import SimpleNamespace
 from typing import Any
 
-from gan_jax.config.overrides import dotted, may_change
+from gan_jax.config.overrides import completed, dotted, may_change
 from gan_jax.data import DatasetInfo
 from gan_jax.process.environment import environment
 from gan_jax.storage.files import atomic
@@ -121,7 +121,7 @@ def config_fields(workdir: pathlib.Path) -> dict[str, Any]:
   Raises:
     InputError: neither config.json nor a checkpoint can be read.
   """
-  return _described(workdir, 'config.json', 'config')
+  return completed(_described(workdir, 'config.json', 'config'))
 
 
 def _described(workdir: pathlib.Path, name: str, field: str) -> dict[str, Any]:
@@ -171,9 +171,11 @@ def as_info(fields: dict[str, Any], source: pathlib.Path) -> DatasetInfo:
   try:
     info = DatasetInfo(**fields)
     return info._replace(
-      image_shape=tuple(info.image_shape), class_names=tuple(info.class_names)
+      image_shape=tuple(info.image_shape),
+      class_names=tuple(info.class_names),
+      columns={name: tuple(shape) for name, shape in info.columns.items()},
     )
-  except TypeError as error:
+  except (TypeError, AttributeError) as error:
     raise InputError(
       f'workdir: {source} is not a description of a dataset: {error}'
     ) from error
@@ -202,7 +204,7 @@ def is_of(workdir: pathlib.Path, config: dict[str, Any]) -> bool:
     config: the resolved config, nested.
   """
   try:
-    old = flatten(read_json(workdir / 'config.json'))
+    old = flatten(completed(read_json(workdir / 'config.json')))
     check_same(workdir, old, flatten(json.loads(json.dumps(config))))
   except InputError:
     return has_checkpoint(workdir)
