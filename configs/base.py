@@ -67,6 +67,9 @@ def get_config() -> ConfigDict:
       latent_dim=100,  # size of a latent vector
       latent_prior='normal',  # normal: N(0, I); uniform: U[-1, 1]
       conditional=False,  # whether both players see the labels
+      # What else both are told of each image: source (of pairs, or by
+      # data.derive), other (of data.layout=unpaired), text (of captions).
+      given=(),
       # --- the solver
       # alternating, simultaneous, unrolled, extragradient, optimistic,
       # consensus, two_time_scale

@@ -15,16 +15,16 @@ import optax
 from gan_jax import networks as networks_lib
 from gan_jax import solvers
 from gan_jax.config import checks, parts, ranges, sweep, tricks
+from gan_jax.config.given import task_of
 from gan_jax.config.overrides import replaced, section
 from gan_jax.data import DatasetInfo
 from gan_jax.devices.precision import PRECISIONS
 from gan_jax.games import Game
 from gan_jax.games.image import image_gan
 from gan_jax.penalties import PENALTIES
-from gan_jax.sampling.priors import draw_latents
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.sampling.weights import generator_variables, weights_name
-from gan_jax.types import Column, InputError, Players, Task, TrainState
+from gan_jax.types import Column, Players, Task, TrainState
 
 Config = Any
 
@@ -97,12 +97,6 @@ def build(
   ranges.check_image_shape(info.image_shape)
   values = {sweep.SWEPT[name]: value for name, value in (swept or {}).items()}
   config = replaced(config, values)
-  drawing = dict(
-    latent_dim=config.latent_dim,
-    prior=config.latent_prior,
-    num_classes=_num_classes(config, info),
-    class_names=info.class_names if config.conditional else (),
-  )
   task = task_of(config, info)
   networks = _networks(config, task, axis_name)
   game = _game(config, task, networks, reference, axis_name)
@@ -133,31 +127,19 @@ def build(
     ranges.within_memory(init),
     train_step,
     solvers.make_probe(game, **order),
-    drawing,
+    _drawing(config, task, info),
   )
 
 
-def _num_classes(config: Config, info: DatasetInfo) -> int:
-  """Labels that both players see; 0 for none."""
-  if not config.conditional:
-    return 0
-  if not info.class_names:
-    raise InputError(
-      f'conditional: {info.name} has no labels; use a labelled dataset or '
-      'class subfolders, or set conditional=False'
-    )
-  return len(info.class_names)
-
-
-def task_of(config: Config, info: DatasetInfo) -> Task:
-  """What both networks are built for, by the config and the data."""
-  given = {}
-  if num_classes := _num_classes(config, info):
-    given['labels'] = Column((), 'int32', num_classes)
-  draw = functools.partial(
-    draw_latents, prior=config.latent_prior, latent_dim=config.latent_dim
+def _drawing(config: Config, task: Task, info: DatasetInfo) -> dict[str, Any]:
+  """How a sampler draws, and what it is told of what is given."""
+  columns = dict(task.given)
+  return dict(
+    latent_dim=config.latent_dim,
+    prior=config.latent_prior,
+    num_classes=columns.pop('labels', Column(())).size,
+    class_names=info.class_names if config.conditional else (),
   )
-  return Task(tuple(info.image_shape), given, draw)
 
 
 def _networks(

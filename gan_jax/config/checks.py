@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gan_jax.config import parts, ranges, sweep, tricks
+from gan_jax.config import given, parts, ranges, sweep, tricks
 from gan_jax.devices.precision import PRECISIONS
 from gan_jax.networks import NETWORKS
 from gan_jax.penalties import PENALTIES
@@ -19,6 +19,7 @@ def check(config: Config) -> None:
     InputError: an unknown name or a value out of range.
   """
   ranges.check(config)
+  given.check(config)
   parts.dataset_keys(config)
   parts.loss_of(config)
   lookup(PENALTIES, config.penalty, 'penalty')

@@ -37,6 +37,7 @@ MAY_CHANGE = (
 
 # Keys that runs of earlier versions lack, and what these did.
 ADDED = {
+  'given': (),
   'data.layout': 'single',
   'data.direction': 'a2b',
   'data.derive': 'none',

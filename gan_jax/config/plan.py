@@ -179,6 +179,7 @@ class Plan:
       seed=self.seed,
       flip=self._config.data.flip,
       labels=self.conditional,
+      columns=tuple(self._config.given),
       cache=self._config.data.cache,
       cache_mb=self._config.data.cache_mb,
     )
