@@ -139,6 +139,7 @@ def _drawing(config: Config, task: Task, info: DatasetInfo) -> dict[str, Any]:
     prior=config.latent_prior,
     num_classes=columns.pop('labels', Column(())).size,
     class_names=info.class_names if config.conditional else (),
+    columns=columns,
   )
 
 
