@@ -140,6 +140,7 @@ def _drawing(config: Config, task: Task, info: DatasetInfo) -> dict[str, Any]:
     num_classes=columns.pop('labels', Column(())).size,
     class_names=info.class_names if config.conditional else (),
     columns=columns,
+    vocabulary=info.vocabulary,
   )
 
 

@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 from gan_jax.data import DatasetInfo
+from gan_jax.sampling import tokens
 from gan_jax.sampling.priors import draw_latents
 from gan_jax.types import Column, InputError, Task, lookup
 
@@ -16,6 +17,7 @@ WAYS = {
     'data.layout=paired or halves'
   ),
   'other': 'take two folders A and B with data.layout=unpaired',
+  'text': 'captions are read beside the images of data.name=folder',
 }
 
 
@@ -61,4 +63,7 @@ def _num_classes(info: DatasetInfo) -> int:
 def _column(name: str, info: DatasetInfo) -> Column:
   if name not in info.columns:
     raise InputError(f'given: {info.name} has no {name}; {WAYS[name]}')
-  return Column(info.columns[name])
+  shape = info.columns[name]
+  if name == 'text':
+    return Column(shape, 'int32', tokens.num_tokens(info.vocabulary))
+  return Column(shape)

@@ -32,6 +32,7 @@ class DatasetInfo(NamedTuple):
     version: tells this data from other data of the same name.
     columns: what an example has beside its image and label, see
       `Images.columns`.
+    vocabulary: of the texts among these, see `gan_jax.sampling.tokens`.
   """
 
   name: str
@@ -41,6 +42,7 @@ class DatasetInfo(NamedTuple):
   num_test: int
   version: str = ''
   columns: dict[str, tuple[int, ...]] = {}  # noqa: RUF012  nobody writes in it
+  vocabulary: tuple[str, ...] = ()
 
 
 class Dataset(NamedTuple):
@@ -124,6 +126,7 @@ def load_dataset(
   direction: str = 'a2b',
   derive: str = NONE,
   derive_factor: int = 4,
+  captions: bool = False,
 ) -> Dataset:
   """Opens a dataset; images are read on access.
 
@@ -143,6 +146,7 @@ def load_dataset(
     direction: a2b or b2a: which of the two is made from the other.
     derive: what is made of each image as its source, one of `DERIVE` or none.
     derive_factor: by which `low_res` shrinks.
+    captions: whether each image of a folder comes with a text.
 
   Raises:
     InputError: unknown, empty, unreadable, or of the wrong kind.
@@ -155,7 +159,13 @@ def load_dataset(
     skip_broken,
   )
   if name == 'folder':
-    splits = open_folder(dir, test_fraction, skip_broken=skip_broken, **sides)
+    sides |= dict(captions=captions, skip_broken=skip_broken)
+    splits = open_folder(dir, test_fraction, **sides)
+  elif captions:
+    raise InputError(
+      'given: text is read beside the images of data.name=folder, not of '
+      f'{name}'
+    )
   else:
     splits = open_tfds(name, dir or None, test_fraction)
   shape, remark = image_shape_of(splits.train, image_size, channels, name)
@@ -168,7 +178,8 @@ def load_dataset(
     decoded_cache=decoded_cache,
   )
   sizes, about = (len(train), len(test)), (splits.version, train.columns)
-  info = DatasetInfo(name, shape, splits.class_names, *sizes, *about)
+  known = splits.class_names, *sizes, *about, splits.vocabulary
+  info = DatasetInfo(name, shape, *known)
   return Dataset(train, test, info, splits.summary + remark)
 
 
@@ -203,6 +214,7 @@ def _images(
       shape,
       labelled=bool(splits.class_names) and not hides,
       source_shape=source_shape_of(splits.train, shape, channels),
+      text_length=splits.text_length,
       derive=derive,
       other=other,
       **shared,

@@ -35,6 +35,7 @@ class Images:
     fit: str | None,
     decoded_cache: bool = False,
     source_shape: tuple[int, int, int] | None = None,
+    text_length: int = 0,
     derive: Derive | None = None,
     other: 'Images | None' = None,
   ):
@@ -48,13 +49,14 @@ class Images:
         them.
       decoded_cache: whether `whole` may keep what it has read.
       source_shape: to bring the sources of pairs to; None if there are none.
+      text_length: tokens of the text of each; 0 if there is none.
       derive: makes a source of each image; None for none.
       other: images of another domain.
     """
     self.image_shape = image_shape
     self.labelled = labelled
     self.derive, self.other = derive, other
-    self._source_shape = source_shape
+    self._source_shape, self._text_length = source_shape, text_length
     self._source, self._fit = source, fit
     self._decoded_cache = decoded_cache
 
@@ -77,6 +79,8 @@ class Images:
       arrays['labels'] = np.int32(example['label'])
     if self._source_shape:
       arrays['source'] = convert(example['source'], self._source_shape, fit)
+    if self._text_length:
+      arrays['text'] = example['text']
     return arrays
 
   @property
@@ -84,13 +88,15 @@ class Images:
     """Shapes of what an example has beside its image and label.
 
     `source` (H, W, C), what its image was made from, by a pair or derived;
-    `other` (H, W, C), an image of another domain.
+    `other` (H, W, C), an image of another domain; `text` (L,), tokens.
     """
     shapes = {'source': self._source_shape} if self._source_shape else {}
     if self.derive is not None:
       shapes['source'] = self.derive.shape
     if self.other is not None:
       shapes['other'] = self.other.image_shape
+    if self._text_length:
+      shapes['text'] = (self._text_length,)
     return shapes
 
   def given(self, names: Iterable[str], indices: np.ndarray) -> Given:
@@ -121,7 +127,7 @@ class Images:
     """Reads examples: images uint8 `[N, H, W, C]` and labels int32 `[N]`.
 
     A label of -1 is not known, see `labelled_only`. Images of pairs come with
-    `source`, uint8 likewise.
+    `source`, uint8 likewise; those with captions with `text`, int32 `[N, L]`.
     """
     arrays = {'images': np.empty((len(indices), *self.image_shape), np.uint8)}
     if self.labelled:
@@ -129,6 +135,9 @@ class Images:
     if self._source_shape:
       shape = len(indices), *self._source_shape
       arrays['source'] = np.empty(shape, np.uint8)
+    if self._text_length:
+      shape = len(indices), self._text_length
+      arrays['text'] = np.empty(shape, np.int32)
 
     size = max(1, min(_BLOCK, len(indices) // num_threads))
 

@@ -174,6 +174,7 @@ def as_info(fields: dict[str, Any], source: pathlib.Path) -> DatasetInfo:
       image_shape=tuple(info.image_shape),
       class_names=tuple(info.class_names),
       columns={name: tuple(shape) for name, shape in info.columns.items()},
+      vocabulary=tuple(info.vocabulary),
     )
   except (TypeError, AttributeError) as error:
     raise InputError(

@@ -21,11 +21,14 @@ from tests.helpers import (
   tiny_keys,
 )
 
-SHAPES = {'source': (8, 8, 2), 'other': (8, 8, 1)}
+SHAPES = {'source': (8, 8, 2), 'other': (8, 8, 1), 'text': (5,)}
 
 
 def info_with(*names):
-  return fake_info()._replace(columns={name: SHAPES[name] for name in names})
+  columns = {name: SHAPES[name] for name in names}
+  return fake_info()._replace(
+    columns=columns, vocabulary=('a', 'cat') if 'text' in names else ()
+  )
 
 
 def test_the_task_has_what_is_given_after_the_labels():
@@ -33,6 +36,8 @@ def test_the_task_has_what_is_given_after_the_labels():
   task = task_of(config, info_with('source', 'other'))
   assert list(task.given) == ['labels', 'other', 'source']
   assert task.given['source'] == Column((8, 8, 2))
+  task = task_of(tiny_digits(given=('text',)), info_with('text'))
+  assert task.given == {'text': Column((5,), 'int32', 4)}
   assert task_of(tiny_digits(), info_with('source')).given == {}
 
 
@@ -41,6 +46,7 @@ def test_the_task_has_what_is_given_after_the_labels():
   [
     (('source',), ['given', 'no source', 'data.derive', 'data.layout=paired']),
     (('other',), ['given', 'no other', 'data.layout=unpaired']),
+    (('text',), ['given', 'no text', 'captions', 'data.name=folder']),
     (('picture',), ['given', "'picture'", 'source']),
     (('labels',), ['given', 'conditional=True']),
     (('source', 'source'), ['given', 'twice']),
@@ -82,10 +88,14 @@ def test_keys_that_a_run_was_made_without_are_what_it_did(tmp_path):
 
 
 def test_a_description_without_columns_is_read(tmp_path):
-  fields = {k: v for k, v in fake_info()._asdict().items() if k != 'columns'}
+  fields = {
+    k: v
+    for k, v in fake_info()._asdict().items()
+    if k not in ('columns', 'vocabulary')
+  }
   layout.write_json(tmp_path / 'dataset.json', fields)
   assert layout.read_info(tmp_path) == fake_info()
-  info = info_with('source')
+  info = info_with('source', 'text')
   layout.write_json(tmp_path / 'dataset.json', info._asdict())
   assert layout.read_info(tmp_path) == info
   fields['columns'] = ['source']
@@ -128,7 +138,7 @@ def one_step(config, info, num_devices):
 def test_a_step_is_finite_and_two_devices_are_one(network):
   config = load_config(
     'mlp_digits',
-    given=('source', 'other'),
+    given=('source', 'other', 'text'),
     batch_size=4,
     latent_dim=4,
     network__name=network,
@@ -140,7 +150,7 @@ def test_a_step_is_finite_and_two_devices_are_one(network):
     | tiny_keys(network)
     | SGD,
   )
-  info = info_with('source', 'other')
+  info = info_with('source', 'other', 'text')
   state, metrics = one_step(config, info, 1)
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(metrics))
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(state.params))

@@ -204,6 +204,37 @@ def test_a_run_of_no_source_translates_nothing(tmp_path):
     gan_jax.load(workdir).sample(2, given={'source': 0})
 
 
+def test_a_run_of_captions_is_told_text(tmp_path):
+  folder = tmp_path / 'data'
+  folder.mkdir()
+  for i in range(12):
+    Image.fromarray(np.full((8, 8), 20 * i, np.uint8)).save(folder / f'{i}.png')
+  texts = {
+    f'{i}.png': f'{"dark" if i < 6 else "light"} grey' for i in range(12)
+  }
+  (folder / 'captions.json').write_text(json.dumps(texts))
+  keys = dict(
+    data__name='folder',
+    data__dir=str(folder),
+    data__derive='none',
+    given=('text',),
+    conditional=False,
+  )
+  workdir = train(config_of(**keys), tmp_path / 'run')
+  run = gan_jax.load(workdir)
+  two = run.sample(2, given={'text': ['dark grey', 'light']})
+  one = run.sample(2, given={'text': 'Dark, grey'})
+  np.testing.assert_array_equal(two[0], one[0])
+  assert (two[1] != one[1]).any()
+  swapped = run.sample(2, given={'text': 'grey dark'})
+  np.testing.assert_allclose(np.int16(swapped), np.int16(one), atol=1)
+  with pytest.raises(InputError, match=r"text: 'a b c' has 3 words"):
+    run.sample(1, given={'text': 'a b c'})
+  with pytest.raises(InputError, match='tokens outside 0 to 4'):
+    run.sample(1, given={'text': np.array([5, 0])})
+  assert sample(config_of(**keys, sample__num=4), workdir)
+
+
 @pytest.mark.whole
 def test_resumed_is_uninterrupted_and_members_are_runs(workdir, tmp_path):
   """Compiles four more programs: two runs at once and one in two parts."""
