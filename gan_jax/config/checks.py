@@ -74,4 +74,4 @@ def advice(config: Config, disc_norm: str) -> list[str]:
       'loss=wasserstein without a Lipschitz constraint is no distance; '
       'consider penalty=wgan_gp, weight_clip=0.01 or network.disc_norm=spectral'
     )
-  return lines + tricks.advice(config)
+  return lines + given.advice(config) + tricks.advice(config)

@@ -34,6 +34,19 @@ def check(config: Config) -> None:
     raise InputError(f'given: {", ".join(names)} has a name twice')
 
 
+def advice(config: Config) -> list[str]:
+  """A line about a column that is made and nobody is told."""
+  key, name = '', 'source'
+  if config.data.derive != 'none':
+    key = f'data.derive={config.data.derive}'
+  elif config.data.layout != 'single':
+    key = f'data.layout={config.data.layout}'
+    name = 'other' if config.data.layout == 'unpaired' else 'source'
+  if not key or name in config.given:
+    return []
+  return [f'{key} makes a column that nobody is told; consider given={name}']
+
+
 def task_of(config: Config, info: DatasetInfo) -> Task:
   """What both networks are built for, by the config and the data.
 

@@ -71,6 +71,21 @@ def test_a_pack_has_one_of_each():
     plans.read(tiny_digits(given=('source',), tricks__packing=2))
 
 
+@pytest.mark.parametrize(
+  ('keys', 'wanted'),
+  [
+    (dict(data__derive='grey'), 'given=source'),
+    (dict(data__layout='halves'), 'given=source'),
+    (dict(data__layout='unpaired'), 'given=other'),
+    (dict(data__derive='grey', given=('source',)), None),
+    (dict(), None),
+  ],
+)
+def test_a_column_that_nobody_is_told_is_remarked(keys, wanted):
+  lines = plans.read(tiny_digits(**keys)).advice('none')
+  assert [line.rpartition(' ')[2] for line in lines] == [wanted] * bool(wanted)
+
+
 def test_keys_that_a_run_was_made_without_are_what_it_did(tmp_path):
   fields = plans.read(tiny_digits()).fields
   known = dotted(fields)
@@ -84,7 +99,10 @@ def test_keys_that_a_run_was_made_without_are_what_it_did(tmp_path):
   assert layout.flatten(completed(old)) == layout.flatten(fields)
   layout.write_json(tmp_path / 'config.json', old)
   assert plans.read_trained(layout.read_config(tmp_path)).fields == fields
-  layout.check_same(tmp_path, layout.flatten(completed(old)), dotted(fields))
+  layout.check_same(tmp_path, layout.flatten(old), layout.flatten(fields))
+  changed = layout.flatten(fields) | {'data.derive': 'grey'}
+  with pytest.raises(InputError, match=r'data.derive was .absent., now .grey'):
+    layout.check_same(tmp_path, layout.flatten(old), changed)
 
 
 def test_a_description_without_columns_is_read(tmp_path):

@@ -406,10 +406,21 @@ def test_images_of_elsewhere_have_an_order_of_their_own(unpaired):
   assert np.concatenate(of_seed).tolist() != epochs[0].tolist()
 
 
-def test_the_two_orders_are_unlike_also_of_equal_lengths():
-  one, two = IndexStream(50, 3), IndexStream(50, 3, 1)
-  assert one(0, 50).tolist() != two(0, 50).tolist()
-  assert sorted(two(0, 50)) == list(range(50))
+def test_the_two_orders_are_unlike_also_of_equal_lengths(tmp_path):
+  write(tmp_path / 'A', NAMES, 4, 4, 1)
+  write(tmp_path / 'B', NAMES, 4, 4, 1)
+  images = open_pairs(tmp_path, 'unpaired').train
+  feed, _ = feeds_of(images, columns=['other'], batch_size=9)
+  indices = next(feed.draws(0))['indices']
+  assert indices['images'].tolist() == IndexStream(9, 3)(0, 9).tolist()
+  assert sorted(indices['other']) == list(range(9))
+  assert indices['other'].tolist() != indices['images'].tolist()
+  # Mirrored by coins of their own, too.
+  key, positions = jax.random.key(0), np.arange(9)
+  rows = {'images': np.arange(36, dtype=np.uint8).reshape(9, 1, 4, 1)}
+  rows['other'] = rows['images']
+  batch = feed._batch(rows, key, positions)
+  assert (batch.images != batch.given['other']).any()
 
 
 def test_shares_of_two_orders_make_the_whole(unpaired):
