@@ -86,7 +86,7 @@ class Pixels:
     return 500
 
   def whole(self) -> dict[str, np.ndarray]:
-    """See `gan_jax.data.dataset.Images`."""
+    """See `gan_jax.data.examples.Images`."""
     return self._arrays
 
 

@@ -38,7 +38,7 @@ class _Images:
     return len(self._images)
 
   def whole(self):
-    """See `gan_jax.data.dataset.Images`."""
+    """See `gan_jax.data.examples.Images`."""
     return {'images': self._images}
 
 

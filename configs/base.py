@@ -69,6 +69,9 @@ def get_config() -> ConfigDict:
       latent_dim=100,  # size of a latent vector
       latent_prior='normal',  # normal: N(0, I); uniform: U[-1, 1]
       conditional=False,  # whether both players see the labels
+      # What else both are told of each image: source (of pairs, or by
+      # data.derive), other (of data.layout=unpaired), text (of captions).
+      given=(),
       # Share of D's loss on fakes that goes to real images which are told what
       # belongs to others, as GAN-CLS has it (.5); 0: none
       mismatch_weight=0.0,
@@ -176,6 +179,16 @@ def get_config() -> ConfigDict:
         test_fraction=0.1,  # held out, where the data has no test split
         # Of a folder: leave out images that cannot be decoded; False: refuse.
         skip_broken=False,
+        # Of a folder. single: each image by itself; paired: A/ and B/ with the
+        # same file names; unpaired: A/ and B/ with any; halves: each file is A
+        # on the left and B on the right. B is the image, A its source (paired,
+        # halves) or the column `other` (unpaired).
+        layout='single',
+        direction='a2b',  # a2b, or b2a: A is the image
+        # What is made of each image as its source: none, grey (luma), edges
+        # (Sobel), low_res (antialiased cubic), masked (without its middle).
+        derive='none',
+        derive_factor=4,  # of low_res: by which both sides shrink
         cache='auto',  # device, stream, or auto: device if it fits cache_mb
         cache_mb=1024,  # MiB of pixels that auto may keep on the device
         # Whether a split that is read whole (device) is kept decoded in

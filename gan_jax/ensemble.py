@@ -28,7 +28,8 @@ from gan_jax.types import InputError, TrainState
 AXES = TrainState(
   step=None, params=0, opt_state=0, model_state=0, ema=0, slow=0
 )
-_DRAW_AXES = {'indices': 3, 'positions': None}  # of [S, K, B, M] and [S, K, B]
+# Of [S, K, B, M], also where there are two indices by name, and [S, K, B].
+_DRAW_AXES = {'indices': 3, 'positions': None}
 _CONSTANT_AXES = (None, 0, 0)  # images, keys, swept values
 
 
@@ -257,8 +258,11 @@ class Ensemble:
 
     def stacked():
       for draws in zip(*orders, strict=True):
-        indices = np.stack([draw['indices'] for draw in draws], axis=-1)
-        yield draws[0] | {'indices': np.tile(indices, repeats)}
+        indices = jax.tree.map(
+          lambda *orders: np.tile(np.stack(orders, axis=-1), repeats),
+          *(draw['indices'] for draw in draws),
+        )
+        yield draws[0] | {'indices': indices}
 
     return stacked()
 

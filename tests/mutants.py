@@ -362,7 +362,7 @@ FAULTS = [
   # --- feeds, checkpoints, the loop
   Fault(
     'order_of_epochs',
-    'np.random.default_rng((seed, epoch)).permutation(',
+    'np.random.default_rng((seed, epoch, *salt)).permutation(',
     'np.random.default_rng((seed, 0)).permutation(',
     'feeds',
   ),

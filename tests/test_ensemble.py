@@ -24,7 +24,7 @@ from gan_jax.modes import evaluate as evaluate_mode
 from gan_jax.modes import sample as sample_mode
 from gan_jax.modes.train import train
 from gan_jax.training import dispatch as dispatch_lib
-from gan_jax.training import results
+from gan_jax.training import painter
 from gan_jax.types import InputError, TrainState
 from gan_jax.workdir.trained import restore
 from tests.helpers import (
@@ -308,7 +308,7 @@ def test_what_several_runs_leave(together):
 
   with Image.open(together / 'samples' / 'final.png') as image:
     # A row a run, below one of real images; 8 pixels enlarged 7 times.
-    width, height = results.GRID_COLUMNS * 58 - 2, 4 * 58 - 2
+    width, height = painter.GRID_COLUMNS * 58 - 2, 4 * 58 - 2
     pixels = np.asarray(image)
   names, tiles = np.split(pixels[-height:], [image.size[0] - width], axis=1)
   assert pixels.shape[0] > height + 56

@@ -15,17 +15,17 @@ import optax
 from gan_jax import networks as networks_lib
 from gan_jax import solvers
 from gan_jax.config import checks, parts, ranges, sweep, tricks
+from gan_jax.config.given import task_of
 from gan_jax.config.overrides import replaced, section
 from gan_jax.data import DatasetInfo
 from gan_jax.devices.precision import PRECISIONS
 from gan_jax.games import Game
 from gan_jax.games.image import image_gan, pairs_of
 from gan_jax.penalties import PENALTIES
-from gan_jax.sampling.priors import draw_latents
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.sampling.weights import generator_variables, weights_name
 from gan_jax.tricks.terms import gradient_penalty
-from gan_jax.types import Column, InputError, Players, Task, TrainState
+from gan_jax.types import Column, Players, Task, TrainState
 
 Config = Any
 
@@ -129,41 +129,21 @@ def build(
     ranges.within_memory(init),
     train_step,
     solvers.make_probe(game, **order),
-    _drawing(config, info),
+    _drawing(config, task, info),
   )
 
 
-def _drawing(config: Config, info: DatasetInfo) -> dict[str, Any]:
-  """How a sampler draws."""
+def _drawing(config: Config, task: Task, info: DatasetInfo) -> dict[str, Any]:
+  """How a sampler draws, and what it is told of what is given."""
+  columns = dict(task.given)
   return dict(
     latent_dim=config.latent_dim,
     prior=config.latent_prior,
-    num_classes=_num_classes(config, info),
+    num_classes=columns.pop('labels', Column(())).size,
     class_names=info.class_names if config.conditional else (),
+    columns=columns,
+    vocabulary=info.vocabulary,
   )
-
-
-def _num_classes(config: Config, info: DatasetInfo) -> int:
-  """Labels that both players see; 0 for none."""
-  if not config.conditional:
-    return 0
-  if not info.class_names:
-    raise InputError(
-      f'conditional: {info.name} has no labels; use a labelled dataset or '
-      'class subfolders, or set conditional=False'
-    )
-  return len(info.class_names)
-
-
-def task_of(config: Config, info: DatasetInfo) -> Task:
-  """What both networks are built for, by the config and the data."""
-  given = {}
-  if num_classes := _num_classes(config, info):
-    given['labels'] = Column((), 'int32', num_classes)
-  draw = functools.partial(
-    draw_latents, prior=config.latent_prior, latent_dim=config.latent_dim
-  )
-  return Task(tuple(info.image_shape), given, draw)
 
 
 def _networks(

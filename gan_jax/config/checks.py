@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gan_jax.config import parts, ranges, stages, sweep, tricks
+from gan_jax.config import given, parts, ranges, stages, sweep, tricks
 from gan_jax.config.parts import MOVING
 from gan_jax.devices.precision import PRECISIONS
 from gan_jax.networks import NETWORKS
@@ -20,6 +20,7 @@ def check(config: Config) -> None:
     InputError: an unknown name or a value out of range.
   """
   ranges.check(config)
+  given.check(config)
   parts.dataset_keys(config)
   parts.loss_of(config)
   lookup(PENALTIES, config.penalty, 'penalty')
@@ -108,4 +109,4 @@ def advice(config: Config, disc_norm: str) -> list[str]:
       'loss=wasserstein without a Lipschitz constraint is no distance; '
       'consider penalty=wgan_gp, weight_clip=0.01 or network.disc_norm=spectral'
     )
-  return lines + tricks.advice(config)
+  return lines + given.advice(config) + tricks.advice(config)

@@ -35,6 +35,19 @@ MAY_CHANGE = (
   'non_finite.',
 )
 
+# Keys that runs of earlier versions lack, and what these did.
+ADDED = {
+  'penalty_every': 1,
+  'mismatch_weight': 0.0,
+  'stages': (),
+  'init_from': '',
+  'moving': 'both',
+  'given': (),
+  'data.layout': 'single',
+  'data.direction': 'a2b',
+  'data.derive': 'none',
+  'data.derive_factor': 4,
+}
 _LONGEST = 200  # bytes of a folder's name; file systems take 255
 
 
@@ -46,26 +59,16 @@ def may_change(key: str) -> bool:
   )
 
 
-# Keys that runs of earlier versions lack, and the values that do what they did.
-LATER = {
-  'penalty_every': 1,
-  'mismatch_weight': 0.0,
-  'stages': (),
-  'init_from': '',
-  'moving': 'both',
-}
-
-
 def completed(fields: Mapping[str, Any]) -> dict[str, Any]:
-  """A nested config with the keys that came after the version of its run."""
-  fields = dict(fields)
-  for key, value in LATER.items():
-    name, _, rest = key.partition('.')
+  """A nested config, with the keys that its version did not have."""
+  found = dict(fields)
+  for key, value in ADDED.items():
+    head, _, rest = key.partition('.')
     if not rest:
-      fields.setdefault(name, value)
-    elif isinstance(fields.get(name), dict):
-      fields[name] = {rest: value} | fields[name]
-  return fields
+      found.setdefault(key, value)
+    elif isinstance(found.get(head), Mapping):
+      found[head] = {rest: value} | found[head]
+  return found
 
 
 def section(config: Any) -> dict[str, Any]:

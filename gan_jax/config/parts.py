@@ -34,6 +34,7 @@ def dataset_keys(config: Config, data_dir: str = '') -> dict[str, Any]:
     raise InputError(f'data: {unknown or "name"} is not what data must hold')
   if data_dir:
     keys['dir'] = data_dir
+  keys['captions'] = 'text' in config.given
   return keys
 
 

@@ -65,6 +65,7 @@ class Plan:
     seed: of the first member.
     network: name of the architecture.
     conditional: whether both players see the labels.
+    given: names of the columns that they are told beside these.
     precision: name of the number format.
     num_devices: of each process; 0 for all.
     packing: examples that D judges together.
@@ -80,6 +81,7 @@ class Plan:
     self.seed: int = config.seed
     self.network: str = config.network.name
     self.conditional: bool = config.conditional
+    self.given: tuple[str, ...] = tuple(config.given)
     self.precision: str = config.precision
     self.num_devices: int = config.num_devices
     self.packing: int = config.tricks.packing
@@ -197,6 +199,7 @@ class Plan:
       seed=self.seed,
       flip=self._config.data.flip,
       labels=self.conditional,
+      columns=self.given,
       cache=self._config.data.cache,
       cache_mb=self._config.data.cache_mb,
     )

@@ -204,6 +204,12 @@ def _check_packing(config: Config) -> None:
       f'tricks.packing: the {packing} images of a pack have as many labels, '
       'and D takes one; set conditional=False or tricks.packing=1'
     )
+  if packing > 1 and config.given:
+    raise InputError(
+      f'tricks.packing: the {packing} images of a pack are given as many '
+      f'columns ({", ".join(config.given)}), and D takes one of each; set '
+      'given=() or tricks.packing=1'
+    )
 
 
 def _check_cancelling(config: Config) -> None:

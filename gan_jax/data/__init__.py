@@ -1,12 +1,7 @@
 """Data: names in, batches out. See `load_dataset` and `make_feed`."""
 
-from gan_jax.data.dataset import (
-  Dataset,
-  DatasetInfo,
-  Images,
-  labelled_only,
-  load_dataset,
-)
+from gan_jax.data.dataset import Dataset, DatasetInfo, load_dataset
+from gan_jax.data.examples import Images, labelled_only
 from gan_jax.data.feeds import Feed, make_feed
 
 __all__ = [

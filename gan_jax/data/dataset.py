@@ -1,17 +1,21 @@
 """A dataset by name, with images of one size: `load_dataset`."""
 
-import concurrent.futures
 import math
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from gan_jax.data import decoded
+from gan_jax.data import pairs
+from gan_jax.data.derive import NONE, Derive, make_derive
+from gan_jax.data.examples import Images
 from gan_jax.data.folder import open_folder
 from gan_jax.data.images import MOST_PIXELS
-from gan_jax.data.sources import Source
+from gan_jax.data.shapes import (
+  FITS,
+  image_shape_of,
+  other_shape_of,
+  source_shape_of,
+)
+from gan_jax.data.sources import Splits
 from gan_jax.data.tfds_source import open_tfds
 from gan_jax.types import InputError, lookup
 
@@ -26,6 +30,9 @@ class DatasetInfo(NamedTuple):
     num_train: examples to train on.
     num_test: held-out examples.
     version: tells this data from other data of the same name.
+    columns: what an example has beside its image and label, see
+      `Images.columns`.
+    vocabulary: of the texts among these, see `gan_jax.sampling.tokens`.
   """
 
   name: str
@@ -34,112 +41,8 @@ class DatasetInfo(NamedTuple):
   num_train: int
   num_test: int
   version: str = ''
-
-
-_BLOCK = 256  # examples read in one go
-_THREADS = 4  # of decoding a whole split
-
-
-class Images:
-  """A source whose images have all been brought to one shape.
-
-  Attributes:
-    image_shape: (H, W, C).
-    labelled: whether examples have labels.
-  """
-
-  def __init__(
-    self,
-    source: Source,
-    image_shape: tuple[int, int, int],
-    *,
-    labelled: bool,
-    fit: str | None,
-    decoded_cache: bool = False,
-  ):
-    """Wraps a source.
-
-    Args:
-      source: of raw examples.
-      image_shape: (H, W, C) to bring them to.
-      labelled: whether they have labels.
-      fit: how other sizes are brought there, one of `FITS`; None refuses
-        them.
-      decoded_cache: whether `whole` may keep what it has read.
-    """
-    self.image_shape = image_shape
-    self.labelled = labelled
-    self._source, self._fit = source, fit
-    self._decoded_cache = decoded_cache
-
-  def __len__(self) -> int:
-    return len(self._source)
-
-  def __getitem__(self, index: int) -> dict[str, Any]:
-    return self._convert(index, self._source[index])
-
-  def _convert(self, index: int, example: dict[str, Any]) -> dict[str, Any]:
-    size = example['image'].shape[:2]
-    if self._fit is None and size != self.image_shape[:2]:
-      raise InputError(
-        f'data.image_size: image {index} has {size} pixels, others have '
-        f'{self.image_shape[:2]}; give one size for all'
-      )
-    image = convert(example['image'], self.image_shape, FITS.get(self._fit))
-    if not self.labelled:
-      return {'images': image}
-    return {'images': image, 'labels': np.int32(example['label'])}
-
-  def _examples(self, indices: Sequence[int]) -> Iterable[dict[str, Any]]:
-    """Raw examples, read in one go where the source can."""
-    if hasattr(self._source, '__getitems__'):
-      return self._source.__getitems__(indices)
-    return (self._source[index] for index in indices)
-
-  def read(
-    self, indices: np.ndarray, *, num_threads: int = 1
-  ) -> dict[str, np.ndarray]:
-    """Reads examples: images uint8 `[N, H, W, C]` and labels int32 `[N]`.
-
-    A label of -1 is not known, see `labelled_only`.
-    """
-    arrays = {'images': np.empty((len(indices), *self.image_shape), np.uint8)}
-    if self.labelled:
-      arrays['labels'] = np.empty(len(indices), np.int32)
-
-    size = max(1, min(_BLOCK, len(indices) // num_threads))
-
-    def fill(start):
-      wanted = [int(i) for i in indices[start : start + size]]
-      for i, example in enumerate(self._examples(wanted)):
-        for name, value in self._convert(wanted[i], example).items():
-          arrays[name][start + i] = value
-
-    with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
-      # A list, so that errors are raised here.
-      list(pool.map(fill, range(0, len(indices), size)))
-    return arrays
-
-  def whole(self) -> dict[str, np.ndarray]:
-    """All examples in their order, as `read` gives them; see `decoded.py`."""
-
-    def read():
-      return self.read(np.arange(len(self)), num_threads=_THREADS)
-
-    source = self._source
-    if not (self._decoded_cache and hasattr(source, 'fingerprint')):
-      return read()
-    what = [source.origin, self.image_shape, self._fit, self.labelled]
-    return decoded.read_once(what, source.fingerprint, read)
-
-
-def labelled_only(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Of what `Images.read` gives, the examples whose labels are known."""
-  labels = arrays.get('labels', np.full(len(arrays['images']), -1, np.int32))
-  known = labels >= 0
-  if known.all():  # the arrays as they are, which may be large
-    return {'images': arrays['images'], 'labels': labels}
-  return {'images': arrays['images'][known], 'labels': labels[known]}
+  columns: dict[str, tuple[int, ...]] = {}  # noqa: RUF012  nobody writes in it
+  vocabulary: tuple[str, ...] = ()
 
 
 class Dataset(NamedTuple):
@@ -158,68 +61,6 @@ class Dataset(NamedTuple):
   summary: tuple[str, ...] = ()
 
 
-# --- One shape for all ------------------------------------------------------
-
-
-def crop(image, size: int):
-  """Shorter side to `size`, then the central square."""
-  from PIL import ImageOps
-
-  return ImageOps.fit(image, (size, size), method=_lanczos())
-
-
-def stretch(image, size: int):
-  """Both sides to `size`, whatever becomes of the aspect."""
-  return image.resize((size, size), _lanczos())
-
-
-FITS = {'crop': crop, 'stretch': stretch}
-
-
-def _lanczos():
-  from PIL import Image
-
-  return Image.Resampling.LANCZOS
-
-
-def convert(
-  pixels: np.ndarray, image_shape: tuple[int, int, int], fit: Callable | None
-) -> np.ndarray:
-  """Brings uint8 `[h, w, 1, 3 or 4]` to `image_shape`, grey to RGB or back."""
-  if pixels.shape == tuple(image_shape):
-    return pixels
-  from PIL import Image
-
-  grey = pixels.shape[-1] == 1
-  image = Image.fromarray(pixels[..., 0] if grey else pixels[..., :3])
-  image = image.convert('L' if image_shape[-1] == 1 else 'RGB')
-  if pixels.shape[:2] != tuple(image_shape[:2]):
-    image = fit(image, image_shape[0])
-  return np.asarray(image).reshape(image_shape)
-
-
-def _image_shape(source, image_size: int, channels: int, name: str):
-  """(H, W, C) as the config says, or as the first images are; a line on it.
-
-  Raises:
-    InputError: images of several sizes and no size given.
-  """
-  probes = np.linspace(0, len(source) - 1, num=min(16, len(source)))
-  shapes = {source[int(i)]['image'].shape for i in probes}
-  grey, remark = all(shape[-1] == 1 for shape in shapes), ()
-  if grey and channels == 3:
-    remark = ('data: the images are grey; data.channels=1 trains on grey',)
-  channels = channels or (1 if grey else 3)
-  if image_size:
-    return (image_size, image_size, channels), remark
-  if len({shape[:2] for shape in shapes}) > 1:
-    raise InputError(
-      f'data.image_size: the images of {name} differ in size; give one '
-      '(pixels), such as --config.data.image_size=64'
-    )
-  return (*shapes.pop()[:2], channels), remark
-
-
 def _check(
   texts: dict[str, Any],
   numbers: dict[str, Any],
@@ -235,6 +76,18 @@ def _check(
       raise InputError(f'data.{key}: {value!r} is no whole number')
   if not isinstance(test_fraction, int | float):
     raise InputError(f'data.test_fraction: {test_fraction!r} is no number')
+  pairs.check(texts['layout'], texts['direction'])
+  single = texts['layout'] == 'single'
+  if not single and texts['name'] != 'folder':
+    raise InputError(
+      f'data.layout: {texts["layout"]} is for data.name=folder alone, and '
+      f'data.name is {texts["name"]}; data.derive makes sources of any images'
+    )
+  if texts['derive'] != NONE and texts['layout'] in ('paired', 'halves'):
+    raise InputError(
+      f'data.derive: {texts["derive"]} would take the place of the sources '
+      f'that data.layout={texts["layout"]} gives; set one of the two'
+    )
   if not isinstance(skip_broken, bool):
     raise InputError(
       f'data.skip_broken: {skip_broken!r} is neither True nor False'
@@ -269,6 +122,11 @@ def load_dataset(
   test_fraction: float = 0.1,
   decoded_cache: bool = True,
   skip_broken: bool = False,
+  layout: str = 'single',
+  direction: str = 'a2b',
+  derive: str = NONE,
+  derive_factor: int = 4,
+  captions: bool = False,
 ) -> Dataset:
   """Opens a dataset; images are read on access.
 
@@ -284,39 +142,82 @@ def load_dataset(
       the user's cache.
     skip_broken: leave out images of a folder that cannot be decoded, which
       costs decoding each of them once; False refuses the first that is met.
+    layout: of a folder, one of `pairs.LAYOUTS`.
+    direction: a2b or b2a: which of the two is made from the other.
+    derive: what is made of each image as its source, one of `DERIVE` or none.
+    derive_factor: by which `low_res` shrinks.
+    captions: whether each image of a folder comes with a text.
 
   Raises:
     InputError: unknown, empty, unreadable, or of the wrong kind.
   """
+  sides = dict(layout=layout, direction=direction)
   _check(
-    dict(name=name, dir=dir, fit=fit),
-    dict(image_size=image_size, channels=channels),
+    dict(name=name, dir=dir, fit=fit, derive=derive, **sides),
+    dict(image_size=image_size, channels=channels, derive_factor=derive_factor),
     test_fraction,
     skip_broken,
   )
   if name == 'folder':
-    splits = open_folder(dir, test_fraction, skip_broken=skip_broken)
+    sides |= dict(captions=captions, skip_broken=skip_broken)
+    splits = open_folder(dir, test_fraction, **sides)
+  elif captions:
+    raise InputError(
+      'given: text is read beside the images of data.name=folder, not of '
+      f'{name}'
+    )
   else:
     splits = open_tfds(name, dir or None, test_fraction)
-  shape, remark = _image_shape(splits.train, image_size, channels, name)
-  train, test = (
+  shape, remark = image_shape_of(splits.train, image_size, channels, name)
+  train, test = _images(
+    splits,
+    shape,
+    channels,
+    derive=make_derive(derive, derive_factor, shape),
+    fit=fit if image_size else None,
+    decoded_cache=decoded_cache,
+  )
+  sizes, about = (len(train), len(test)), (splits.version, train.columns)
+  known = splits.class_names, *sizes, *about, splits.vocabulary
+  info = DatasetInfo(name, shape, *known)
+  return Dataset(train, test, info, splits.summary + remark)
+
+
+def _images(
+  splits: Splits,
+  shape: tuple[int, int, int],
+  channels: int,
+  *,
+  derive: Derive | None,
+  **shared,
+) -> list[Images]:
+  """Both splits, brought to a shape.
+
+  Args:
+    splits: of raw examples.
+    shape: (H, W, C) of the images.
+    channels: of all pictures; 0 for as many as each kind has.
+    derive: of the images.
+    **shared: how they are read, see `Images`.
+  """
+  others = (None, None)
+  if splits.others:
+    other_shape = other_shape_of(splits.others[0], shape, channels)
+    others = (
+      Images(source, other_shape, labelled=False, **shared)
+      for source in splits.others
+    )
+  hidden = False, splits.test_labels_hidden
+  return [
     Images(
       source,
       shape,
-      labelled=bool(splits.class_names) and not hidden,
-      fit=fit if image_size else None,
-      decoded_cache=decoded_cache,
+      labelled=bool(splits.class_names) and not hides,
+      source_shape=source_shape_of(splits.train, shape, channels),
+      text_length=splits.text_length,
+      derive=derive,
+      other=other,
+      **shared,
     )
-    for source, hidden in (
-      (splits.train, False),
-      (splits.test, splits.test_labels_hidden),
-    )
-  )
-  return Dataset(
-    train,
-    test,
-    DatasetInfo(
-      name, shape, splits.class_names, len(train), len(test), splits.version
-    ),
-    splits.summary + remark,
-  )
+    for source, hides, other in zip(splits[:2], hidden, others, strict=True)
+  ]

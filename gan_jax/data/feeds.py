@@ -7,12 +7,16 @@ with k D updates makes k draws.
 
 Two feeds give the same batches, bit for bit. `DeviceFeed` keeps the dataset on
 the device as uint8 and sends indices; `StreamFeed` reads and sends the images,
-prefetched by Grain. Either way decoding and flips happen in the compiled step.
+prefetched by Grain. Either way decoding, flips and derived sources happen in
+the compiled step.
+
+What is given with an image comes in its order. Images of another domain (the
+column `other`) have an order and a length of their own.
 """
 
 import copy
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import chex
@@ -20,13 +24,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.data.dataset import Images
+from gan_jax.data.examples import Images
 from gan_jax.pixels import from_uint8
 from gan_jax.rng import example_keys
-from gan_jax.types import Batch, Given, InputError
+from gan_jax.types import Batch, InputError
 
-Draw = dict[str, np.ndarray]
-_NOT_GIVEN = ('images', 'indices', 'positions')
+Draw = dict[str, chex.ArrayTree]
+_OTHER = 1  # sets the order and the flips of `other` apart from the images'
 
 
 class Feed(Protocol):
@@ -54,10 +58,11 @@ class Feed(Protocol):
 class IndexStream:
   """The endless stream of example indices that a seed gives."""
 
-  def __init__(self, num_examples: int, seed: int):
+  def __init__(self, num_examples: int, seed: int, *salt: int):
+    """Takes the length of an epoch, the seed, and what sets streams apart."""
     self._num_examples = num_examples
     self._permutation = functools.lru_cache(maxsize=2)(
-      lambda epoch: np.random.default_rng((seed, epoch)).permutation(
+      lambda epoch: np.random.default_rng((seed, epoch, *salt)).permutation(
         num_examples
       )
     )
@@ -72,29 +77,6 @@ class IndexStream:
     return joined[offset : offset + stop - start].astype(np.int32)
 
 
-class _Shares:
-  """What both feeds know of the order, and of a process's share of a batch."""
-
-  def __init__(self, num_examples: int, batch_size: int, seed: int):
-    self._stream = IndexStream(num_examples, seed)
-    self._batch_size = batch_size
-    self._positions = np.arange(batch_size, dtype=np.int32)
-
-  def indices(self, number: int) -> np.ndarray:
-    """See `Feed`."""
-    size = self._batch_size
-    return self._stream(number * size, (number + 1) * size)
-
-  def shared(self, index: int, count: int) -> 'Feed':
-    """See `Feed`."""
-    other = copy.copy(self)
-    other._positions = np.array_split(self._positions, count)[index]
-    return other
-
-  def _own_indices(self, number: int) -> np.ndarray:
-    return self.indices(number)[self._positions]
-
-
 def decode_images(
   images: jax.Array, key: jax.Array, positions: jax.Array, flip: bool
 ) -> jax.Array:
@@ -104,11 +86,6 @@ def decode_images(
     mirrored = jnp.flip(images, axis=2)
     images = jnp.where(coins[:, None, None, None], mirrored, images)
   return from_uint8(images)
-
-
-def _given(columns: Mapping[str, jax.Array]) -> Given:
-  """What is given, of all that is drawn."""
-  return {k: x for k, x in columns.items() if k not in _NOT_GIVEN}
 
 
 def _known(labels: np.ndarray) -> np.ndarray:
@@ -122,8 +99,8 @@ def _known(labels: np.ndarray) -> np.ndarray:
   return labels
 
 
-class DeviceFeed(_Shares):
-  """Holds all images on the device and gathers batches in the step."""
+class _Shares:
+  """What both feeds know: the order, a process's share, and the decoding."""
 
   def __init__(
     self,
@@ -133,33 +110,105 @@ class DeviceFeed(_Shares):
     seed: int,
     flip: bool = False,
     labels: bool = False,
+    columns: Sequence[str] = (),
   ):
-    """Reads the dataset.
+    """Takes up the stream.
 
     Args:
       images: what to train on.
       batch_size: B, of the global batch.
       seed: of the order.
-      flip: whether to mirror images left to right, half of the time.
+      flip: whether to mirror images left to right, half of the time; an image
+        and its source are mirrored together.
       labels: whether batches carry labels.
+      columns: what else they carry, of `Images.columns`.
     """
-    arrays = images.whole()
-    self.resident = {'images': arrays['images']}
-    if labels:
-      self.resident['labels'] = _known(arrays['labels'])
-    super().__init__(len(images), batch_size, seed)
-    self._flip = flip
+    self._images, self._flip = images, flip
+    self._given = ('labels',) * labels + tuple(columns)
+    derived = 'source' in self._given and images.derive is not None
+    self._derive = images.derive if derived else None
+    self._other = images.other if 'other' in self._given else None
+    # What is read with an image; the rest of `_given` is not stored with it.
+    apart = ('source',) * derived + ('other',)
+    self._stored = ('images', *(x for x in self._given if x not in apart))
+    self._batch_size = batch_size
+    self._positions = np.arange(batch_size, dtype=np.int32)
+    self._begin(seed)
+
+  def _begin(self, seed: int) -> None:
+    """Starts the streams that a seed gives."""
+    self._stream = IndexStream(len(self._images), seed)
+    if self._other is not None:
+      self._other_stream = IndexStream(len(self._other), seed, _OTHER)
+
+  def indices(self, number: int) -> np.ndarray:
+    """See `Feed`."""
+    return self._draw_from(self._stream, number)
+
+  def _draw_from(self, stream: IndexStream, number: int) -> np.ndarray:
+    size = self._batch_size
+    return stream(number * size, (number + 1) * size)
+
+  def shared(self, index: int, count: int) -> 'Feed':
+    """See `Feed`."""
+    other = copy.copy(self)
+    other._positions = np.array_split(self._positions, count)[index]
+    return other
+
+  def _own_indices(self, number: int) -> dict[str, np.ndarray]:
+    """Indices `[B]` of a process's share: of images, and of `other`."""
+    found = {'images': self.indices(number)}
+    if self._other is not None:
+      found['other'] = self._draw_from(self._other_stream, number)
+    return {name: x[self._positions] for name, x in found.items()}
+
+  def _kept(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Of what `Images` gives, what batches are made from."""
+    if 'labels' in self._stored:
+      _known(arrays['labels'])
+    return {name: arrays[name] for name in self._stored}
+
+  def _batch(
+    self, rows: dict[str, jax.Array], key: jax.Array, positions: jax.Array
+  ) -> Batch:
+    """Examples as they are stored, `[B, ...]` -> a batch."""
+    if self._derive is not None:
+      rows = {**rows, 'source': self._derive(rows['images'])}
+    keys = {'images': key, 'source': key}  # mirrored together
+    if self._other is not None:
+      keys['other'] = jax.random.fold_in(key, _OTHER)
+
+    def value(name):
+      if name not in keys:
+        return rows[name]
+      return decode_images(rows[name], keys[name], positions, self._flip)
+
+    given = {name: value(name) for name in self._given}
+    return Batch(value('images'), given, positions)
+
+
+class DeviceFeed(_Shares):
+  """Holds all images on the device and gathers batches in the step."""
+
+  def __init__(self, images: Images, **kwargs):
+    """Reads the dataset; arguments as in `_Shares`."""
+    super().__init__(images, **kwargs)
+    self.resident = self._kept(images.whole())
+    if self._other is not None:
+      self.resident['other'] = self._other.whole()['images']
 
   def reseeded(self, seed: int) -> 'DeviceFeed':
     """The same images, not held twice, in the order of another seed."""
     other = copy.copy(self)
-    other._stream = IndexStream(len(self.resident['images']), seed)
+    other._begin(seed)
     return other
 
   def draws(self, start: int) -> Iterator[Draw]:
-    """See `Feed`."""
+    """See `Feed`; `indices` are `[B]`, or those by name where there are two."""
     while True:
       indices = self._own_indices(start)
+      if self._other is None:
+        indices = indices['images']
       yield {'indices': indices, 'positions': self._positions}
       start += 1
 
@@ -167,47 +216,39 @@ class DeviceFeed(_Shares):
     self, resident: chex.ArrayTree, draw: chex.ArrayTree, key: jax.Array
   ) -> Batch:
     """See `Feed`."""
-    rows = jax.tree.map(lambda x: x[draw['indices']], resident)
-    images = decode_images(rows['images'], key, draw['positions'], self._flip)
-    return Batch(images, _given(rows), draw['positions'])
+    indices = draw['indices']
+    if self._other is None:
+      indices = {'images': indices}
+    rows = {
+      name: x[indices.get(name, indices['images'])]
+      for name, x in resident.items()
+    }
+    return self._batch(rows, key, draw['positions'])
 
 
 class StreamFeed(_Shares):
   """Reads images as they are needed, ahead of time and in parallel."""
 
   def __init__(
-    self,
-    images: Images,
-    *,
-    batch_size: int,
-    seed: int,
-    flip: bool = False,
-    labels: bool = False,
-    num_threads: int = 8,
-    prefetch: int = 64,
+    self, images: Images, *, num_threads: int = 8, prefetch: int = 64, **kwargs
   ):
     """Opens the stream.
 
     Args:
       images: what to train on.
-      batch_size: B, of the global batch.
-      seed: of the order.
-      flip: whether to mirror images left to right, half of the time.
-      labels: whether batches carry labels.
       num_threads: that read and decode.
       prefetch: draws to read ahead.
+      **kwargs: as in `_Shares`.
     """
+    super().__init__(images, **kwargs)
     self.resident = {}
-    super().__init__(len(images), batch_size, seed)
-    self._images, self._labels, self._flip = images, labels, flip
     self._num_threads, self._prefetch = num_threads, prefetch
 
   def _read_draw(self, number: int) -> Draw:
-    draw = self._images.read(self._own_indices(number))
-    if self._labels:
-      _known(draw['labels'])
-    else:
-      draw.pop('labels', None)
+    indices = self._own_indices(number)
+    draw = self._kept(self._images.read(indices['images']))
+    if self._other is not None:
+      draw['other'] = self._other.read(indices['other'])['images']
     return draw | {'positions': self._positions}
 
   def draws(self, start: int) -> Iterator[Draw]:
@@ -225,8 +266,7 @@ class StreamFeed(_Shares):
   ) -> Batch:
     """See `Feed`."""
     del resident
-    images = decode_images(draw['images'], key, draw['positions'], self._flip)
-    return Batch(images, _given(draw), draw['positions'])
+    return self._batch(draw, key, draw['positions'])
 
 
 CACHES = ('auto', 'device', 'stream')
@@ -255,7 +295,13 @@ def make_feed(
       f'batch_size: {kwargs["batch_size"]} is larger than the dataset, which '
       f'has {len(images)} training images; take at most as many'
     )
-  fits = len(images) * np.prod(images.image_shape) <= cache_mb * 2**20
+  pixels = len(images) * np.prod(images.image_shape)
+  columns = kwargs.get('columns', ())
+  if 'source' in columns and images.derive is None:
+    pixels += len(images) * np.prod(images.columns['source'])
+  if 'other' in columns:
+    pixels += len(images.other) * np.prod(images.columns['other'])
+  fits = pixels <= cache_mb * 2**20
   if cache == 'device' or (cache == 'auto' and fits):
     return DeviceFeed(images, **kwargs)
   return StreamFeed(images, **kwargs)

@@ -55,11 +55,13 @@ class Found(NamedTuple):
     files: the images, in the order of their names.
     folders: names of the first level.
     ignored: how many files of each kind (suffix) are no images.
+    captions: the files `captions.*` among those, of the first level.
   """
 
   files: list[File]
   folders: set[str]
   ignored: collections.Counter[str]
+  captions: list[File]
 
 
 class Archive:
@@ -131,16 +133,19 @@ def find(root: pathlib.Path) -> Found:
     raise InputError(
       f'data.dir: {shown(root)} is not a folder, nor a ZIP of images'
     )
-  ignored, files = collections.Counter(), []
+  ignored, files, captions = collections.Counter(), [], []
   for file in entries:
     if file.path is None:
       ignored[NO_FILES] += 1
     elif kind := _kind_unless_image(file):
       ignored[kind] += 1
+      if str(file.relative) == f'captions{file.relative.suffix}':
+        captions.append(file)
     else:
       files.append(file)
   folders |= {x.relative.parts[0] for x in entries if len(x.relative.parts) > 1}
-  return Found(sorted(files, key=lambda x: x.relative.parts), folders, ignored)
+  files = sorted(files, key=lambda x: x.relative.parts)
+  return Found(files, folders, ignored, captions)
 
 
 def _kind_unless_image(file: File) -> str:

@@ -6,17 +6,18 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from gan_jax.data import captions as captions_lib
 from gan_jax.data import files as files_lib
+from gan_jax.data import pairs
+from gan_jax.data.division import Division, divide, divide_side
 from gan_jax.data.files import File
 from gan_jax.data.images import FORMATS, decode, fault_of, shown
-from gan_jax.data.sources import Splits, file_facts, num_kept
+from gan_jax.data.sources import Splits, file_facts
+from gan_jax.sampling import tokens
 from gan_jax.types import InputError
 
-# Names of the folders of splits, in any case; the first one found is taken.
-_TRAIN = ('train', 'training')
-_HELD_OUT = tuple(
-  'test testing val valid validation eval evaluation dev'.split()
-)
 # Kinds of files that nobody takes for images that should have been read.
 _BESIDE = frozenset(
   '.txt .json .jsonl .csv .tsv .xml .yaml .yml .toml .ini .cfg .log .md .rst '
@@ -29,42 +30,63 @@ class Folder:
   """Images of a folder or a ZIP, decoded on access."""
 
   def __init__(
-    self, paths: list[Any], labels: list[int] | None, origin: str = ''
+    self,
+    paths: list[Any],
+    labels: list[int] | None,
+    origin: str = '',
+    *,
+    partners: list[Any] | None = None,
+    halves: str = '',
+    texts: np.ndarray | None = None,
   ):
+    """Names the files.
+
+    Args:
+      paths: of the images.
+      labels: of each, or None.
+      origin: see `sources`.
+      partners: paths of their sources; None for none.
+      halves: a direction of `pairs`, if each file holds a pair side by side.
+      texts: tokens of each, int32 `[N, L]`; None for none.
+    """
     self._paths, self._labels, self.origin = paths, labels, origin
+    self._partners, self._halves, self._texts = partners, halves, texts
 
   def __len__(self) -> int:
     return len(self._paths)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
-    example = {'image': decode(self._paths[index])}
+    path = self._paths[index]
+    if self._partners is not None:
+      example = pairs.read_pair(path, self._partners[index])
+    elif self._halves:
+      example = pairs.read_halves(path, self._halves)
+    else:
+      example = {'image': decode(path)}
     if self._labels is not None:
       example['label'] = self._labels[index]
+    if self._texts is not None:
+      example['text'] = self._texts[index]
     return example
 
   def fingerprint(self) -> Any:
     """See `sources`."""
-    return [file_facts(self._paths), self._labels]
-
-
-class _Division(NamedTuple):
-  """Which images are for what; paths are relative to the split's folder.
-
-  Attributes:
-    train: to train on.
-    test: held out.
-    how: what `test` is, in words.
-    unused: images of neither, by the folder that they lie in.
-  """
-
-  train: list[File]
-  test: list[File]
-  how: str
-  unused: Counter[str]
+    facts = [file_facts(self._paths), self._labels]
+    if self._partners is not None:
+      facts.append(file_facts(self._partners))
+    if self._texts is not None:
+      facts.append(self._texts.tolist())
+    return facts + [self._halves] * bool(self._halves)
 
 
 def open_folder(
-  data_dir: str | None, test_fraction: float, *, skip_broken: bool = False
+  data_dir: str | None,
+  test_fraction: float,
+  *,
+  skip_broken: bool = False,
+  layout: str = 'single',
+  direction: str = 'a2b',
+  captions: bool = False,
 ) -> Splits:
   """Opens a folder or a ZIP of images, searched in depth.
 
@@ -78,10 +100,14 @@ def open_folder(
     data_dir: the folder or the ZIP.
     test_fraction: share of the images to hold out.
     skip_broken: decode every image once, and leave out those that cannot be.
+    layout: one of `pairs.LAYOUTS`. Of `paired` and `unpaired`, all of the
+      above lies in each of the folders `A` and `B`.
+    direction: a2b or b2a, from the sources to the images.
+    captions: whether each image comes with a text, see `captions`.
 
   Raises:
-    InputError: no such folder, no images in it, or more files of kinds that
-      are not read.
+    InputError: no such folder, no images in it, more files of kinds that are
+      not read, or images without their pair.
   """
   if not data_dir:
     raise InputError(
@@ -89,12 +115,28 @@ def open_folder(
     )
   try:
     root = pathlib.Path(data_dir).expanduser()
-    return _open(root, test_fraction, skip_broken)
+    layout = _Layout(layout, direction, captions)
+    return _open(root, test_fraction, skip_broken, layout)
   except (OSError, RuntimeError) as error:  # no permission; ~ of nobody
     raise InputError(f'data.dir: cannot read {data_dir!r}: {error}') from error
 
 
-def _open(root: pathlib.Path, test_fraction: float, skip_broken: bool):
+class _Layout(NamedTuple):
+  """What comes with an image, see `open_folder`."""
+
+  name: str
+  direction: str
+  captions: bool
+
+  @property
+  def halves(self) -> str:
+    """See `Folder`."""
+    return self.direction if self.name == 'halves' else ''
+
+
+def _open(
+  root: pathlib.Path, test_fraction: float, skip_broken: bool, layout: _Layout
+) -> Splits:
   found = files_lib.find(root)
   _check_kinds(root, found)
   images, broken = found.files, []
@@ -102,7 +144,42 @@ def _open(root: pathlib.Path, test_fraction: float, skip_broken: bool):
     images, broken = _decodable(images)
   if not images:
     raise InputError(_none_in(root, found.ignored, broken))
-  parts = _divide(root, found.folders, images, test_fraction)
+  partners = texts = None
+  if layout.captions:
+    texts = captions_lib.read(root, found)
+  if layout.name in ('single', 'halves'):
+    parts = divide(root, found.folders, images, test_fraction)
+  else:
+    source, target = pairs.sides(layout.direction)
+    if layout.name == 'paired':
+      partners = pairs.matched(root, found.files, layout.direction)
+      kept = {file.path for file in images}
+      images = [x for x in images if partners.get(x.path, x.path) in kept]
+    parts = divide_side(root, images, target, layout.name, test_fraction)
+  texts = texts and _texts(root, parts, texts)
+  splits = _as_splits(parts, root.absolute(), partners, layout.halves, texts)
+  everything = parts.train + parts.test
+  if partners is not None:
+    everything += [x._replace(path=partners[x.path]) for x in everything]
+  elif layout.name == 'unpaired':
+    others = divide_side(root, images, source, layout.name, test_fraction)
+    everything += others.train + others.test
+    others = _as_splits(others, root.absolute() / source)
+    splits = splits._replace(others=(others.train, others.test))
+  return splits._replace(
+    version=', '.join([files_lib.version(everything), *(texts or ())[:1]]),
+    summary=_summary(root, parts, splits.class_names, found.ignored, broken),
+  )
+
+
+def _as_splits(
+  parts: Division,
+  origin: pathlib.Path,
+  partners: dict[Any, Any] | None = None,
+  halves: str = '',
+  texts: '_Texts | None' = None,
+) -> Splits:
+  """Both splits with their classes; see `Folder`."""
   everything = parts.train + parts.test
   class_names = ()
   if all(len(file.relative.parts) > 1 for file in everything):
@@ -113,16 +190,52 @@ def _open(root: pathlib.Path, test_fraction: float, skip_broken: bool):
     labels = None
     if class_names:
       labels = [numbers[file.relative.parts[0]] for file in split]
-    origin = f'{name} of {root.absolute()}'
-    return Folder([file.path for file in split], labels, origin)
+    paths = [file.path for file in split]
+    return Folder(
+      paths,
+      labels,
+      f'{name} of {origin}',
+      partners=partners and [partners[path] for path in paths],
+      halves=halves,
+      texts=texts and getattr(texts, name),
+    )
 
-  return Splits(
-    source('train', parts.train),
-    source('test', parts.test),
-    class_names,
-    files_lib.version(everything),
-    _summary(root, parts, class_names, found.ignored, broken),
+  splits = Splits(
+    source('train', parts.train), source('test', parts.test), class_names
   )
+  if texts is None:
+    return splits
+  return splits._replace(
+    vocabulary=texts.vocabulary, text_length=texts.train.shape[1]
+  )
+
+
+class _Texts(NamedTuple):
+  """Tokens int32 `[N, L]` of both splits, and what they stand for."""
+
+  version: str
+  train: np.ndarray
+  test: np.ndarray
+  vocabulary: tuple[str, ...]
+
+
+def _texts(
+  root: pathlib.Path, parts: Division, texts: dict[Any, str]
+) -> _Texts:
+  """Texts by path -> tokens of both splits, by the words of the first."""
+  splits = [
+    captions_lib.of_images(texts, files, root)
+    for files in (parts.train, parts.test)
+  ]
+  everything = splits[0] + splits[1]
+  longest = max(everything, key=lambda text: len(tokens.words(text)))
+  length = min(max(1, len(tokens.words(longest))), tokens.MOST_WORDS)
+  vocabulary = tokens.vocabulary_of(splits[0])
+  encoded = (
+    tokens.encode(split, vocabulary, length, f'given: a caption in {root}')
+    for split in splits
+  )
+  return _Texts(captions_lib.version(everything), *encoded, vocabulary)
 
 
 def _check_kinds(root: pathlib.Path, found: files_lib.Found) -> None:
@@ -163,56 +276,6 @@ def _broken_line(broken: list[str], most: int = 3) -> str:
   return f'{len(broken):,} broken: {", ".join(broken[:most])}{more}'
 
 
-# --- Splits -----------------------------------------------------------------
-
-
-def _first(usual: Sequence[str], folders: set[str]) -> str | None:
-  """The folder with the first of the usual names, in any case."""
-  by_case = sorted(folders, key=lambda name: (name != name.lower(), name))
-  found = [n for name in usual for n in by_case if n.lower() == name]
-  return found[0] if found else None
-
-
-def _below(files: list[File], folder: str) -> list[File]:
-  """Files of a folder, relative to it."""
-  return [
-    file._replace(relative=file.relative.relative_to(folder))
-    for file in files
-    if file.relative.parts[0] == folder and len(file.relative.parts) > 1
-  ]
-
-
-def _divide(
-  root: pathlib.Path,
-  folders: set[str],
-  files: list[File],
-  test_fraction: float,
-) -> _Division:
-  """What to train on, what is held out, and what is neither."""
-  train, held_out = _first(_TRAIN, folders), _first(_HELD_OUT, folders)
-  if train and held_out:
-    splits = _below(files, train), _below(files, held_out)
-    for folder, split in zip((train, held_out), splits, strict=True):
-      if not split:
-        raise InputError(f'data.dir: no images in {shown(root / folder)}')
-    tops = Counter(
-      shown(x.relative.parts[0]) if len(x.relative.parts) > 1 else 'loose'
-      for x in files
-      if x.relative.parts[0] not in (train, held_out)
-    )
-    return _Division(*splits, shown(held_out), tops)
-  if train and len(inside := _below(files, train)) == len(files):
-    files = inside
-  kept = num_kept(len(files), test_fraction, f'data.dir: {shown(root)}')
-  by_hash = sorted(files, key=lambda x: files_lib.crc32(x.relative.as_posix()))
-  num = len(files) - kept
-  ordered = [
-    sorted(part, key=lambda x: x.relative.parts)
-    for part in (by_hash[num:], by_hash[:num])
-  ]
-  return _Division(*ordered, 'chosen by a hash of their paths', Counter())
-
-
 # --- Words ------------------------------------------------------------------
 
 
@@ -226,7 +289,7 @@ def _listed(counts: dict[str, int], most: int = 6) -> str:
 
 def _summary(
   root: pathlib.Path,
-  parts: _Division,
+  parts: Division,
   class_names: Sequence[str],
   ignored: Counter[str],
   broken: list[str],
@@ -246,9 +309,7 @@ def _summary(
   return tuple(lines)
 
 
-def _classes(
-  parts: _Division, class_names: Sequence[str], most: int = 8
-) -> str:
+def _classes(parts: Division, class_names: Sequence[str], most: int = 8) -> str:
   """Classes and how many images to train on each has."""
   if not class_names:
     images = parts.train + parts.test

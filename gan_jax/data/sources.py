@@ -2,9 +2,11 @@
 
 A source is a sequence of `{'image': uint8 [H, W, C], 'label': int}` (labels
 only where there are any, -1 where one is not known), the protocol of
-`tfds.data_source`. It may have `__getitems__`, to read several at once; and
-`origin`, a name for where its examples come from, with `fingerprint()`, a JSON
-value of all that they depend on, so that they can be kept decoded.
+`tfds.data_source`; of pairs, `source` is the image that it was made from, and
+with captions, `text` is int32 `[L]`. It may have `__getitems__`, to read
+several at once; and `origin`, a name for where its examples come from, with
+`fingerprint()`, a JSON value of all that they depend on, so that they can be
+kept decoded.
 """
 
 import pathlib
@@ -26,6 +28,9 @@ class Splits(NamedTuple):
     version: tells this data from other data of the same name.
     summary: lines on what is used, and what is not.
     test_labels_hidden: whether test has labels that say nothing.
+    others: train and test images of another domain, if there is one.
+    vocabulary: of the texts that come with the images.
+    text_length: tokens of each text; 0 without texts.
   """
 
   train: Source
@@ -34,6 +39,9 @@ class Splits(NamedTuple):
   version: str = ''
   summary: tuple[str, ...] = ()
   test_labels_hidden: bool = False
+  others: tuple[Source, Source] | None = None
+  vocabulary: tuple[str, ...] = ()
+  text_length: int = 0
 
 
 def file_facts(paths: Iterable[pathlib.Path]) -> list[tuple[str, int, int]]:

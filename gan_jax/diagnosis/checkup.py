@@ -85,11 +85,15 @@ def of_samples(
   """
   num = min(keys.samples, len(dataset.train))
   chosen = np.random.default_rng(0).permutation(len(dataset.train))[:num]
-  examples = dataset.train.read(np.sort(chosen), num_threads=4)
-  real, labels = examples['images'], None
-  if sampler.num_classes and (examples['labels'] >= 0).any():
+  chosen = np.sort(chosen)
+  examples = dataset.train.read(chosen, num_threads=4)
+  real, labels, told = examples['images'], None, {}
+  if sampler.columns:
+    told['given'] = dataset.train.given(sampler.columns, chosen)
+    labels = examples['labels'] if sampler.num_classes else None
+  elif sampler.num_classes and (examples['labels'] >= 0).any():
     labels = labels_like(examples['labels'], num)
-  fake = sampler.stream(num, labels=labels)(np.arange(num))
+  fake = sampler.stream(num, labels=labels, **told)(np.arange(num))
   evidence = {'measured': beside(fake, real)}
   classes = dataset.info.class_names
   if keys.classifier and len(classes) > 1:

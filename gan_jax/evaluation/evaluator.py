@@ -171,8 +171,8 @@ class Evaluator:
         one that cannot is left out, with a line in the warnings.
     """
     keys, names, left_out = self.keys, tuple(names), []
-    if disc and disc.conditional and not self._images.labelled('test'):
-      names, left_out, disc = *remarks.without_disc(names), None
+    if reason := self._why_no_disc(sampler, disc):
+      names, left_out, disc = *remarks.without_disc(names, reason), None
     labels = self._labels_of_fakes(sampler, num)
     inputs = self._inputs(sampler, needs_of(names), num, labels, disc)
     scores, problems = compute_each(inputs, names, progress=self.progress)
@@ -192,6 +192,7 @@ class Evaluator:
       seed=keys.seed,
       batch_size=keys.batch_size,
       **self._how_labelled(labels),
+      **({'fake_given': list(sampler.columns)} if sampler.columns else {}),
       **fields,
     )
     lines = left_out + remarks.warnings(inputs, scores) + self._unread_weights()
@@ -208,8 +209,11 @@ class Evaluator:
     """What the scores are computed from: the one pass over the fakes."""
     real = self._real_summary('features' in needs)
     keys = self.keys
+    told = {}
+    if sampler.columns:
+      told['given'] = self._images.given_in_order(tuple(sampler.columns))
     read = sampler.stream(
-      num, seed=keys.seed, truncation=keys.truncation, labels=labels
+      num, seed=keys.seed, truncation=keys.truncation, labels=labels, **told
     )
     fake = summarise(
       self.network,
@@ -229,13 +233,33 @@ class Evaluator:
     return inputs
 
   def _labels_of_fakes(self, sampler: Sampler, num: int) -> np.ndarray | None:
-    """Each class as often as among the real images, if G takes labels."""
+    """Each class as often as among the real images, if G takes labels.
+
+    Where G is told more of a real image, its own label.
+    """
     if not sampler.num_classes:
       return None
+    if sampler.columns:
+      read = self._images.given_in_order(('labels',))
+      labels = read(np.arange(num))['labels']
+      if (labels < 0).any():
+        raise InputError(
+          f'eval.split: images of {self.keys.split} have no label, which G is '
+          'told with the rest; take the other split'
+        )
+      return labels
     real = self._images.labels
     if real is None:
       return sampler.labels(num)
     return labels_like(real, num, self.keys.seed)
+
+  def _why_no_disc(self, sampler: Sampler, disc: Discriminator | None) -> str:
+    """Why D's accuracy cannot be had; '' if it can."""
+    if sampler.columns:
+      return f'D is told {", ".join(sampler.columns)} of each image'
+    if disc and disc.conditional and not self._images.labelled('test'):
+      return 'D is shown labels, and those of the test images are hidden'
+    return ''
 
   def _how_labelled(self, labels: np.ndarray | None) -> dict[str, str]:
     """What labels the fakes had, for the protocol of a conditional model."""

@@ -1,12 +1,14 @@
 """The real images that scores compare with, read as little as possible."""
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
 from gan_jax.data import Dataset
 from gan_jax.evaluation.summary import digest_images
 from gan_jax.features import ImageSet
+from gan_jax.types import Given
 
 _HELD = 2**30  # bytes of pixels of a split that are read once and held
 _THREADS = 4  # of decoding
@@ -71,6 +73,21 @@ class RealImages:
       self.info.image_shape,
       lambda i: self.read(self._split, indices[i])['images'],
     )
+
+  def given_in_order(
+    self, names: tuple[str, ...]
+  ) -> Callable[[np.ndarray], Given]:
+    """Columns of the reference images in their order, from the start again.
+
+    Args:
+      names: of columns, see `Images.given`.
+
+    Returns:
+      Indices `[n]` of fakes -> columns `[n, ...]`.
+    """
+    images = getattr(self._dataset, self._split)
+    chosen = self._choose(len(images), self._num or len(images))
+    return lambda i: images.given(names, chosen[np.asarray(i) % len(chosen)])
 
   @functools.cached_property
   def labels(self) -> np.ndarray | None:

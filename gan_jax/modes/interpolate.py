@@ -4,10 +4,11 @@ import pathlib
 from typing import Any
 
 from gan_jax.config import plan
+from gan_jax.modes import told
 from gan_jax.reporting import pictures
 from gan_jax.sampling.walks import INTERPOLATIONS
 from gan_jax.workdir import output
-from gan_jax.workdir.trained import load
+from gan_jax.workdir.trained import restore
 
 
 def interpolate(
@@ -17,9 +18,11 @@ def interpolate(
 ) -> list[pathlib.Path]:
   """Writes a latent walk as interpolation.png (a strip) and two GIFs.
 
+  A run that is told more than labels is told that of the first held-out image.
+
   Args:
-    config: `member`, and its `interpolate` section: num_points, steps, seed,
-      label, checkpoint, ema, truncation.
+    config: `member`, `data.dir`, and its `interpolate` section: num_points,
+      steps, seed, label, checkpoint, ema, truncation.
     workdir: of the run.
     out: folder, or a file: the strip (.png) or the spherical walk (.gif); None
       for the workdir.
@@ -29,12 +32,9 @@ def interpolate(
   """
   asked = plan.read(config)
   keys = asked.interpolate
-  sampler = load(
-    workdir,
-    ema=keys.ema,
-    checkpoint=keys.checkpoint,
-    member=asked.member,
-  )
+  trained = restore(workdir, keys.checkpoint, asked.member)
+  sampler = trained.sampler(ema=keys.ema)
+  given, _ = told.held_out(trained, asked, workdir, 1)
   gifs = {name: f'interpolation_{name}.gif' for name in INTERPOLATIONS}
   strip = 'interpolation.png'
   places = output.places(workdir, out, [*gifs.values(), strip])
@@ -46,6 +46,7 @@ def interpolate(
       path=name,
       seed=keys.seed,
       label=keys.class_label,
+      given=given,
       truncation=keys.truncation,
     )
     rows[name] = walk[: keys.steps + 1]  # the first leg, both ends included

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gan_jax.config import plan
+from gan_jax.modes import told
 from gan_jax.reporting import pictures
 from gan_jax.sampling.labels import plain
 from gan_jax.sampling.weights import WEIGHTS, weights_name
@@ -26,9 +27,13 @@ def sample(
   With `sample.files` it writes each image as a PNG instead, named by its
   number or seed and by its class: 00003.png, seed00003_ankle_boot.png.
 
+  A run that is told more than labels is told that of the first held-out
+  images, which samples.npz then has too; samples.png shows
+  source | result | target where there is a source.
+
   Args:
-    config: `member`, and its `sample` section: num, seed, seeds, label,
-      checkpoint, ema, truncation, files.
+    config: `member`, `data.dir`, and its `sample` section: num, seed, seeds,
+      label, checkpoint, ema, truncation, files.
     workdir: of the run.
     out: folder, or one of the two files by its suffix; None for the workdir.
 
@@ -48,16 +53,22 @@ def sample(
   else:
     latents = gan.latents(keys.num, seed=keys.seed, truncation=keys.truncation)
   labels = gan.labels(len(latents), label)
+  given, targets = told.held_out(trained, asked, workdir, len(latents))
   if keys.files:
     folder = output.folder(out, layout.absolute(workdir) / 'images')
-    images = gan.generate(latents, labels)
+    images = gan.generate(latents, labels, given)
     written = _write_files(folder, images, _stems(seeds, labels, images, gan))
     where = f'{folder}, {written[0].name} to {written[-1].name}'
   else:
     places = output.places(workdir, out, ['samples.png', 'samples.npz'])
-    images = gan.generate(latents, labels)
-    sheet = _sheet(images, labels, gan, in_turn=label is None)
-    written = _write(places, images, labels, sheet)
+    images = gan.generate(latents, labels, given)
+    source = next((x for x in given.values() if x.ndim == images.ndim), None)
+    if source is None:
+      sheet = _sheet(images, labels, gan, in_turn=label is None)
+    else:
+      sheet = _abreast(source, images, targets)
+    arrays = given if labels is None else {'labels': labels, **given}
+    written = _write(places, {'images': images, **arrays}, sheet)
     where = ', '.join(map(str, written))
   weights = WEIGHTS[weights_name(trained.state, keys.ema)]
   run = '' if trained.member is None else f' of run {trained.member}'
@@ -79,14 +90,18 @@ def _sheet(images, labels, gan, in_turn) -> np.ndarray:
   return pictures.sheet({title: shown}, columns, heads=heads)
 
 
-def _write(places, images, labels, sheet) -> list[pathlib.Path]:
+def _abreast(sources, images, targets) -> np.ndarray:
+  """Source | result | target of the first examples."""
+  rows = pictures.abreast(*(x[:_SHOWN] for x in (sources, images, targets)))
+  heads = pictures.ABREAST * min(4, len(images))
+  return pictures.sheet({'': rows}, len(heads), heads=heads)
+
+
+def _write(places, arrays, sheet) -> list[pathlib.Path]:
   """Writes the grid and the archive, or the one that is asked for."""
   if 'samples.png' in places:
     pictures.save_image(places['samples.png'], sheet)
   if 'samples.npz' in places:
-    arrays = {'images': images}
-    if labels is not None:
-      arrays['labels'] = labels
     with atomic(places['samples.npz']) as temporary:
       np.savez_compressed(temporary, **arrays)
   return list(places.values())

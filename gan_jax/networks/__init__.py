@@ -24,7 +24,7 @@ from gan_jax.networks.layers import NORMS, Style, check_style
 from gan_jax.networks.mlp import mlp, mlp_bn
 from gan_jax.networks.virtual import WithReference
 from gan_jax.networks.wgan_gp_resnet import wgan_gp_resnet
-from gan_jax.types import InputError, Players, Task, lookup
+from gan_jax.types import Column, InputError, Players, Task, lookup
 
 
 class Architecture(NamedTuple):
@@ -134,7 +134,7 @@ def make_networks(
 
   Args:
     name: one of `NETWORKS`.
-    task: what the pair is built for; both players see its labels if it has any.
+    task: what the pair is built for; both players see what is given in it.
     axis_name: mapped device axis over which batch statistics are averaged.
     dtype: of the computation, see `Style`.
     **keys: the architecture's keys; those that are None keep its default.
@@ -152,8 +152,14 @@ def make_networks(
         f'network.{key}: {name} has no such key; it takes {", ".join(valid)}'
       )
     _check_number(key, value)
-  num_classes = task.given['labels'].size if 'labels' in task.given else 0
-  shared = dict(num_classes=num_classes, axis_name=axis_name, dtype=dtype)
+  columns = dict(task.given)
+  labels = columns.pop('labels', Column(()))
+  shared = dict(
+    num_classes=labels.size,
+    columns=tuple(columns.items()),
+    axis_name=axis_name,
+    dtype=dtype,
+  )
   style = Players(
     gen=_style(architecture, 'gen', given, **shared),
     disc=_style(architecture, 'disc', given, **shared),

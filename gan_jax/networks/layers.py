@@ -8,8 +8,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks import convolution, minibatch, moments, virtual
-from gan_jax.types import Given, InputError, lookup
+from gan_jax.networks import (
+  conditions,
+  convolution,
+  minibatch,
+  moments,
+  virtual,
+)
+from gan_jax.types import Column, Given, InputError, lookup
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
   'relu': nn.relu,
@@ -19,8 +25,6 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
   'silu': nn.silu,
   'tanh': nn.tanh,
 }
-# Labels enter at the scale of the latents and of the pixels beside them.
-_unit = nn.initializers.normal(1.0)
 NORMS = ('none', 'batch', 'layer', 'spectral', 'virtual')
 MINIBATCH = ('none', 'stddev', 'discrimination')
 
@@ -40,7 +44,8 @@ class Style:
     norm_momentum: of running batch statistics, in flax's convention: the
       share of the old value (torch's .1 is .9 here).
     num_classes: > 0 joins an embedding of the label to the player's input.
-    embed_dim: size of the embedding that joins the latents.
+    embed_dim: size of each embedding that joins the latents.
+    columns: names and kinds of what else joins it.
     axis_name: mapped device axis over which batch statistics are averaged, so
       that N devices normalise as one; None on a single device.
     scale_init: initialiser of batch norm's scales.
@@ -68,6 +73,7 @@ class Style:
   minibatch_kernels: int = 100
   minibatch_dim: int = 5
   init_std: float | None = None
+  columns: tuple[tuple[str, Column], ...] = ()
 
   def activate(self, x: jax.Array) -> jax.Array:
     """The non-linearity, elementwise."""
@@ -124,28 +130,26 @@ class Style:
       return SpectralNorm(layer)(x, update_stats=train)
     return layer(x)
 
+  @property
+  def told(self) -> tuple[tuple[str, Column], ...]:
+    """All columns that the player is told, the labels first."""
+    labels = ('labels', Column((), 'int32', self.num_classes))
+    return (labels,) * bool(self.num_classes) + self.columns
+
   def join_latents(self, latents: jax.Array, given: Given | None) -> jax.Array:
-    """Appends the label's embedding: `[B, Z]` -> `[B, Z + embed_dim]`.
+    """Appends an embedding of each column: `[B, Z]` -> `[B, Z + n embed_dim]`.
 
     Reference:
       Mirza and Osindero, Conditional Generative Adversarial Nets,
       arXiv 1411.1784, section 3.2 (an embedding here, a dense layer there).
     """
-    if not self.num_classes:
-      return latents
-    embed = nn.Embed(self.num_classes, self.embed_dim, embedding_init=_unit)
-    embedded = embed(given['labels'])
-    return jnp.concatenate([latents, embedded], axis=-1)
+    return conditions.join_latents(
+      latents, self.told, given, self.embed_dim, self.dtype
+    )
 
   def join_images(self, images: jax.Array, given: Given | None) -> jax.Array:
-    """Adds the label as an image channel: `[B, H, W, C]` -> C + 1 channels."""
-    if not self.num_classes:
-      return images
-    height, width = images.shape[1:3]
-    size = height * width
-    embed = nn.Embed(self.num_classes, size, embedding_init=_unit)
-    plane = embed(given['labels']).reshape(-1, height, width, 1)
-    return jnp.concatenate([images, plane], axis=-1)
+    """Adds columns as channels, see `conditions.join_images`."""
+    return conditions.join_images(images, self.told, given)
 
 
 class BatchNorm(nn.Module):

@@ -30,10 +30,11 @@ def check_style(style: Any, player: str) -> None:
       f'network.{player}_norm: virtual batch norm normalises by a reference '
       'batch, and network.reference_size is 0; give it examples, such as 64'
     )
-  if style.num_classes:
+  if style.told:
+    names = ', '.join(name for name, _ in style.told)
     raise InputError(
       f'network.{player}_norm: virtual batch norm has one reference batch '
-      'without labels; set conditional=False or another norm'
+      f'without {names}; set conditional=False and given=(), or another norm'
     )
   if style.minibatch != 'none':
     raise InputError(

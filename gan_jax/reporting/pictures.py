@@ -159,6 +159,27 @@ def _font(size: int):
   return ImageFont.truetype(str(file), size, layout_engine=basic)
 
 
+ABREAST = 'source', 'result', 'target'
+
+
+def abreast(
+  sources: np.ndarray, results: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
+  """Source | result | target of each example, for `sheet` or `grid`.
+
+  Args:
+    sources: uint8 `[N, H, W, c]`.
+    results: uint8 `[N, H, W, C]`.
+    targets: uint8 `[N, H, W, C]`.
+
+  Returns:
+    uint8 `[3 N, H, W, 3]`.
+  """
+  shape = *results.shape[:-1], 3
+  columns = [np.broadcast_to(x, shape) for x in (sources, results, targets)]
+  return np.stack(columns, axis=1).reshape(-1, *shape[1:])
+
+
 def save_image(path: pathlib.Path, image: np.ndarray) -> None:
   """Writes uint8 `[H, W, C]` of 1 or 3 channels as PNG, atomically."""
   from PIL import Image

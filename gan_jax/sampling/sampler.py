@@ -1,8 +1,8 @@
 """Drawing images from a trained generator."""
 
 import copy
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import chex
 import jax
@@ -10,26 +10,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.pixels import to_uint8
-from gan_jax.rng import example_keys
+from gan_jax.sampling import given as given_lib
 from gan_jax.sampling.batches import BATCH, batched, take
-from gan_jax.sampling.labels import class_index, shortened
-from gan_jax.sampling.priors import draw_latents, truncated_normal
+from gan_jax.sampling.drawing import Drawing
+from gan_jax.sampling.labels import shortened
 from gan_jax.sampling.standing import NUM_BATCHES, standing_statistics
 from gan_jax.sampling.walks import INTERPOLATIONS
 from gan_jax.sampling.weights import WEIGHTS
-from gan_jax.types import Given, InputError, lookup
+from gan_jax.types import Column, Given, InputError, lookup
 
-MOST_IMAGES = 2**24  # of one draw
 BATCH_NORMS = ('running', 'batch', 'standing')
 
 
-class Sampler:
+class Sampler(Drawing):
   """Draws images from a trained generator.
 
   Attributes:
-    latent_dim: size Z of a latent vector.
-    num_classes: number of labels, 0 for an unconditional generator.
-    class_names: of the labels, where they are known.
+    columns: what else the generator is told, by name.
   """
 
   def __init__(
@@ -41,6 +38,8 @@ class Sampler:
     prior: str = 'normal',
     num_classes: int = 0,
     class_names: Sequence[str] = (),
+    columns: Mapping[str, Column] | None = None,
+    vocabulary: Sequence[str] = (),
     batch_norm: str = 'running',
     weights: str = '',
     step: int | None = None,
@@ -54,23 +53,29 @@ class Sampler:
       prior: one of `PRIORS`, the one it was trained with.
       num_classes: > 0 if it is conditional.
       class_names: of the labels, where they are known.
+      columns: what else it is told.
+      vocabulary: of the texts among it.
       batch_norm: what batch norm goes by, one of `BATCH_NORMS`. With `batch`
         an image depends on the 63 others that it is made with.
       weights: which ones the variables are, for `repr`: ema or raw.
       step: of the training that they are from, likewise.
     """
     lookup(dict.fromkeys(BATCH_NORMS), batch_norm, 'batch_norm')
-    self.latent_dim = latent_dim
-    self.num_classes = num_classes
-    self.class_names = tuple(class_names)
-    self._prior = prior
+    super().__init__(
+      latent_dim=latent_dim,
+      prior=prior,
+      num_classes=num_classes,
+      class_names=class_names,
+    )
+    self.columns, self._vocabulary = dict(columns or {}), tuple(vocabulary)
     self._generate, self._batch_norm = generate, batch_norm
     self._about = {'weights': WEIGHTS.get(weights), 'step': step}
 
     def images_of(variables, latents, given):
       # What batches did to the statistics is dropped.
       train = batch_norm == 'batch'
-      return generate(variables, latents, given, train=train)[0]
+      told = given_lib.as_told(given)
+      return generate(variables, latents, told, train=train)[0]
 
     def apply(variables, latents, given):
       images = images_of(variables, latents, given)
@@ -82,14 +87,18 @@ class Sampler:
 
   def __repr__(self) -> str:
     latents = jax.ShapeDtypeStruct((1, self.latent_dim), jnp.float32)
+    given = given_lib.dummies(self.columns, 1)
+    images = jax.eval_shape(lambda z: self.generator(z, given=given), latents)
     fields = {
-      'images': jax.eval_shape(self.generator, latents).shape[1:],
+      'images': images.shape[1:],
       'latent_dim': self.latent_dim,
       'prior': self._prior,
       'classes': self.num_classes,
     }
     if self.class_names:
       fields['classes'] = f'{self.num_classes}: {shortened(self.class_names)}'
+    if self.columns:
+      fields['given'] = f'({", ".join(self.columns)})'
     fields |= {k: v for k, v in self._about.items() if v is not None}
     listed = ', '.join(f'{name}={value}' for name, value in fields.items())
     return f'{type(self).__name__}({listed})'
@@ -98,6 +107,11 @@ class Sampler:
     """Variables with the statistics that `batch_norm` asks for."""
     if self._batch_norm != 'standing':
       return variables
+    if self.columns:
+      raise InputError(
+        'batch_norm: standing draws latents alone, and this run is told '
+        f'{", ".join(self.columns)} too; take running or batch'
+      )
     return standing_statistics(
       self._generate, variables, self._fresh_batches(NUM_BATCHES)
     )
@@ -105,15 +119,21 @@ class Sampler:
   def _fresh_batches(self, num_batches: int) -> list[tuple]:
     """Batches of latents and what is given, of seed 0."""
     num = num_batches * BATCH
-    inputs = self.latents(num), self._given(self.labels(num))
+    inputs = self.latents(num), self._given(num, self.labels(num))
     return [
       take(inputs, slice(start, start + BATCH))
       for start in range(0, num, BATCH)
     ]
 
-  def _given(self, labels: np.ndarray | None) -> Given:
-    """What G is told, of labels `[N]`."""
-    return {} if labels is None else {'labels': labels}
+  def _given(
+    self,
+    num: int,
+    labels: np.ndarray | None,
+    given: Mapping[str, Any] | None = None,
+  ) -> Given:
+    """What G is told, of labels `[num]` and of what else a user gives."""
+    told = given_lib.encode(given, self.columns, num, self._vocabulary)
+    return told if labels is None else {'labels': labels, **told}
 
   def with_variables(self, variables: chex.ArrayTree) -> 'Sampler':
     """The same sampler over other weights, without compiling again."""
@@ -121,92 +141,51 @@ class Sampler:
     other._variables, other._about = self._settled(variables), {}
     return other
 
-  def latents(
-    self, num: int, *, seed: int = 0, truncation: float = 0.0
-  ) -> np.ndarray:
-    """Latents `[num, Z]` from the prior; the i-th depends on (seed, i) only.
-
-    Args:
-      num: how many.
-      seed: of the draw.
-      truncation: > 0 restricts a normal prior to [-truncation, truncation].
-
-    Raises:
-      InputError: nothing to draw, or truncation of another prior.
-    """
-    if not 1 <= num <= MOST_IMAGES:
-      raise InputError(f'num: {num} is not between 1 and {MOST_IMAGES:,}')
-    keys = example_keys(jax.random.key(seed), jnp.arange(num))
-    return self._draw(keys, truncation)
-
-  def latents_of(
-    self, seeds: Sequence[int], *, truncation: float = 0.0
-  ) -> np.ndarray:
-    """Latents `[N, Z]`, the first one of each of N seeds; see `latents`."""
-    root_keys = jax.vmap(jax.random.key)(np.asarray(seeds, np.uint32))
-    first = jnp.zeros(1, jnp.int32)
-    keys = jax.vmap(lambda root: example_keys(root, first)[0])(root_keys)
-    return self._draw(keys, truncation)
-
-  def _draw(self, keys: jax.Array, truncation: float) -> np.ndarray:
-    """Latents `[N, Z]` of keys `[N]`."""
-    if not truncation >= 0 or (truncation and self._prior != 'normal'):
-      raise InputError(
-        f'truncation: {truncation} with prior {self._prior!r}; it must be '
-        'above 0 (or 0 for none) and needs latent_prior=normal'
-      )
-    if truncation:
-      draw = functools.partial(truncated_normal, truncation=truncation)
-    else:
-      draw = functools.partial(draw_latents, prior=self._prior)
-    return np.asarray(draw(keys, latent_dim=self.latent_dim))
-
-  def labels(
-    self, num: int, label: int | str | None = None
-  ) -> np.ndarray | None:
-    """Labels `[num]`: one class, or all in turn; None if unconditional.
-
-    Args:
-      num: how many.
-      label: number or name of the class, see `class_index`; None for all.
-
-    Raises:
-      InputError: a label that there is not, or any if unconditional.
-    """
-    if label is not None:
-      label = class_index(label, self.num_classes, self.class_names)
-      return np.full(num, label, np.int32)
-    if not self.num_classes:
-      return None
-    return np.arange(num, dtype=np.int32) % self.num_classes
-
   def generator(
-    self, latents: jax.Array, labels: jax.Array | None = None
+    self,
+    latents: jax.Array,
+    labels: jax.Array | None = None,
+    given: Given | None = None,
   ) -> jax.Array:
     """G itself, which can be differentiated and compiled.
 
     Args:
       latents: `[N, Z]`.
       labels: int32 `[N]`; None goes through all classes in turn.
+      given: columns `[N, ...]` that the run is told beside labels: pictures of
+        uint8, or of float32 in [-1, 1]; tokens.
 
     Returns:
       Images float32 `[N, H, W, C]` in [-1, 1].
     """
     if labels is None:
       labels = self.labels(len(latents))
-    return self._images_of(self._variables, latents, self._given(labels))
+    told = dict(given or {})
+    given_lib.check_names(tuple(told), self.columns)
+    if labels is not None:
+      told['labels'] = labels
+    return self._images_of(self._variables, latents, told)
 
   def generate(
-    self, latents: np.ndarray, labels: np.ndarray | None = None
+    self,
+    latents: np.ndarray,
+    labels: np.ndarray | None = None,
+    given: Mapping[str, Any] | None = None,
   ) -> np.ndarray:
-    """Images uint8 `[N, H, W, C]` of latents `[N, Z]` and labels `[N]`."""
-    return self._outputs(latents, labels)['images']
+    """Images uint8 `[N, H, W, C]`.
 
-  def _outputs(self, latents, labels):
+    Args:
+      latents: `[N, Z]`.
+      labels: int32 `[N]`, of a conditional run.
+      given: see `sample`.
+    """
+    return self._outputs(latents, labels, given)['images']
+
+  def _outputs(self, latents, labels, given):
     return batched(
       lambda *inputs: self._apply(self._variables, *inputs),
       latents,
-      self._given(labels),
+      self._given(len(latents), labels, given),
     )
 
   def stream(
@@ -216,6 +195,7 @@ class Sampler:
     seed: int = 0,
     truncation: float = 0.0,
     labels: np.ndarray | None = None,
+    given: Given | Callable[[np.ndarray], Given] | None = None,
   ) -> Callable[[np.ndarray], np.ndarray]:
     """The images that `sample` would draw, made when they are asked for.
 
@@ -224,6 +204,7 @@ class Sampler:
       seed: of the latents.
       truncation: see `latents`.
       labels: int32 `[num]`; None goes through all classes in turn.
+      given: columns `[num, ...]`, or what reads them: indices -> columns.
 
     Returns:
       Indices `[n]` -> uint8 `[n, H, W, C]`. It raises InputError where the
@@ -231,10 +212,11 @@ class Sampler:
     """
     latents = self.latents(num, seed=seed, truncation=truncation)
     labels = self.labels(num) if labels is None else labels
+    columns = given_lib.by_index(given or {})
 
     def read(indices):
       part = None if labels is None else labels[indices]
-      outputs = self._outputs(latents[indices], part)
+      outputs = self._outputs(latents[indices], part, columns(indices))
       if not outputs['finite'].all():
         index = indices[np.argmin(outputs['finite'])]
         raise InputError(
@@ -251,21 +233,57 @@ class Sampler:
     *,
     seed: int = 0,
     label: int | str | None = None,
+    given: Mapping[str, Any] | None = None,
     truncation: float = 0.0,
   ) -> np.ndarray:
     """Draws images, uint8 `[num, H, W, C]`.
 
-    The i-th image depends on (seed, i) and its label, not on `num`.
+    The i-th image depends on (seed, i) and what is given, not on `num`.
 
     Args:
       num: how many.
       seed: of the latents.
       label: one class for all, by number or name; None goes through all
         classes in turn.
+      given: what else the run is told, by name, `num` of each or one for all:
+        `source` and `other` uint8 `[num, h, w, c]`, `text` as strings.
       truncation: see `latents`.
+
+    Raises:
+      InputError: a column is missing, not known, or of another shape.
     """
     latents = self.latents(num, seed=seed, truncation=truncation)
-    return self.generate(latents, self.labels(num, label))
+    return self.generate(latents, self.labels(num, label), given)
+
+  def translate(
+    self, images: np.ndarray, *, seed: int = 0, label: int | str | None = None
+  ) -> np.ndarray:
+    """What G makes of sources: uint8 `[N, h, w, c]` -> `[N, H, W, C]`.
+
+    Args:
+      images: the sources themselves, as the run was told them; nothing is
+        derived from them (`dataset.train.derive` does that).
+      seed: of the latents.
+      label: see `sample`.
+
+    Raises:
+      InputError: the run is told no source, or more than that; images of
+        another shape.
+    """
+    if list(self.columns) != ['source']:
+      told = ', '.join(self.columns) or 'no source'
+      raise InputError(
+        f'translate: this run is told {told}; translate is for runs with '
+        "given=('source',), and sample(num, given=...) for others"
+      )
+    images = np.asarray(images)
+    if images.ndim != 4 or not len(images):
+      raise InputError(
+        f'translate: shape {images.shape} is not [N, h, w, c] of N sources'
+      )
+    return self.sample(
+      len(images), seed=seed, label=label, given={'source': images}
+    )
 
   def interpolate(
     self,
@@ -275,6 +293,7 @@ class Sampler:
     path: str = 'spherical',
     seed: int = 0,
     label: int | str | None = None,
+    given: Mapping[str, Any] | None = None,
     truncation: float = 0.0,
   ) -> np.ndarray:
     """A walk from latent to latent, closed at the end.
@@ -286,6 +305,7 @@ class Sampler:
       seed: of the latents.
       label: the class to stay in, by number or name; None is class 0 if
         conditional.
+      given: what else the run is told, one for all; see `sample`.
       truncation: of the latents to pass through, see `latents`.
 
     Returns:
@@ -308,4 +328,4 @@ class Sampler:
     if label is None and self.num_classes:
       label = 0
     labels = self.labels(num_points * steps, label)
-    return self.generate(np.concatenate(walk), labels)
+    return self.generate(np.concatenate(walk), labels, given)

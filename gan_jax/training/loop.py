@@ -18,6 +18,7 @@ from gan_jax.reporting import curves, pictures
 from gan_jax.training import failures, results, runs, stages
 from gan_jax.training.dispatch import compile_dispatch, take_draws
 from gan_jax.training.inheritance import begun_from
+from gan_jax.training.painter import Painter
 from gan_jax.training.progress import Callback, Progress
 from gan_jax.training.scoring import Scoring
 from gan_jax.types import (
@@ -130,7 +131,7 @@ class _Loop:
   """Dispatches from a checkpoint to the end of a run.
 
   Attributes:
-    paint: see `results.Painter`; None on all processes but the first.
+    paint: see `Painter`; None on all processes but the first.
   """
 
   def __init__(
@@ -142,7 +143,7 @@ class _Loop:
   ):
     self.run, self.checkpoints, self.stop = run, checkpoints, stop
     self.callbacks = callbacks
-    self.paint = results.Painter(run) if hosts.is_first() else None
+    self.paint = Painter(run) if hosts.is_first() else None
 
   def attempt(
     self, state: TrainState, start: int, started: float

@@ -27,7 +27,7 @@ import tempfile
 from types import SimpleNamespace
 from typing import Any
 
-from gan_jax.config.overrides import completed, dotted, may_change
+from gan_jax.config.overrides import ADDED, completed, dotted, may_change
 from gan_jax.data import DatasetInfo
 from gan_jax.process.environment import environment
 from gan_jax.storage.files import atomic
@@ -112,7 +112,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 
 def read_config(workdir: pathlib.Path) -> SimpleNamespace:
   """The config of a run, with attributes like the one it was started with."""
-  return as_config(config_fields(workdir))
+  return as_config(completed(config_fields(workdir)))
 
 
 def config_fields(workdir: pathlib.Path) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def config_fields(workdir: pathlib.Path) -> dict[str, Any]:
   Raises:
     InputError: neither config.json nor a checkpoint can be read.
   """
-  return completed(_described(workdir, 'config.json', 'config'))
+  return _described(workdir, 'config.json', 'config')
 
 
 def _described(workdir: pathlib.Path, name: str, field: str) -> dict[str, Any]:
@@ -171,9 +171,12 @@ def as_info(fields: dict[str, Any], source: pathlib.Path) -> DatasetInfo:
   try:
     info = DatasetInfo(**fields)
     return info._replace(
-      image_shape=tuple(info.image_shape), class_names=tuple(info.class_names)
+      image_shape=tuple(info.image_shape),
+      class_names=tuple(info.class_names),
+      columns={name: tuple(shape) for name, shape in info.columns.items()},
+      vocabulary=tuple(info.vocabulary),
     )
-  except TypeError as error:
+  except (TypeError, AttributeError) as error:
     raise InputError(
       f'workdir: {source} is not a description of a dataset: {error}'
     ) from error
@@ -202,7 +205,7 @@ def is_of(workdir: pathlib.Path, config: dict[str, Any]) -> bool:
     config: the resolved config, nested.
   """
   try:
-    old = flatten(completed(read_json(workdir / 'config.json')))
+    old = flatten(read_json(workdir / 'config.json'))
     check_same(workdir, old, flatten(json.loads(json.dumps(config))))
   except InputError:
     return has_checkpoint(workdir)
@@ -266,12 +269,11 @@ def check_same(
     old: its flat config.
     new: the flat config it shall go on with.
   """
-  missing = object()
-  changed = [
-    key
-    for key in sorted(old.keys() | new.keys())
-    if old.get(key, missing) != new.get(key, missing) and not may_change(key)
-  ]
+  missing, absent, changed = object(), flatten(ADDED), []
+  for key in sorted(old.keys() | new.keys()):
+    default = absent.get(key, missing)
+    if old.get(key, default) != new.get(key, default) and not may_change(key):
+      changed.append(key)
   if old.get('num_steps') != new.get('num_steps') and _follows_num_steps(new):
     changed.append('num_steps')
   if changed:
@@ -312,7 +314,7 @@ def check_overrides(
   if not overrides:
     return
   path = absolute(workdir)
-  trained = flatten(config_fields(path))
+  trained = flatten(completed(config_fields(path)))
   given = flatten(json.loads(json.dumps(overrides)))
   for key, value in given.items():
     if not may_change(key) and trained.get(key) != value:

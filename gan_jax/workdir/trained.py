@@ -3,8 +3,8 @@
 import contextlib
 import functools
 import pathlib
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from gan_jax.features import image_set
 from gan_jax.pixels import from_uint8
 from gan_jax.process import plugins as plugins_lib
 from gan_jax.sampling.batches import batched
+from gan_jax.sampling.given import as_told
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.sampling.weights import (
   discriminator_variables,
@@ -57,7 +58,10 @@ class TrainedGAN(Sampler):
     return other
 
   def discriminate(
-    self, images: np.ndarray, labels: np.ndarray | None = None
+    self,
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
+    given: Mapping[str, Any] | None = None,
   ) -> np.ndarray:
     """D's logits `[N]`, with running statistics; the mean of several D.
 
@@ -66,9 +70,10 @@ class TrainedGAN(Sampler):
         logit of its pack: images next to each other.
       labels: int `[N]`, if the run is conditional, or the name of a class
         for all; see `labels`.
+      given: what else the run is told of each image, see `sample`.
 
     Raises:
-      InputError: images of another kind or shape, or not their labels.
+      InputError: images of another kind or shape, or not what is given.
     """
     if image_set(images).image_shape != self._image_shape:
       raise InputError(
@@ -82,7 +87,7 @@ class TrainedGAN(Sampler):
     return batched(
       lambda *inputs: self._logits_of(self._disc_variables, *inputs),
       images,
-      self._given(labels),
+      self._given(len(images), labels, given),
     )
 
   def _checked_labels(self, labels, num) -> np.ndarray:
@@ -108,7 +113,7 @@ class TrainedGAN(Sampler):
     packs = pack(from_uint8(images)[rows], packing)
 
     def apply(variables):
-      return disc.apply(variables, packs, given, train=False).logits
+      return disc.apply(variables, packs, as_told(given), train=False).logits
 
     if self._plan.num_discs > 1:
       logits = jax.vmap(apply)(variables).mean(axis=0)

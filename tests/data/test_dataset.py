@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from gan_jax.data import Images, load_dataset
-from gan_jax.data.dataset import FITS, convert, crop, stretch
+from gan_jax.data.shapes import FITS, convert, crop, stretch
 from gan_jax.types import InputError
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)

@@ -22,7 +22,7 @@ def _own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def reads(monkeypatch):
   """Counts what is decoded."""
-  from gan_jax.data.dataset import Images
+  from gan_jax.data.examples import Images
 
   counted = []
   original = Images.read

@@ -531,7 +531,7 @@ def test_names_of_scores_from_a_flag():
 class Noise:
   """Stands in for a sampler: uniform noise."""
 
-  num_classes = 0
+  num_classes, columns = 0, ()
 
   def stream(self, num, *, seed, truncation, labels):
     return some_images(num, seed=seed).__getitem__
@@ -540,7 +540,7 @@ class Noise:
 class Perfect:
   """Stands in for a conditional sampler: real images of the class asked for."""
 
-  num_classes = 10
+  num_classes, columns = 10, ()
 
   def __init__(self, images, labels):
     self._of_class = [images[labels == label] for label in range(10)]

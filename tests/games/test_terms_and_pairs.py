@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gan_jax.config.build import build
-from gan_jax.config.overrides import LATER, completed, dotted
+from gan_jax.config.overrides import ADDED, completed, dotted
 from gan_jax.config.parts import loss_of
 from gan_jax.games.image import image_gan, pairs_of
 from gan_jax.games.passes import next_in_batch
@@ -250,11 +250,11 @@ def test_an_old_config_lacks_what_came_later():
 
 
 def _without_later(fields, prefix=''):
-  """A nested config as versions before the keys of `LATER` wrote it."""
+  """A nested config as versions before the keys of `ADDED` wrote it."""
   return {
     key: _without_later(value, f'{prefix}{key}.')
     if isinstance(value, dict)
     else value
     for key, value in fields.items()
-    if f'{prefix}{key}' not in LATER
+    if f'{prefix}{key}' not in ADDED
   }

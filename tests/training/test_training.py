@@ -18,7 +18,7 @@ from gan_jax.modes.evaluate import evaluate
 from gan_jax.modes.train import train
 from gan_jax.reporting import pictures
 from gan_jax.training import dispatch as dispatch_lib
-from gan_jax.training import results
+from gan_jax.training import painter
 from gan_jax.training.runs import open_run
 from gan_jax.types import InputError
 from gan_jax.workdir.trained import restore
@@ -128,17 +128,17 @@ class Labelled:
 
 def test_real_images_are_chosen_by_the_seed():
   one, again, other = (
-    results.real_images(Labelled(), 16, seed).ravel() for seed in (0, 0, 1)
+    painter.real_images(Labelled(), 16, seed).ravel() for seed in (0, 0, 1)
   )
   np.testing.assert_array_equal(one, again)
   assert len(set(one)) == 16
   assert set(one) != set(other)
-  assert len(results.real_images(Labelled(), 150, 0)) == 150
+  assert len(painter.real_images(Labelled(), 150, 0)) == 150
 
 
 def test_real_images_are_of_the_classes_asked_for():
   labels = np.arange(6) % 3
-  found = results.real_images(Labelled(), 6, 0, labels).ravel()
+  found = painter.real_images(Labelled(), 6, 0, labels).ravel()
   assert found[2] == 7
   assert found[5] == pictures.GREY  # there is no second one
   others = found[[0, 1, 3, 4]]

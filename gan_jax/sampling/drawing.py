@@ -1,0 +1,98 @@
+"""Latents and labels that a trained generator takes, by seed."""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.rng import example_keys
+from gan_jax.sampling.labels import class_index
+from gan_jax.sampling.priors import draw_latents, truncated_normal
+from gan_jax.types import InputError
+
+MOST_IMAGES = 2**24  # of one draw
+
+
+class Drawing:
+  """Draws what a generator takes.
+
+  Attributes:
+    latent_dim: size Z of a latent vector.
+    num_classes: number of labels, 0 for an unconditional generator.
+    class_names: of the labels, where they are known.
+  """
+
+  def __init__(
+    self,
+    *,
+    latent_dim: int,
+    prior: str,
+    num_classes: int,
+    class_names: Sequence[str],
+  ):
+    """Takes the prior, one of `PRIORS`, and the classes."""
+    self.latent_dim = latent_dim
+    self.num_classes = num_classes
+    self.class_names = tuple(class_names)
+    self._prior = prior
+
+  def latents(
+    self, num: int, *, seed: int = 0, truncation: float = 0.0
+  ) -> np.ndarray:
+    """Latents `[num, Z]` from the prior; the i-th depends on (seed, i) only.
+
+    Args:
+      num: how many.
+      seed: of the draw.
+      truncation: > 0 restricts a normal prior to [-truncation, truncation].
+
+    Raises:
+      InputError: nothing to draw, or truncation of another prior.
+    """
+    if not 1 <= num <= MOST_IMAGES:
+      raise InputError(f'num: {num} is not between 1 and {MOST_IMAGES:,}')
+    keys = example_keys(jax.random.key(seed), jnp.arange(num))
+    return self._draw(keys, truncation)
+
+  def latents_of(
+    self, seeds: Sequence[int], *, truncation: float = 0.0
+  ) -> np.ndarray:
+    """Latents `[N, Z]`, the first one of each of N seeds; see `latents`."""
+    root_keys = jax.vmap(jax.random.key)(np.asarray(seeds, np.uint32))
+    first = jnp.zeros(1, jnp.int32)
+    keys = jax.vmap(lambda root: example_keys(root, first)[0])(root_keys)
+    return self._draw(keys, truncation)
+
+  def _draw(self, keys: jax.Array, truncation: float) -> np.ndarray:
+    """Latents `[N, Z]` of keys `[N]`."""
+    if not truncation >= 0 or (truncation and self._prior != 'normal'):
+      raise InputError(
+        f'truncation: {truncation} with prior {self._prior!r}; it must be '
+        'above 0 (or 0 for none) and needs latent_prior=normal'
+      )
+    if truncation:
+      draw = functools.partial(truncated_normal, truncation=truncation)
+    else:
+      draw = functools.partial(draw_latents, prior=self._prior)
+    return np.asarray(draw(keys, latent_dim=self.latent_dim))
+
+  def labels(
+    self, num: int, label: int | str | None = None
+  ) -> np.ndarray | None:
+    """Labels `[num]`: one class, or all in turn; None if unconditional.
+
+    Args:
+      num: how many.
+      label: number or name of the class, see `class_index`; None for all.
+
+    Raises:
+      InputError: a label that there is not, or any if unconditional.
+    """
+    if label is not None:
+      label = class_index(label, self.num_classes, self.class_names)
+      return np.full(num, label, np.int32)
+    if not self.num_classes:
+      return None
+    return np.arange(num, dtype=np.int32) % self.num_classes
