@@ -138,10 +138,14 @@ def get_config() -> ConfigDict:
           str
         ),  # of G: relu, leaky_relu, elu, gelu, ...
         disc_activation=placeholder(str),  # of D: relu, leaky_relu, ...
-        gen_norm=placeholder(str),  # of G: none, batch, layer, virtual
-        disc_norm=placeholder(
-          str
-        ),  # of D: none, batch, layer, spectral, virtual
+        # Of activations: none, batch, conditional (batch norm by class), layer,
+        # instance, pixel, group, virtual; spectral: none, with such weights.
+        gen_norm=placeholder(str),
+        disc_norm=placeholder(str),
+        # As they enter a product: none, spectral, equalised.
+        gen_weights=placeholder(str),
+        disc_weights=placeholder(str),
+        norm_groups=placeholder(int),  # of group norm
         reference_size=placeholder(int),  # examples behind virtual batch norm
         disc_maxout=placeholder(int),  # mlp, mlp_bn: pieces of D's units
         disc_minibatch=placeholder(str),  # in D: none, stddev, discrimination
