@@ -120,7 +120,7 @@ def get_config() -> ConfigDict:
         lookahead_rate=0.5,  # share of the way kept at a look back
       ),
       network=dict(
-        name='mlp',  # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet
+        name='mlp',  # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet, sngan
         # None keeps the architecture's default; a key that it lacks is refused.
         gen_widths=placeholder(
           tuple
@@ -128,10 +128,10 @@ def get_config() -> ConfigDict:
         disc_widths=placeholder(tuple),  # of D; conv: channels per layer
         gen_width=placeholder(
           int
-        ),  # of G; dcgan, wgan_gp_resnet: base channels
+        ),  # of G; dcgan, wgan_gp_resnet, sngan: base channels
         disc_width=placeholder(
           int
-        ),  # of D; dcgan, wgan_gp_resnet: base channels
+        ),  # of D; dcgan, wgan_gp_resnet, sngan: base channels
         depth=placeholder(int),  # dcgan, wgan_gp_resnet: halvings of the image
         critic=placeholder(str),  # D of wgan_gp_resnet: resnet, dcgan
         gen_activation=placeholder(

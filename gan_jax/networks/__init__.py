@@ -23,6 +23,7 @@ from gan_jax.networks.dcgan import dcgan, scale_init
 from gan_jax.networks.layers import Style
 from gan_jax.networks.mlp import mlp, mlp_bn
 from gan_jax.networks.norms import BATCH_NORMS, OF_MAPS, OF_VECTORS
+from gan_jax.networks.sngan import sngan
 from gan_jax.networks.style import check_style
 from gan_jax.networks.virtual import WithReference
 from gan_jax.networks.weights import WEIGHTS
@@ -38,6 +39,8 @@ class Architecture(NamedTuple):
     style: of both players by default.
     disc_norms: norms that D may have.
     gen_norms: norms that G may have.
+    gen_style_of_labels: G's by default where the players see labels; None for
+      the same.
     weights: what both players' weights may be.
   """
 
@@ -46,8 +49,10 @@ class Architecture(NamedTuple):
   disc_norms: tuple[str, ...] = OF_VECTORS
   gen_norms: tuple[str, ...] = OF_VECTORS
   weights: tuple[str, ...] = WEIGHTS
+  gen_style_of_labels: Style | None = None
 
 
+_SNGAN = Style('relu', 'batch', norm_epsilon=2e-5)  # of G
 NETWORKS: dict[str, Architecture] = {
   'mlp': Architecture(mlp, Players(Style(), Style())),
   'mlp_bn': Architecture(
@@ -70,6 +75,13 @@ NETWORKS: dict[str, Architecture] = {
     Players(Style('relu', 'batch'), Style('relu')),
     disc_norms=tuple(n for n in OF_MAPS if n not in BATCH_NORMS),
     gen_norms=OF_MAPS,
+  ),
+  'sngan': Architecture(
+    sngan,
+    Players(_SNGAN, Style('relu', weights='spectral')),
+    disc_norms=OF_MAPS,
+    gen_norms=OF_MAPS,
+    gen_style_of_labels=dataclasses.replace(_SNGAN, norm='conditional'),
   ),
 }
 
@@ -112,6 +124,9 @@ def _style(architecture, player, given, **shared) -> Style:
         f'spectral, which is {weights}; leave one of them out'
       )
   default = getattr(architecture.style, player)
+  of_labels = architecture.gen_style_of_labels
+  if player == 'gen' and shared['num_classes'] and of_labels:
+    default = of_labels
   style = dataclasses.replace(default, **changes, **shared)
   norms = getattr(architecture, f'{player}_norms')
   return check_style(style, player, norms, architecture.weights)
