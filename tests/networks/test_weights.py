@@ -49,8 +49,8 @@ LAYERS = {
 @pytest.mark.parametrize('name', LAYERS)
 @pytest.mark.parametrize('gain', [(), (1.0,)])
 def test_equalised_layers_give_variance_gain_squared(name, gain):
-  """At any width, of weights that are stored as N(0, 1); sqrt(2) if not told."""
-  make, shape, fan_in = LAYERS[name]
+  """At any width, of weights stored as N(0, 1); sqrt(2) if not told."""
+  make, shape, _ = LAYERS[name]
   layer, x = Apply(EQUALISED, make, gain), normal(0, *shape)
   variables = jax.jit(layer.init)(jax.random.key(0), x)
   [kernel] = (p for p in jax.tree.leaves(variables) if p.ndim > 1)
@@ -64,7 +64,6 @@ def test_equalised_layers_give_variance_gain_squared(name, gain):
   # Random weights, and inputs of which neighbours share some.
   spread = math.sqrt(2 / kernel.size) + math.sqrt(2 * 16 / x.size)
   assert abs(share - 1) < 5 * spread
-  del fan_in
 
 
 @pytest.mark.parametrize('name', LAYERS)
