@@ -242,6 +242,8 @@ def test_projection_identity(weights):
   images, _ = inputs_of('disc', shape)
   found = [logits_of(y, disc, variables, images) for y in range(classes)]
   logits, features = [one for one, _ in found], found[0][1]
+  mixed, _ = logits_of(np.arange(3)[::-1], disc, variables, images)
+  np.testing.assert_allclose(mixed, np.diag(logits[::-1]), rtol=1e-5)
   h = np.maximum(np.float64(features[-1]), 0).sum((1, 2))
   params = variables['params']
   table = np.float64(params['Embed_0']['embedding'])
