@@ -141,10 +141,10 @@ def get_config() -> ConfigDict:
         # Of activations: none, batch, conditional (batch norm by class), layer,
         # instance, pixel, group, virtual; spectral: none, with such weights.
         gen_norm=placeholder(str),
-        disc_norm=placeholder(str),
+        disc_norm=placeholder(str),  # likewise, of D
         # As they enter a product: none, spectral, equalised.
         gen_weights=placeholder(str),
-        disc_weights=placeholder(str),
+        disc_weights=placeholder(str),  # likewise, of D
         norm_groups=placeholder(int),  # of group norm
         reference_size=placeholder(int),  # examples behind virtual batch norm
         disc_maxout=placeholder(int),  # mlp, mlp_bn: pieces of D's units
