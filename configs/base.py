@@ -135,7 +135,7 @@ def get_config() -> ConfigDict:
         lookahead_rate=0.5,  # share of the way kept at a look back
       ),
       network=dict(
-        name='mlp',  # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet
+        name='mlp',  # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet, sngan
         # None keeps the architecture's default; a key that it lacks is refused.
         gen_widths=placeholder(
           tuple
@@ -143,20 +143,24 @@ def get_config() -> ConfigDict:
         disc_widths=placeholder(tuple),  # of D; conv: channels per layer
         gen_width=placeholder(
           int
-        ),  # of G; dcgan, wgan_gp_resnet: base channels
+        ),  # of G; dcgan, wgan_gp_resnet, sngan: base channels
         disc_width=placeholder(
           int
-        ),  # of D; dcgan, wgan_gp_resnet: base channels
+        ),  # of D; dcgan, wgan_gp_resnet, sngan: base channels
         depth=placeholder(int),  # dcgan, wgan_gp_resnet: halvings of the image
         critic=placeholder(str),  # D of wgan_gp_resnet: resnet, dcgan
         gen_activation=placeholder(
           str
         ),  # of G: relu, leaky_relu, elu, gelu, ...
         disc_activation=placeholder(str),  # of D: relu, leaky_relu, ...
-        gen_norm=placeholder(str),  # of G: none, batch, layer, virtual
-        disc_norm=placeholder(
-          str
-        ),  # of D: none, batch, layer, spectral, virtual
+        # Of activations: none, batch, conditional (batch norm by class), layer,
+        # instance, pixel, group, virtual; spectral: none, with such weights.
+        gen_norm=placeholder(str),
+        disc_norm=placeholder(str),  # likewise, of D
+        # As they enter a product: none, spectral, equalised.
+        gen_weights=placeholder(str),
+        disc_weights=placeholder(str),  # likewise, of D
+        norm_groups=placeholder(int),  # of group norm
         reference_size=placeholder(int),  # examples behind virtual batch norm
         disc_maxout=placeholder(int),  # mlp, mlp_bn: pieces of D's units
         disc_minibatch=placeholder(str),  # in D: none, stddev, discrimination

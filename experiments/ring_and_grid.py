@@ -122,7 +122,7 @@ METHODS: dict[str, Method] = {
   'feature matching': Method(
     tricks=Tricks(feature_matching=FeatureMatching(1.0, 2, True))
   ),
-  'spectral norm': Method(disc_style=dict(norm='spectral'), cost=1.1),
+  'spectral norm': Method(disc_style=dict(weights='spectral'), cost=1.1),
   'WGAN': Method(
     'wasserstein', 'alternating', disc_steps=5, optimizers=_WGAN, cost=3.0
   ),

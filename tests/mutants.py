@@ -32,6 +32,31 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
+  # --- networks
+  Fault(
+    'sngan_mean_pooling',
+    'h = h.sum(axis=(1, 2))',
+    'h = h.mean(axis=(1, 2))',
+    'sngan',
+  ),
+  Fault(
+    'pixel_norm_by_variance',
+    'square = (y**2).mean(axis=-1, keepdims=True)',
+    'square = y.var(axis=-1, keepdims=True)',
+    'norms',
+  ),
+  Fault(
+    'adain_without_one',
+    '(1.0 + scale) * instance_norm(x)',
+    'scale * instance_norm(x)',
+    'norms',
+  ),
+  Fault(
+    'equalised_biases',
+    'if leaf.ndim == 1:',
+    'if leaf.ndim == 0:',
+    'weights',
+  ),
   # --- losses
   Fault(
     'minimax_sign',

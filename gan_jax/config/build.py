@@ -157,7 +157,7 @@ def _networks(
     dtype=PRECISIONS[config.precision].dtype,
     **keys,
   )
-  checks.check_combination(config, networks.disc.style.norm)
+  checks.check_combination(config, networks.disc.style)
   return networks
 
 

@@ -6,6 +6,7 @@ from gan_jax.config import given, parts, ranges, stages, sweep, tricks
 from gan_jax.config.parts import MOVING
 from gan_jax.devices.precision import PRECISIONS
 from gan_jax.networks import NETWORKS
+from gan_jax.networks.style import Style
 from gan_jax.penalties import PENALTIES
 from gan_jax.sampling.priors import PRIORS
 from gan_jax.types import InputError, lookup
@@ -68,18 +69,18 @@ def _check_pairs(config: Config) -> None:
     )
 
 
-def check_combination(config: Config, disc_norm: str) -> None:
+def check_combination(config: Config, disc: Style) -> None:
   """Refuses what makes no sense, with the reason.
 
   Args:
     config: with valid names.
-    disc_norm: the norm that D ends up with.
+    disc: the style that D ends up with.
 
   Raises:
     InputError: the keys at fault and the way out.
   """
   penalised = config.penalty != 'none'
-  if penalised and disc_norm == 'batch':
+  if penalised and disc.batch_norm:
     raise InputError(
       f'penalty: {config.penalty} needs the gradient of each example, and '
       'batch norm in D makes it depend on the others; set '
@@ -90,23 +91,28 @@ def check_combination(config: Config, disc_norm: str) -> None:
       f'weight_clip: {config.weight_clip} and penalty={config.penalty} are two '
       'ways to one constraint; set weight_clip=0 or penalty=none'
     )
-  if config.weight_clip and disc_norm == 'spectral':
+  if config.weight_clip and disc.weights == 'spectral':
     raise InputError(
       f'weight_clip: {config.weight_clip} has no effect under spectral norm, '
-      'which rescales the weights; set weight_clip=0 or another '
-      'network.disc_norm'
+      'which rescales the weights; set weight_clip=0 or '
+      'network.disc_weights=none'
     )
 
 
-def advice(config: Config, disc_norm: str) -> list[str]:
-  """Lines about choices that are allowed and unlikely to be meant."""
+def advice(config: Config, disc: Style) -> list[str]:
+  """Lines about choices that are allowed and unlikely to be meant.
+
+  Args:
+    config: with valid names.
+    disc: the style that D ends up with.
+  """
   lines = []
   constrained = (
-    config.penalty != 'none' or config.weight_clip or disc_norm == 'spectral'
+    config.penalty != 'none' or config.weight_clip or disc.weights == 'spectral'
   )
   if config.loss == 'wasserstein' and not constrained:
     lines.append(
       'loss=wasserstein without a Lipschitz constraint is no distance; '
       'consider penalty=wgan_gp, weight_clip=0.01 or network.disc_norm=spectral'
     )
-  return lines + given.advice(config) + tricks.advice(config)
+  return lines + given.advice(config) + tricks.advice(config, disc)

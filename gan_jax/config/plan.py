@@ -19,6 +19,7 @@ from gan_jax.data import DatasetInfo
 from gan_jax.diagnosis.keys import Checkup
 from gan_jax.ensemble import Member
 from gan_jax.evaluation import keys as evaluation_keys
+from gan_jax.networks.style import Style
 from gan_jax.solvers import UNROLL_STEPS
 from gan_jax.tricks.criterion import Criterion, make_criterion
 from gan_jax.types import InputError
@@ -128,9 +129,9 @@ class Plan:
     first = stage.draws_before(step - 1)
     return range(first, first + stage.disc_steps)
 
-  def advice(self, disc_norm: str) -> list[str]:
+  def advice(self, disc: Style) -> list[str]:
     """Lines about choices that are allowed and unlikely to be meant."""
-    return checks.advice(self._config, disc_norm)
+    return checks.advice(self._config, disc)
 
   @property
   def looks_ahead(self) -> int:

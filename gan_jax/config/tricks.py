@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from gan_jax import solvers
 from gan_jax.games.passes import hidden_layers
 from gan_jax.losses import make_loss
-from gan_jax.networks import NETWORKS
+from gan_jax.networks.style import Style
 from gan_jax.solvers.optimizers import SCHEDULES
 from gan_jax.tricks import Tricks, adaptive, criterion, diffaugment
 from gan_jax.tricks.regularisers import FeatureMatching, LeCam, layer_number
@@ -284,8 +284,8 @@ def _check_micro_batch(config: Config) -> None:
       )
 
 
-def advice(config: Config) -> list[str]:
-  """Lines about choices that are allowed and unlikely to be meant."""
+def advice(config: Config, disc: Style) -> list[str]:
+  """Lines about tricks with a D of this style, see `checks.advice`."""
   lines = []
   compares = (config.network.disc_minibatch or 'none') != 'none'
   if compares and config.penalty != 'none':
@@ -294,9 +294,7 @@ def advice(config: Config) -> list[str]:
       f'depend on the rest of the batch, so penalty={config.penalty} holds '
       'the gradient of the whole batch, as in Progressive GAN'
     )
-  style = NETWORKS[config.network.name].style.disc
-  disc_norm = config.network.disc_norm or style.norm
-  if config.tricks.feature_matching and disc_norm == 'batch':
+  if config.tricks.feature_matching and disc.batch_norm:
     lines.append(
       'tricks.feature_matching compares mean features of real and fake, and '
       'batch norm in D gives both the same means before the activation, '

@@ -20,41 +20,70 @@ import flax.linen as nn
 
 from gan_jax.networks.conv import conv
 from gan_jax.networks.dcgan import dcgan, scale_init
-from gan_jax.networks.layers import NORMS, Style, check_style
+from gan_jax.networks.layers import Style
 from gan_jax.networks.mlp import mlp, mlp_bn
+from gan_jax.networks.norms import BATCH_NORMS, OF_MAPS, OF_VECTORS
+from gan_jax.networks.sngan import sngan
+from gan_jax.networks.style import check_style
 from gan_jax.networks.virtual import WithReference
+from gan_jax.networks.weights import WEIGHTS
 from gan_jax.networks.wgan_gp_resnet import wgan_gp_resnet
 from gan_jax.types import Column, InputError, Players, Task, lookup
 
 
 class Architecture(NamedTuple):
-  """A pair's factory, the players' default styles, the norms D may have."""
+  """A pair's factory, and the styles it may have.
+
+  Attributes:
+    make: `(image_shape, style, *, keys) -> Players`.
+    style: of both players by default.
+    disc_norms: norms that D may have.
+    gen_norms: norms that G may have.
+    gen_style_of_labels: G's by default where the players see labels; None for
+      the same.
+    weights: what both players' weights may be.
+  """
 
   make: Callable[..., Players[nn.Module]]
   style: Players[Style]
-  disc_norms: tuple[str, ...] = NORMS
+  disc_norms: tuple[str, ...] = OF_VECTORS
+  gen_norms: tuple[str, ...] = OF_VECTORS
+  weights: tuple[str, ...] = WEIGHTS
+  gen_style_of_labels: Style | None = None
 
 
+_SNGAN = Style('relu', 'batch', norm_epsilon=2e-5)  # of G
 NETWORKS: dict[str, Architecture] = {
   'mlp': Architecture(mlp, Players(Style(), Style())),
   'mlp_bn': Architecture(
     mlp_bn, Players(Style(norm='batch', norm_momentum=0.8), Style())
   ),
-  'conv': Architecture(conv, Players(Style(norm='batch'), Style())),
+  'conv': Architecture(
+    conv, Players(Style(norm='batch'), Style()), disc_norms=OF_MAPS
+  ),
   'dcgan': Architecture(
     dcgan,
     Players(
       Style('relu', 'batch', scale_init=scale_init),
       Style('leaky_relu', 'batch', scale_init=scale_init),
     ),
+    disc_norms=OF_MAPS,
+    gen_norms=OF_MAPS,
   ),
   'wgan_gp_resnet': Architecture(
     wgan_gp_resnet,
     Players(Style('relu', 'batch'), Style('relu')),
-    disc_norms=('none', 'layer', 'spectral', 'virtual'),
+    disc_norms=tuple(n for n in OF_MAPS if n not in BATCH_NORMS),
+    gen_norms=OF_MAPS,
+  ),
+  'sngan': Architecture(
+    sngan,
+    Players(_SNGAN, Style('relu', weights='spectral')),
+    disc_norms=OF_MAPS,
+    gen_norms=OF_MAPS,
+    gen_style_of_labels=dataclasses.replace(_SNGAN, norm='conditional'),
   ),
 }
-_GEN_NORMS = ('none', 'batch', 'layer', 'virtual')
 
 # Style keys of a config -> the players they belong to, and the attribute.
 _STYLE_KEYS = {
@@ -62,7 +91,10 @@ _STYLE_KEYS = {
   'disc_activation': (('disc',), 'activation'),
   'gen_norm': (('gen',), 'norm'),
   'disc_norm': (('disc',), 'norm'),
+  'gen_weights': (('gen',), 'weights'),
+  'disc_weights': (('disc',), 'weights'),
   'norm_momentum': (('gen', 'disc'), 'norm_momentum'),
+  'norm_groups': (('gen', 'disc'), 'norm_groups'),
   'embed_dim': (('gen',), 'embed_dim'),
   'reference_size': (('gen', 'disc'), 'reference_size'),
   'disc_minibatch': (('disc',), 'minibatch'),
@@ -84,16 +116,27 @@ def _style(architecture, player, given, **shared) -> Style:
     for key, (players, attribute) in _STYLE_KEYS.items()
     if player in players and key in given
   }
+  if changes.get('norm') == 'spectral':
+    weights = changes.setdefault('weights', 'spectral')
+    if weights != 'spectral':
+      raise InputError(
+        f'network.{player}_norm: spectral means network.{player}_weights='
+        f'spectral, which is {weights}; leave one of them out'
+      )
   default = getattr(architecture.style, player)
-  norms = _GEN_NORMS if player == 'gen' else architecture.disc_norms
+  of_labels = architecture.gen_style_of_labels
+  if player == 'gen' and shared['num_classes'] and of_labels:
+    default = of_labels
   style = dataclasses.replace(default, **changes, **shared)
-  return check_style(style, player, norms)
+  norms = getattr(architecture, f'{player}_norms')
+  return check_style(style, player, norms, architecture.weights)
 
 
 MOST_UNITS = 2**16  # of a layer; no published network has a wider one
 MOST_LAYERS = 100
 MOST_PIECES = 1_000  # of a maxout unit
 _WHOLE = ('widths', 'width', 'depth', 'dim', 'size', 'kernels', 'maxout')
+_WHOLE += ('groups',)
 
 
 def _check_number(key: str, value: object) -> None:

@@ -27,11 +27,12 @@ class Discriminator(nn.Module):
     h = style.join_images(images, given)
     for width in self.widths:
       h = style.apply(layers.Conv(width, 3, dtype=style.dtype), h, train=train)
-      h = style.activate(style.normalise(h, train=train))
+      h = style.activate(style.normalise(h, given, train=train))
       h = layers.max_pool(h)
       self.sow('intermediates', 'features', h)
     h = style.compare(h.reshape(len(h), -1))
-    h = style.apply(nn.Dense(1, dtype=style.dtype), h, train=train)
+    last = nn.Dense(1, dtype=style.dtype)
+    h = style.apply(last, h, train=train, gain=1.0)
     return Verdict(style.output(h)[:, 0], {})
 
 

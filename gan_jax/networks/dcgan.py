@@ -39,7 +39,7 @@ class Generator(nn.Module):
   ) -> jax.Array:
     style = self.style
 
-    def up(h, features, *geometry):
+    def up(h, features, *geometry, **gain):
       layer = layers.ConvTranspose(
         features,
         *geometry,
@@ -47,18 +47,19 @@ class Generator(nn.Module):
         kernel_init=_kernel_init,
         dtype=style.dtype,
       )
-      return layer(h)
+      return style.apply(layer, h, train=train, **gain)
 
     h = style.join_latents(latents, given)[:, None, None, :]
     base = self.image_shape[0] // 2**self.depth
     width = self.width * 2 ** (self.depth - 1)
     h = up(h, width, base, 1, 'VALID')
     for _ in range(self.depth - 1):
-      h = style.activate(style.normalise(h, train=train))
+      h = style.activate(style.normalise(h, given, train=train))
       width //= 2
       h = up(h, width, 4, 2)
-    h = style.activate(style.normalise(h, train=train))
-    return nn.tanh(style.output(up(h, self.image_shape[-1], 4, 2)))
+    h = style.activate(style.normalise(h, given, train=train))
+    h = up(h, self.image_shape[-1], 4, 2, gain=1.0)
+    return nn.tanh(style.output(h))
 
 
 class Discriminator(nn.Module):
@@ -74,7 +75,7 @@ class Discriminator(nn.Module):
   ) -> Verdict:
     style = self.style
 
-    def down(h, features, kernel, stride, padding):
+    def down(h, features, kernel, stride, padding, **gain):
       layer = layers.Conv(
         features,
         kernel,
@@ -84,16 +85,17 @@ class Discriminator(nn.Module):
         kernel_init=_kernel_init,
         dtype=style.dtype,
       )
-      return style.apply(layer, h, train=train)
+      return style.apply(layer, h, train=train, **gain)
 
     h = style.join_images(images, given)
     for i in range(self.depth):
       h = down(h, self.width * 2**i, 4, 2, 'SAME')
       if i > 0:  # D's input layer is not normalised
-        h = style.normalise(h, train=train)
+        h = style.normalise(h, given, train=train)
       h = style.activate(h)
       self.sow('intermediates', 'features', h)
-    logits = down(style.compare(h), 1, h.shape[1], 1, 'VALID')
+    base = h.shape[1]
+    logits = down(style.compare(h), 1, base, 1, 'VALID', gain=1.0)
     return Verdict(style.output(logits)[:, 0, 0, 0], {})
 
 

@@ -34,9 +34,10 @@ class Generator(nn.Module):
     style = self.style
     h = style.join_latents(latents, given)
     for width in self.widths:
-      h = style.dense(width)(h)
-      h = style.activate(style.normalise(h, train=train))
-    h = style.dense(math.prod(self.image_shape))(h)
+      h = style.apply(style.dense(width), h, train=train)
+      h = style.activate(style.normalise(h, given, train=train))
+    last = style.dense(math.prod(self.image_shape))
+    h = style.apply(last, h, train=train, gain=1.0)
     return self.squash(style.output(h)).reshape(-1, *self.image_shape)
 
 
@@ -64,13 +65,15 @@ class Discriminator(nn.Module):
     h = h.reshape(len(h), -1)
     for width in self.widths:
       layer = style.dense(width * max(1, self.maxout))
-      h = style.normalise(style.apply(layer, h, train=train), train=train)
+      h = style.apply(layer, h, train=train)
+      h = style.normalise(h, given, train=train)
       if self.maxout:  # slices, where a reduction is slow on the CPU
         h = functools.reduce(jnp.maximum, jnp.split(h, self.maxout, axis=-1))
       else:
         h = style.activate(h)
       self.sow('intermediates', 'features', h)
-    h = style.apply(style.dense(1), style.compare(h), train=train)
+    h = style.compare(h)
+    h = style.apply(style.dense(1), h, train=train, gain=1.0)
     return Verdict(style.output(h)[:, 0], {})
 
 

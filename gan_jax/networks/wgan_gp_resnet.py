@@ -10,33 +10,11 @@ import jax
 
 from gan_jax.networks import layers
 from gan_jax.networks.layers import Style
+from gan_jax.networks.residual import CriticBlock, GeneratorBlock
 from gan_jax.types import Given, InputError, Players, Verdict, lookup
 
 _he_uniform = nn.initializers.he_uniform()
 _glorot_uniform = nn.initializers.glorot_uniform()
-
-
-class GeneratorBlock(nn.Module):
-  """norm, act, upsample, conv, norm, act, conv; shortcut: upsample, 1x1."""
-
-  width: int
-  style: Style
-
-  @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-    style = self.style
-
-    def conv(h, kernel, kernel_init):
-      layer = layers.Conv(
-        self.width, kernel, kernel_init=kernel_init, dtype=style.dtype
-      )
-      return layer(h)
-
-    h = style.activate(style.normalise(x, train=train))
-    h = conv(layers.upsample(h), 3, _he_uniform)
-    h = style.activate(style.normalise(h, train=train))
-    h = conv(h, 3, _he_uniform)
-    return conv(layers.upsample(x), 1, _glorot_uniform) + h
 
 
 class Generator(nn.Module):
@@ -55,49 +33,16 @@ class Generator(nn.Module):
     base = self.image_shape[0] // 2**self.depth
     h = style.join_latents(latents, given)
     shared = dict(kernel_init=_glorot_uniform, dtype=style.dtype)
-    h = nn.Dense(base * base * self.width, **shared)(h)
+    dense = nn.Dense(base * base * self.width, **shared)
+    h = style.apply(dense, h, train=train, gain=1.0)
     h = h.reshape(-1, base, base, self.width)
     for _ in range(self.depth):
-      h = GeneratorBlock(self.width, style)(h, train=train)
-    h = style.activate(style.normalise(h, train=train))
-    h = layers.Conv(self.image_shape[-1], 3, **shared)(h)
+      block = GeneratorBlock(self.width, style, _he_uniform, _glorot_uniform)
+      h = block(h, given, train=train)
+    h = style.activate(style.normalise(h, given, train=train))
+    last = layers.Conv(self.image_shape[-1], 3, **shared)
+    h = style.apply(last, h, train=train, gain=1.0)
     return nn.tanh(style.output(h))
-
-
-class CriticBlock(nn.Module):
-  """norm, act, conv, norm, act, conv; mean pooling where `down`.
-
-  The `first` block meets the image: nothing comes before its first
-  convolution, and its shortcut pools before the 1x1 convolution, not after.
-  """
-
-  width: int
-  down: bool
-  first: bool
-  style: Style
-
-  @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-    style = self.style
-
-    def conv(h, kernel, kernel_init):
-      layer = layers.Conv(
-        self.width, kernel, kernel_init=kernel_init, dtype=style.dtype
-      )
-      return style.apply(layer, h, train=train)
-
-    def activate(h):
-      return style.activate(style.normalise(h, train=train))
-
-    h = conv(x if self.first else activate(x), 3, _he_uniform)
-    h = conv(style.activate(h) if self.first else activate(h), 3, _he_uniform)
-    if not self.down:
-      return x + h
-    if self.first:
-      shortcut = conv(layers.mean_pool(x), 1, _glorot_uniform)
-    else:
-      shortcut = layers.mean_pool(conv(x, 1, _glorot_uniform))
-    return shortcut + layers.mean_pool(h)
 
 
 class ResNetCritic(nn.Module):
@@ -116,13 +61,15 @@ class ResNetCritic(nn.Module):
     style = self.style
     h = style.join_images(images, given)
     for i in range(4):
-      block = CriticBlock(self.width, i < 2, i == 0, style)
-      h = block(h, train=train)
+      block = CriticBlock(
+        self.width, i < 2, i == 0, style, _he_uniform, _glorot_uniform
+      )
+      h = block(h, given, train=train)
       self.sow('intermediates', 'features', h)
     h = style.compare(style.activate(h).mean(axis=(1, 2)))
     dense = nn.Dense(1, kernel_init=_glorot_uniform, dtype=style.dtype)
-    logits = style.output(style.apply(dense, h, train=train))[:, 0]
-    return Verdict(logits, {})
+    h = style.apply(dense, h, train=train, gain=1.0)
+    return Verdict(style.output(h)[:, 0], {})
 
 
 class DCGANCritic(nn.Module):
@@ -147,12 +94,12 @@ class DCGANCritic(nn.Module):
       )
       h = style.apply(layer, h, train=train)
       if i > 0:
-        h = style.normalise(h, train=train)
+        h = style.normalise(h, given, train=train)
       h = style.activate(h)
       self.sow('intermediates', 'features', h)
     dense = nn.Dense(1, kernel_init=_glorot_uniform, dtype=style.dtype)
     h = style.compare(h.reshape(len(h), -1))
-    h = style.apply(dense, h, train=train)
+    h = style.apply(dense, h, train=train, gain=1.0)
     return Verdict(style.output(h)[:, 0], {})
 
 

@@ -63,7 +63,7 @@ def train(
   parallel.split_cpu(len(plan.members))
   with contextlib.ExitStack() as hold, hosts.noticed():
     run = runs.open_run(plan, workdir, hold)
-    for line in plan.advice(run.model.networks.disc.style.norm):
+    for line in plan.advice(run.model.networks.disc.style):
       _note(f'note: {line}')
     for line in run.dataset.summary * hosts.is_first():
       print(line)

@@ -141,11 +141,12 @@ def check_batch_norm(run: Run) -> None:
     at_once *= len(run.devices)  # they normalise as one
   sizes = Players(gen=at_once, disc=at_once // plan.packing)
   for player, network in run.model.networks._asdict().items():
-    if network.style.norm == 'batch' and getattr(sizes, player) == 1:
+    if network.style.batch_norm and getattr(sizes, player) == 1:
       raise InputError(
-        f'network.{player}_norm: batch has one example at a time, by '
-        f'batch_size={schedule.batch_size}, micro_batch={schedule.micro_batch} '
-        f'and tricks.packing={plan.packing}; give it two at least, or take '
+        f'network.{player}_norm: {network.style.norm} has one example at a '
+        f'time, by batch_size={schedule.batch_size}, '
+        f'micro_batch={schedule.micro_batch} and '
+        f'tricks.packing={plan.packing}; give it two at least, or take '
         f'network.{player}_norm=layer'
       )
 

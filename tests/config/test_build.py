@@ -6,6 +6,7 @@ import pytest
 
 from gan_jax.config.build import build
 from gan_jax.config.checks import advice
+from gan_jax.networks.style import Style
 from gan_jax.sampling.weights import generator_variables
 from gan_jax.types import InputError
 from tests.helpers import fake_info, tiny_digits
@@ -105,10 +106,14 @@ def test_bad_config_is_refused_with_the_key_and_a_way_out(case):
 
 @pytest.mark.parametrize('penalty', ['wgan_gp', 'r1', 'r2', 'dragan'])
 def test_batch_norm_in_d_is_refused_under_gradient_penalties(penalty):
+  by_class = dict(network__disc_norm='conditional', conditional=True)
+  with pytest.raises(InputError, match=r'network\.disc_norm to none, layer'):
+    build(tiny_digits(penalty=penalty, **by_class), fake_info())
   with pytest.raises(InputError, match=r'network\.disc_norm to none, layer'):
     build(tiny_digits(penalty=penalty, network__disc_norm='batch'), fake_info())
-  for norm in ('none', 'layer', 'spectral'):
-    build(tiny_digits(penalty=penalty, network__disc_norm=norm), fake_info())
+  for norm in ('none', 'layer', 'spectral', 'group'):
+    keys = dict(network__disc_norm=norm, network__norm_groups=4)
+    build(tiny_digits(penalty=penalty, **keys), fake_info())
 
 
 def test_the_architectures_own_batch_norm_counts():
@@ -128,11 +133,12 @@ def test_labels_must_exist():
 
 
 def test_advice_on_an_unconstrained_wasserstein_critic():
-  assert advice(tiny_digits(loss='wasserstein'), 'none')
-  assert not advice(tiny_digits(loss='wasserstein'), 'spectral')
-  assert not advice(tiny_digits(loss='wasserstein', weight_clip=0.1), 'none')
-  assert not advice(tiny_digits(loss='wasserstein', penalty='r1'), 'none')
-  assert not advice(tiny_digits(), 'none')
+  plain, spectral = Style(), Style(weights='spectral')
+  assert advice(tiny_digits(loss='wasserstein'), plain)
+  assert not advice(tiny_digits(loss='wasserstein'), spectral)
+  assert not advice(tiny_digits(loss='wasserstein', weight_clip=0.1), plain)
+  assert not advice(tiny_digits(loss='wasserstein', penalty='r1'), plain)
+  assert not advice(tiny_digits(), plain)
 
 
 def test_disc_schedule_keeps_pace_with_steps_not_updates():

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.networks import layers
+from gan_jax.networks import layers, norms
 
 
 def normal(seed, *shape):
@@ -30,7 +30,7 @@ def test_batch_norm_is_flaxs(shape, train):
     'params': {'scale': 1.0 + normal(1, 5), 'bias': normal(2, 5)},
     'batch_stats': {'mean': normal(3, 5), 'var': 1.0 + normal(4, 5) ** 2},
   }
-  ours = layers.BatchNorm(0.8)
+  ours = norms.BatchNorm(0.8)
   theirs = nn.BatchNorm(
     momentum=0.8, use_running_average=not train, use_fast_variance=False
   )
@@ -88,7 +88,7 @@ def test_batch_norm_is_right_far_from_zero(mean, shape, num_devices):
   x[0] = np.float32(mean - 7.0)  # moments are taken around it
   slopes = normal(1, *shape)
   axis_name = 'devices' if num_devices > 1 else None
-  layer = layers.BatchNorm(0.0, axis_name)
+  layer = norms.BatchNorm(0.0, axis_name)
   variables = layer.init(jax.random.key(0), x, train=True)
 
   def apply(x, slopes):
@@ -117,7 +117,7 @@ def test_batch_norm_is_right_far_from_zero(mean, shape, num_devices):
 def test_second_derivatives_of_batch_norm_are_those_of_the_plain_formula():
   """A penalty differentiates the gradient; the origin has a part in neither."""
   x, slopes = 3.0 + normal(0, 6, 2, 2, 3), normal(1, 6, 2, 2, 3)
-  layer = layers.BatchNorm(0.0)
+  layer = norms.BatchNorm(0.0)
   variables = layer.init(jax.random.key(0), x, train=True)
 
   def ours(x):
@@ -168,7 +168,7 @@ def test_other_norms_are_right_far_from_zero(mean, norm):
 
 def test_batch_norm_starts_as_flaxs_and_keeps_its_statistics_then():
   x = normal(0, 8, 5)
-  ours = layers.BatchNorm(0.9).init(jax.random.key(0), x, train=True)
+  ours = norms.BatchNorm(0.9).init(jax.random.key(0), x, train=True)
   theirs = nn.BatchNorm(use_running_average=False).init(jax.random.key(0), x)
   assert jax.tree.structure(ours) == jax.tree.structure(theirs)
   for one, other in zip(
@@ -179,7 +179,7 @@ def test_batch_norm_starts_as_flaxs_and_keeps_its_statistics_then():
 
 def test_batch_norm_computes_in_float32_and_answers_in_kind():
   x = (1000.0 + normal(0, 256, 3)).astype(jnp.bfloat16)
-  layer = layers.BatchNorm(0.0)
+  layer = norms.BatchNorm(0.0)
   variables = layer.init(jax.random.key(0), x, train=True)
   y, state = layer.apply(variables, x, train=True, mutable='batch_stats')
   assert y.dtype == jnp.bfloat16

@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import special
 
 from gan_jax.networks import NETWORKS, layers, network_keys
-from gan_jax.networks.layers import ACTIVATIONS, Style
+from gan_jax.networks.style import ACTIVATIONS, Style
 from gan_jax.types import InputError
 from tests.helpers import ROOT, make_pair, output_of
 
@@ -450,21 +450,22 @@ NORM_CASES = [
   (name, player, norm)
   for name in NAMES
   for player, valid in (
-    ('gen', ('none', 'batch', 'layer')),
-    ('disc', NETWORKS[name].disc_norms),
+    ('gen', ('none', 'batch', 'layer', 'spectral')),
+    ('disc', (*NETWORKS[name].disc_norms, 'spectral')),
   )
   for norm in valid
-  if norm
-  != 'virtual'  # has a reference: tests/networks/test_minibatch_layers.py
+  # Has a reference: tests/networks/test_minibatch_layers.py.
+  if norm != 'virtual'
 ]
 
 
 @pytest.mark.parametrize(('name', 'player', 'norm'), NORM_CASES)
 def test_training_call_updates_statistics(name, player, norm):
-  """All of them, in batch and spectral norm; other norms have none."""
-  network = getattr(narrow(name, **{f'{player}_norm': norm}), player)
+  """All of them, in batch norms and spectral weights; others have none."""
+  keys = {f'{player}_norm': norm, 'num_classes': CLASSES}
+  network = getattr(narrow(name, norm_groups=1, **keys), player)
   x = inputs_of(player)
-  if norm in ('none', 'layer'):
+  if norm in ('none', 'layer', 'instance', 'pixel', 'group'):
     assert set(shapes(network, x)) == {'params'}
     return
   before = draw(network, x)
@@ -696,17 +697,38 @@ def test_pooling(size):
 @pytest.mark.parametrize(
   ('name', 'keys', 'message'),
   [
-    ('vae', {}, 'network.name: .*vae.*conv, dcgan, mlp, mlp_bn, wgan_gp'),
+    ('vae', {}, 'network.name: .*vae.*conv, dcgan, mlp, mlp_bn, sngan'),
     ('mlp', {'gen_width': 8}, 'network.gen_width: mlp .*gen_widths'),
     ('dcgan', {'gen_widths': (8,)}, 'network.gen_widths: dcgan .*gen_width'),
     ('dcgan', {'critic': 'dcgan'}, 'network.critic: dcgan has no such key'),
-    ('mlp', {'gen_norm': 'group'}, 'network.gen_norm: .*batch, layer, none'),
-    ('mlp', {'gen_norm': 'spectral'}, 'network.gen_norm: .*spectral'),
-    ('mlp', {'disc_norm': 'group'}, 'network.disc_norm: .*none, spectral'),
+    ('mlp', {'gen_norm': 'switch'}, 'network.gen_norm: .*batch, .*layer, none'),
+    ('mlp', {'disc_norm': 'switch'}, 'network.disc_norm: .*layer, none'),
+    ('mlp', {'gen_norm': 'instance'}, 'network.gen_norm: .*layer, none'),
+    (
+      'dcgan',
+      {'gen_norm': 'adain'},
+      'network.gen_norm: adain .*styles.* none,',
+    ),
+    (
+      'dcgan',
+      {'disc_norm': 'conditional'},
+      'network.disc_norm: conditional .* conditional=True',
+    ),
+    (
+      'mlp',
+      {'gen_weights': 'virtual'},
+      'network.gen_weights: .*equalised, none, spectral',
+    ),
+    (
+      'mlp',
+      {'disc_norm': 'spectral', 'disc_weights': 'equalised'},
+      'network.disc_norm: spectral .* equalised; leave one',
+    ),
+    ('mlp', {'norm_groups': 0}, 'network.norm_groups: 0 .*above 0'),
     (
       'wgan_gp_resnet',
       {'disc_norm': 'batch'},
-      'network.disc_norm: .*layer, none, spectral',
+      'network.disc_norm: .*layer, none, pixel',
     ),
     ('mlp', {'gen_activation': 'sin'}, 'network.gen_activation: .*elu, gelu'),
     ('mlp', {'disc_activation': 'sin'}, 'network.disc_activation: .*silu'),
@@ -766,6 +788,9 @@ def test_sizes_that_just_fit():
     ('disc_activation', 'elu', ['disc']),
     ('gen_norm', 'layer', ['gen']),
     ('disc_norm', 'layer', ['disc']),
+    ('gen_weights', 'spectral', ['gen']),
+    ('disc_weights', 'equalised', ['disc']),
+    ('norm_groups', 4, ['gen', 'disc']),
     ('norm_momentum', 0.5, ['gen', 'disc']),
     ('embed_dim', 7, ['gen']),
   ],
