@@ -16,6 +16,7 @@ import pytest
 from gan_jax.data import DatasetInfo
 from gan_jax.networks import make_networks, network_keys
 from gan_jax.sampling.priors import draw_latents
+from gan_jax.solvers import ALONE, SOLVERS
 from gan_jax.types import Batch, Column, Task, Verdict
 from gan_jax.workdir.logs import read_metrics
 
@@ -44,6 +45,8 @@ def sampled(cases: Iterable[Any], *fast: Any) -> list[Any]:
     for case in cases
   ]
 
+
+TWO_PLAYERS = sorted(set(SOLVERS) - set(ALONE))  # solvers that move both
 
 # Keys of SGD: Adam divides by the size of a gradient, which may be rounding
 # alone.

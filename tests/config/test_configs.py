@@ -12,11 +12,11 @@ from gan_jax.config.sweep import SWEPT
 from gan_jax.losses import LOSSES
 from gan_jax.networks import NETWORKS
 from gan_jax.penalties import PENALTIES
-from gan_jax.solvers import SOLVERS
 from gan_jax.types import InputError
 from tests.helpers import (
   CONFIGS,
   ROOT,
+  TWO_PLAYERS,
   fake_batch,
   fake_info,
   load_config,
@@ -143,7 +143,7 @@ def test_every_allowed_combination_takes_a_finite_step(loss, penalty, network):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('network', NETWORKS)
-@pytest.mark.parametrize('solver', SOLVERS)
+@pytest.mark.parametrize('solver', TWO_PLAYERS)
 def test_every_solver_takes_a_finite_step_on_every_network(solver, network):
   """Twice differentiated, with a penalty and without one."""
   for penalty in ('none', 'wgan_gp'):
