@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from gan_jax.config import parts, ranges, sweep, tricks
+from gan_jax.config import games, parts, ranges, sweep, tricks
 from gan_jax.devices.precision import PRECISIONS
-from gan_jax.networks import NETWORKS
 from gan_jax.penalties import PENALTIES
 from gan_jax.sampling.priors import PRIORS
 from gan_jax.types import InputError, lookup
@@ -25,7 +24,7 @@ def check(config: Config) -> None:
   lookup(PRECISIONS, config.precision, 'precision')
   parts.solver_of(config)
   lookup(PRIORS, config.latent_prior, 'latent_prior')
-  lookup(NETWORKS, config.network.name, 'network.name')
+  games.check(config)
   for player in ('gen_optimizer', 'disc_optimizer'):
     parts.optimizer_of(config, player)
   tricks.check(config)
@@ -37,7 +36,7 @@ def check_combination(config: Config, disc_norm: str) -> None:
 
   Args:
     config: with valid names.
-    disc_norm: the norm that D ends up with.
+    disc_norm: the norm that D ends up with; none where there is no D.
 
   Raises:
     InputError: the keys at fault and the way out.
@@ -73,4 +72,4 @@ def advice(config: Config, disc_norm: str) -> list[str]:
       'loss=wasserstein without a Lipschitz constraint is no distance; '
       'consider penalty=wgan_gp, weight_clip=0.01 or network.disc_norm=spectral'
     )
-  return lines + tricks.advice(config)
+  return lines + tricks.advice(config, disc_norm)

@@ -35,6 +35,14 @@ MAY_CHANGE = (
   'non_finite.',
 )
 
+# Keys that configs of earlier versions lack -> what those runs were.
+LATER = {
+  'game': 'adversarial',
+  'likelihood': None,
+  'likelihood_std': None,
+  'kl_weight': None,
+}
+
 _LONGEST = 200  # bytes of a folder's name; file systems take 255
 
 

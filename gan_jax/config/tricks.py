@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from gan_jax import solvers
 from gan_jax.games.passes import hidden_layers
 from gan_jax.losses import make_loss
-from gan_jax.networks import NETWORKS
 from gan_jax.solvers.optimizers import SCHEDULES
 from gan_jax.tricks import Tricks, adaptive, criterion, diffaugment
 from gan_jax.tricks.regularisers import FeatureMatching, LeCam, layer_number
@@ -278,7 +277,7 @@ def _check_micro_batch(config: Config) -> None:
       )
 
 
-def advice(config: Config) -> list[str]:
+def advice(config: Config, disc_norm: str) -> list[str]:
   """Lines about choices that are allowed and unlikely to be meant."""
   lines = []
   compares = (config.network.disc_minibatch or 'none') != 'none'
@@ -288,8 +287,6 @@ def advice(config: Config) -> list[str]:
       f'depend on the rest of the batch, so penalty={config.penalty} holds '
       'the gradient of the whole batch, as in Progressive GAN'
     )
-  style = NETWORKS[config.network.name].style.disc
-  disc_norm = config.network.disc_norm or style.norm
   if config.tricks.feature_matching and disc_norm == 'batch':
     lines.append(
       'tricks.feature_matching compares mean features of real and fake, and '

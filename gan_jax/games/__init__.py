@@ -48,12 +48,15 @@ class Game(NamedTuple):
     generate: the only way to pictures, see `Generate`; None if there are none.
     fakes: (params, model_state, batch, key) -> the fakes that G's objective
       sees with this key, as many as the batch has; None if there are none.
+    encode: (G's variables, images, given) -> the latents that `generate` makes
+      these images of, as well as it can; None without an encoder.
   """
 
   init: Callable[[jax.Array], tuple[Players, Players]]
   objectives: Players[Objective | None]
   generate: Generate | None = None
   fakes: Callable[..., jax.Array] | None = None
+  encode: Callable[..., jax.Array] | None = None
 
   @property
   def players(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.pixels import to_uint8
+from gan_jax.pixels import from_uint8, to_uint8
 from gan_jax.rng import example_keys
 from gan_jax.sampling.batches import BATCH, batched, take
 from gan_jax.sampling.labels import class_index, shortened
@@ -42,6 +42,7 @@ class Sampler:
     num_classes: int = 0,
     class_names: Sequence[str] = (),
     batch_norm: str = 'running',
+    encode: Callable[..., jax.Array] | None = None,
     weights: str = '',
     step: int | None = None,
   ):
@@ -56,6 +57,7 @@ class Sampler:
       class_names: of the labels, where they are known.
       batch_norm: what batch norm goes by, one of `BATCH_NORMS`. With `batch`
         an image depends on the 63 others that it is made with.
+      encode: of a game that has an encoder, see gan_jax.games.Game.
       weights: which ones the variables are, for `repr`: ema or raw.
       step: of the training that they are from, likewise.
     """
@@ -77,7 +79,12 @@ class Sampler:
       finite = jnp.isfinite(images).all(axis=tuple(range(1, images.ndim)))
       return {'images': to_uint8(images), 'finite': finite}
 
+    def reconstruct(variables, images, given):
+      latents = encode(variables, from_uint8(images), given)
+      return apply(variables, latents, given)['images']
+
     self._images_of, self._apply = images_of, jax.jit(apply)
+    self._reconstruct = encode and jax.jit(reconstruct)
     self._variables = self._settled(variables)
 
   def __repr__(self) -> str:
@@ -206,6 +213,32 @@ class Sampler:
     return batched(
       lambda *inputs: self._apply(self._variables, *inputs),
       latents,
+      self._given(labels),
+    )
+
+  def reconstruct(
+    self, images: np.ndarray, labels: np.ndarray | None = None
+  ) -> np.ndarray:
+    """Images encoded and decoded again, uint8 `[N, H, W, C]`, as they came.
+
+    Latents are the code of an auto-encoder, and the mean of a VAE's posterior.
+
+    Args:
+      images: uint8 `[N, H, W, C]`, of the shape that was trained on.
+      labels: int32 `[N]`; None goes through all classes in turn.
+
+    Raises:
+      InputError: the run has no encoder.
+    """
+    if self._reconstruct is None:
+      raise InputError(
+        'reconstruct: this run has no encoder; those of game=autoencoder and '
+        'game=vae have one'
+      )
+    labels = self.labels(len(images)) if labels is None else labels
+    return batched(
+      lambda *inputs: self._reconstruct(self._variables, *inputs),
+      images,
       self._given(labels),
     )
 

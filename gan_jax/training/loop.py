@@ -11,6 +11,7 @@ import jax
 from gan_jax.config import build
 from gan_jax.config.plan import Plan
 from gan_jax.devices import parallel
+from gan_jax.networks import norm_of
 from gan_jax.process import hosts
 from gan_jax.process.interruption import StopRequest
 from gan_jax.reporting import curves, pictures
@@ -60,7 +61,7 @@ def train(
   parallel.split_cpu(len(plan.members))
   with contextlib.ExitStack() as hold, hosts.noticed():
     run = runs.open_run(plan, workdir, hold)
-    for line in plan.advice(run.model.networks.disc.style.norm):
+    for line in plan.advice(norm_of(run.model.networks.disc)):
       _note(f'note: {line}')
     for line in run.dataset.summary * hosts.is_first():
       print(line)

@@ -16,6 +16,7 @@ from gan_jax.ensemble import Ensemble
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation.evaluator import published_network
 from gan_jax.features.published import PUBLISHED
+from gan_jax.networks import modules_of, norm_of
 from gan_jax.networks.virtual import reference_size
 from gan_jax.process import hosts
 from gan_jax.storage import files
@@ -139,8 +140,8 @@ def check_batch_norm(run: Run) -> None:
   if run.ensemble.axis_name(run.devices) is not None:
     at_once *= len(run.devices)  # they normalise as one
   sizes = Players(gen=at_once, disc=at_once // plan.packing)
-  for player, network in run.model.networks._asdict().items():
-    if network.style.norm == 'batch' and getattr(sizes, player) == 1:
+  for player, own in run.model.networks._asdict().items():
+    if norm_of(own) == 'batch' and getattr(sizes, player) == 1:
       raise InputError(
         f'network.{player}_norm: batch has one example at a time, by '
         f'batch_size={schedule.batch_size}, micro_batch={schedule.micro_batch} '
@@ -212,7 +213,8 @@ def _reference(
   model: build.Model, feed: data.Feed, plan: Plan
 ) -> jax.Array | None:
   """The first images of the run: the reference of D's virtual batch norm."""
-  wanted = reference_size(model.networks.disc) * plan.packing
+  sizes = map(reference_size, modules_of(model.networks.disc).values())
+  wanted = sum(sizes) * plan.packing
   if not wanted:
     return None
   draws, batches, num = feed.draws(0), [], 0

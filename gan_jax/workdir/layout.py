@@ -27,7 +27,7 @@ import tempfile
 from types import SimpleNamespace
 from typing import Any
 
-from gan_jax.config.overrides import dotted, may_change
+from gan_jax.config.overrides import LATER, dotted, may_change
 from gan_jax.data import DatasetInfo
 from gan_jax.process.environment import environment
 from gan_jax.storage.files import atomic
@@ -116,12 +116,12 @@ def read_config(workdir: pathlib.Path) -> SimpleNamespace:
 
 
 def config_fields(workdir: pathlib.Path) -> dict[str, Any]:
-  """The config of a run, nested.
+  """The config of a run, nested, with the keys that came later.
 
   Raises:
     InputError: neither config.json nor a checkpoint can be read.
   """
-  return _described(workdir, 'config.json', 'config')
+  return LATER | _described(workdir, 'config.json', 'config')
 
 
 def _described(workdir: pathlib.Path, name: str, field: str) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def is_of(workdir: pathlib.Path, config: dict[str, Any]) -> bool:
     config: the resolved config, nested.
   """
   try:
-    old = flatten(read_json(workdir / 'config.json'))
+    old = flatten(LATER | read_json(workdir / 'config.json'))
     check_same(workdir, old, flatten(json.loads(json.dumps(config))))
   except InputError:
     return has_checkpoint(workdir)

@@ -17,6 +17,7 @@ from gan_jax.config.checks import advice
 from gan_jax.config.parts import loss_of
 from gan_jax.games import Outcome
 from gan_jax.games.scalar import bilinear
+from gan_jax.networks import norm_of
 from gan_jax.sampling.priors import draw_latents
 from gan_jax.solvers.moves import Moves
 from gan_jax.types import InputError, Players
@@ -27,6 +28,7 @@ from tests.helpers import (
   differs,
   fake_batch,
   fake_info,
+  make_pair,
   sampled,
   stack_draws,
   tiny_digits,
@@ -572,24 +574,25 @@ def test_what_makes_no_sense_is_refused(case):
 def test_penalties_on_comparing_discriminators_are_noted():
   config = tiny_digits(penalty='r1', network__disc_minibatch='stddev')
   assert any('Progressive GAN' in line for line in advice(config, 'none'))
-  assert not build_tricks.advice(tiny_digits(penalty='r1'))
+  assert not build_tricks.advice(tiny_digits(penalty='r1'), 'none')
 
 
 @pytest.mark.parametrize(
-  ('keys', 'noted'),
+  ('name', 'keys', 'noted'),
   [
-    (dict(network__disc_norm='batch'), True),
-    (dict(network__name='dcgan'), True),  # its default
-    (dict(network__name='dcgan', network__disc_norm='layer'), False),
-    (dict(), False),
+    ('mlp', dict(disc_norm='batch'), True),
+    ('dcgan', dict(), True),  # its default
+    ('dcgan', dict(disc_norm='layer'), False),
+    ('mlp', dict(), False),
   ],
 )
-def test_features_that_batch_norm_makes_equal_are_noted(keys, noted):
-  config = tiny_digits(tricks__feature_matching=1.0, **keys)
-  lines = build_tricks.advice(config)
+def test_features_that_batch_norm_makes_equal_are_noted(name, keys, noted):
+  config = tiny_digits(tricks__feature_matching=1.0)
+  norm = norm_of(make_pair(name, (8, 8, 1), **keys).disc)
+  lines = build_tricks.advice(config, norm)
   assert any('feature_matching' in line for line in lines) == noted
   config.tricks.feature_matching = 0.0
-  assert not build_tricks.advice(config)
+  assert not build_tricks.advice(config, norm)
 
 
 @pytest.mark.parametrize(
