@@ -102,6 +102,18 @@ def tiny_digits(**overrides: Any):
   return load_config('mlp_digits', **(keys | overrides))
 
 
+def tiny_one_player(game: str, /, **overrides: Any):
+  """As `tiny_digits`, of a game without D."""
+  keys = dict(
+    game=game,
+    solver='descent',
+    network__disc_widths=None,
+    disc_optimizer__b1=None,
+    disc_optimizer__b2=None,
+  )
+  return tiny_digits(**(keys | overrides))
+
+
 def fake_info(shape=(8, 8, 1), num_classes: int = 3) -> DatasetInfo:
   """A dataset's description without the dataset."""
   names = tuple(str(i) for i in range(num_classes))
