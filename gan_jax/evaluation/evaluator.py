@@ -171,8 +171,12 @@ class Evaluator:
         one that cannot is left out, with a line in the warnings.
     """
     keys, names, left_out = self.keys, tuple(names), []
+    reason = 'the run has no D'
     if disc and disc.conditional and not self._images.labelled('test'):
-      names, left_out, disc = *remarks.without_disc(names), None
+      disc = None
+      reason = 'D is shown labels, and those of the test images are hidden'
+    if disc is None:
+      names, left_out = remarks.without_disc(names, reason)
     labels = self._labels_of_fakes(sampler, num)
     inputs = self._inputs(sampler, needs_of(names), num, labels, disc)
     scores, problems = compute_each(inputs, names, progress=self.progress)

@@ -56,18 +56,19 @@ def warnings(inputs: Inputs, scores: dict[str, Entry]) -> list[str]:
 
 
 def without_disc(
-  names: tuple[str, ...],
+  names: tuple[str, ...], reason: str
 ) -> tuple[tuple[str, ...], list[str]]:
-  """The scores that need no labels of test images; a line on one that does.
+  """The scores that need no D; a line on one that does.
+
+  Args:
+    names: of the scores.
+    reason: why there is no D to ask.
 
   Raises:
     InputError: there are no others.
   """
   rest = tuple(name for name in names if 'disc' not in needs_of((name,)))
-  line = (
-    'eval.scores: disc_accuracy is left out: D is shown labels, and those of '
-    'the test images are hidden'
-  )
+  line = f'eval.scores: disc_accuracy is left out: {reason}'
   if names and not rest:
     raise InputError(f'{line}; name other scores')
   return rest, [line] * (rest != names)
