@@ -55,6 +55,13 @@ def get_config() -> ConfigDict:
         time_scale_ratio=(),  # of time_scale_ratio
       ),
       # --- the game
+      # adversarial; of one player, by solver=descent: autoencoder, vae
+      game='adversarial',
+      # Of vae: bernoulli, of pixels in [0, 1], or gaussian; None: bernoulli
+      likelihood=placeholder(str),
+      # Of gaussian: its deviation, in units of pixels in [-1, 1]; None: .5
+      likelihood_std=placeholder(float),
+      kl_weight=placeholder(float),  # of vae, on the KL divergence; None: 1
       # non_saturating, minimax, least_squares, wasserstein, hinge, f_gan,
       # f_gan_non_saturating
       loss='non_saturating',
@@ -84,7 +91,7 @@ def get_config() -> ConfigDict:
       moving='both',  # which players move: both, gen, disc
       # --- the solver
       # alternating, simultaneous, unrolled, extragradient, optimistic,
-      # consensus, two_time_scale
+      # consensus, two_time_scale; descent for a game of one player
       solver='alternating',
       # Of unrolled: D's updates that G looks ahead; None: 5.
       unroll_steps=placeholder(int),
@@ -135,7 +142,9 @@ def get_config() -> ConfigDict:
         lookahead_rate=0.5,  # share of the way kept at a look back
       ),
       network=dict(
-        name='mlp',  # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet, sngan
+        # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet, sngan; of one player: mlp,
+        # conv
+        name='mlp',
         # None keeps the architecture's default; a key that it lacks is refused.
         gen_widths=placeholder(
           tuple

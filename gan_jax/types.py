@@ -81,7 +81,11 @@ class Interrupted(Stopped):
 
 
 class Players(NamedTuple, Generic[T]):
-  """One value for the generator and one for the discriminator."""
+  """One value for the generator and one for the discriminator.
+
+  A player may be a coalition of several networks: its value is then a dict by
+  their names, or of a game with one player, `disc={}`, of none.
+  """
 
   gen: T
   disc: T

@@ -16,6 +16,7 @@ import pytest
 from gan_jax.data import DatasetInfo
 from gan_jax.networks import make_networks, network_keys
 from gan_jax.sampling.priors import draw_latents
+from gan_jax.solvers import ALONE, SOLVERS
 from gan_jax.types import Batch, Column, Task, Verdict
 from gan_jax.workdir.logs import read_metrics
 
@@ -44,6 +45,8 @@ def sampled(cases: Iterable[Any], *fast: Any) -> list[Any]:
     for case in cases
   ]
 
+
+TWO_PLAYERS = sorted(set(SOLVERS) - set(ALONE))  # solvers that move both
 
 # Keys of SGD: Adam divides by the size of a gradient, which may be rounding
 # alone.
@@ -97,6 +100,18 @@ def tiny_digits(**overrides: Any):
     **tiny_keys('mlp'),
   )
   return load_config('mlp_digits', **(keys | overrides))
+
+
+def tiny_one_player(game: str, /, **overrides: Any):
+  """As `tiny_digits`, of a game without D."""
+  keys = dict(
+    game=game,
+    solver='descent',
+    network__disc_widths=None,
+    disc_optimizer__b1=None,
+    disc_optimizer__b2=None,
+  )
+  return tiny_digits(**(keys | overrides))
 
 
 def fake_info(shape=(8, 8, 1), num_classes: int = 3) -> DatasetInfo:

@@ -8,23 +8,18 @@ import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import optax
 
-from gan_jax import networks as networks_lib
 from gan_jax import solvers
-from gan_jax.config import checks, parts, ranges, sweep, tricks
+from gan_jax.config import checks, games, parts, ranges, sweep, tricks
 from gan_jax.config.given import task_of
-from gan_jax.config.overrides import replaced, section
+from gan_jax.config.overrides import replaced
 from gan_jax.data import DatasetInfo
-from gan_jax.devices.precision import PRECISIONS
 from gan_jax.games import Game
-from gan_jax.games.image import image_gan, pairs_of
-from gan_jax.penalties import PENALTIES
+from gan_jax.networks import style_of
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.sampling.weights import generator_variables, weights_name
-from gan_jax.tricks.terms import gradient_penalty
 from gan_jax.types import Column, Players, Task, TrainState
 
 Config = Any
@@ -34,7 +29,7 @@ class Model(NamedTuple):
   """The objects that a config names.
 
   Attributes:
-    networks: generator and discriminator modules.
+    networks: both players' modules; a coalition's in a dict by their names.
     game: what the players minimise.
     optimizers: of both players.
     init: key -> TrainState.
@@ -43,9 +38,9 @@ class Model(NamedTuple):
     drawing: how a sampler draws, as `Sampler` takes it.
   """
 
-  networks: Players[nn.Module]
+  networks: Players[Any]
   game: Game
-  optimizers: Players[optax.GradientTransformation]
+  optimizers: Players[optax.GradientTransformation | None]
   init: Any
   train_step: solvers.Step
   probe: Any
@@ -61,6 +56,7 @@ class Model(NamedTuple):
     return dict(
       self.drawing,
       generate=self.game.generate,
+      encode=self.game.encode,
       variables=generator_variables(state, ema),
       weights=weights_name(state, ema),
     )
@@ -99,10 +95,12 @@ def build(
   values = {sweep.SWEPT[name]: value for name, value in (swept or {}).items()}
   config = replaced(config, values)
   task = task_of(config, info)
-  networks = _networks(config, task, axis_name)
-  game = _game(config, task, networks, reference, axis_name)
+  kind = games.kind_of(config)
+  networks = kind.networks(config, task, axis_name)
+  checks.check_combination(config, style_of(networks.disc))
+  game = kind.game(config, task, networks, reference, axis_name)
   lookahead = tricks.lookahead(config)
-  optimizers = parts.make_optimizers(config)
+  optimizers = parts.make_optimizers(config, kind.players)
   order = dict(
     disc_steps=config.disc_steps,
     fresh_latents=config.fresh_latents,
@@ -143,45 +141,6 @@ def _drawing(config: Config, task: Task, info: DatasetInfo) -> dict[str, Any]:
     class_names=info.class_names if config.conditional else (),
     columns=columns,
     vocabulary=info.vocabulary,
-  )
-
-
-def _networks(
-  config: Config, task: Task, axis_name: str | None
-) -> Players[nn.Module]:
-  keys = section(config.network)
-  networks = networks_lib.make_networks(
-    keys.pop('name'),
-    task,
-    axis_name=axis_name,
-    dtype=PRECISIONS[config.precision].dtype,
-    **keys,
-  )
-  checks.check_combination(config, networks.disc.style)
-  return networks
-
-
-def _game(
-  config: Config,
-  task: Task,
-  networks: Players[nn.Module],
-  reference: Any,
-  axis_name: str | None,
-) -> Game:
-  return image_gan(
-    networks,
-    parts.loss_of(config),
-    task=task,
-    terms=Players(
-      gen=(),
-      disc=gradient_penalty(
-        PENALTIES[config.penalty], config.penalty_weight, config.penalty_every
-      ),
-    ),
-    pairs=pairs_of(config.mismatch_weight),
-    tricks=tricks.make_tricks(config, networks.disc, task),
-    reference=reference,
-    axis_name=axis_name,
   )
 
 

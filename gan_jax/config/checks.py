@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from gan_jax.config import given, parts, ranges, stages, sweep, tricks
+from gan_jax.config import games, given, parts, ranges, stages, sweep, tricks
 from gan_jax.config.parts import MOVING
 from gan_jax.devices.precision import PRECISIONS
-from gan_jax.networks import NETWORKS
 from gan_jax.networks.style import Style
 from gan_jax.penalties import PENALTIES
 from gan_jax.sampling.priors import PRIORS
@@ -28,7 +27,7 @@ def check(config: Config) -> None:
   lookup(PRECISIONS, config.precision, 'precision')
   parts.solver_of(config)
   lookup(PRIORS, config.latent_prior, 'latent_prior')
-  lookup(NETWORKS, config.network.name, 'network.name')
+  games.check(config)
   for player in ('gen_optimizer', 'disc_optimizer'):
     parts.optimizer_of(config, player)
   tricks.check(config)
@@ -74,7 +73,7 @@ def check_combination(config: Config, disc: Style) -> None:
 
   Args:
     config: with valid names.
-    disc: the style that D ends up with.
+    disc: the style that D ends up with; a plain one where there is no D.
 
   Raises:
     InputError: the keys at fault and the way out.

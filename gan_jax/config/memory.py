@@ -6,7 +6,7 @@ import chex
 import jax
 
 from gan_jax.games import Game
-from gan_jax.types import Batch, InputError, Players, TrainState
+from gan_jax.types import Batch, InputError, TrainState
 
 
 def bytes_of(tree: chex.ArrayTree) -> int:
@@ -48,7 +48,7 @@ def bytes_of_run(
       # The transposed function is a tree whose leaves are what it has kept.
       return jax.vjp(loss, getattr(params, player))[1]
 
-    return Players(gen=pullback('gen'), disc=pullback('disc'))
+    return {player: pullback(player) for player in game.players}
 
   kept = jax.eval_shape(
     residuals,

@@ -52,8 +52,17 @@ def solver_of(config: Config) -> solvers.Solver:
   )
 
 
-def make_optimizers(config: Config) -> Players[optax.GradientTransformation]:
-  """Both players' optimizers: as configured, as the solver wants, clipped."""
+def make_optimizers(
+  config: Config, players: tuple[str, ...] = ('gen', 'disc')
+) -> Players[optax.GradientTransformation | None]:
+  """The players' optimizers: as configured, as the solver wants, clipped.
+
+  Args:
+    config: of a run.
+    players: who moves; the other's is None.
+  """
+  if 'disc' not in players:
+    return Players(optimizer_of(config, 'gen_optimizer'), None)
   counts = solvers.updates_per_step(
     config.solver, config.disc_steps, config.gen_steps
   )

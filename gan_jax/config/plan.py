@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from gan_jax.config import build as building
-from gan_jax.config import checks, parts, sections, sweep
+from gan_jax.config import checks, games, parts, sections, sweep
 from gan_jax.config import stages as stages_lib
 from gan_jax.config.overrides import replaced, section
 from gan_jax.data import DatasetInfo
@@ -23,8 +23,6 @@ from gan_jax.networks.style import Style
 from gan_jax.solvers import UNROLL_STEPS
 from gan_jax.tricks.criterion import Criterion, make_criterion
 from gan_jax.types import InputError
-
-_RATES = ('gen_optimizer.learning_rate', 'disc_optimizer.learning_rate')
 
 
 def read(config: Any) -> 'Plan':
@@ -64,6 +62,7 @@ class Plan:
 
   Attributes:
     seed: of the first member.
+    game: name of the kind of game.
     network: name of the architecture.
     conditional: whether both players see the labels.
     given: names of the columns that they are told beside these.
@@ -80,6 +79,7 @@ class Plan:
     """Takes a config that `checks.check` has let pass."""
     self._config = config
     self.seed: int = config.seed
+    self.game: str = config.game
     self.network: str = config.network.name
     self.conditional: bool = config.conditional
     self.given: tuple[str, ...] = tuple(config.given)
@@ -155,14 +155,15 @@ class Plan:
       info: the shape and classes of the data.
       axis_name: mapped device axis that shares the batches, or None.
       swept: traced scalars of the section `sweep`, by name.
-      rate_factor: on both learning rates.
+      rate_factor: on the learning rates of those who play.
       reference: images of D's virtual batch norm.
     """
     config = self._config
     if rate_factor != 1.0:
       rates = {
-        key: rate_factor * functools.reduce(getattr, key.split('.'), config)
-        for key in _RATES
+        f'{player}_optimizer.learning_rate': rate_factor
+        * getattr(config, f'{player}_optimizer').learning_rate
+        for player in games.kind_of(config).players
       }
       config = replaced(config, rates)
     return building.build(

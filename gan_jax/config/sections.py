@@ -32,7 +32,7 @@ class Schedule:
 
   @property
   def images_per_step(self) -> int:
-    """Real images that D sees in one training step."""
+    """Real images that are seen in one training step."""
     return self.batch_size * self.disc_steps
 
   @property

@@ -31,8 +31,13 @@ def _deviation(values: np.ndarray) -> float:
 
 
 def _swing(rows: Sequence[Row]) -> float:
-  """Deviation of G's loss about its trend, in units of both players' losses."""
+  """Deviation of G's loss about its trend, in units of both players' losses.
+
+  NaN of a game with one player: nobody goes round.
+  """
   gen, disc = column(rows, 'gen_loss'), column(rows, 'disc_loss')
+  if len(gen) and not len(disc):
+    return math.nan
   scale = abs(gen.mean()) + abs(disc.mean()) if len(gen) else 0.0
   return _deviation(gen) / scale if scale else 0.0
 

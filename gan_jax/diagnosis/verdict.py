@@ -77,6 +77,15 @@ REMEDIES[COLLAPSING] = REMEDIES[COLLAPSED]
 REMEDIES[DYNAMICS] = ()
 for _verdict in (TOO_EARLY, NOISE, UNLIKE):
   REMEDIES[_verdict] = ('a larger num_steps: the same command goes on',)
+# Of games with one player; the others are about D.
+REMEDIES_ALONE = {
+  TOO_EARLY: REMEDIES[TOO_EARLY],
+  UNLIKE: (
+    *REMEDIES[UNLIKE],
+    'game=vae in place of autoencoder, whose codes follow no prior',
+  ),
+}
+REMEDIES_ALONE[NOISE] = REMEDIES_ALONE[UNLIKE]
 
 
 class Diagnosis(NamedTuple):
@@ -275,7 +284,9 @@ def diagnose(
         f'{player}_grad_norm {norm:.3g} is above diagnose.grad_norm='
         f'{grad_norm:g}'
       )
-  return Diagnosis(verdict, reason, step, evidence, warnings, REMEDIES[verdict])
+  two = not len(last) or len(column(last, 'disc_loss'))
+  remedies = REMEDIES[verdict] if two else REMEDIES_ALONE.get(verdict, ())
+  return Diagnosis(verdict, reason, step, evidence, warnings, remedies)
 
 
 def _sound(evidence: dict[str, float]) -> str:

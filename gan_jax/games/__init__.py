@@ -40,18 +40,29 @@ Generate = Callable[..., tuple[jax.Array, chex.ArrayTree]]
 class Game(NamedTuple):
   """Two players who each minimise an objective over the same parameters.
 
+  Or one: then params and model state of D are {}, and it has no objective.
+
   Attributes:
     init: key -> (params, model_state), each a `Players`.
-    objectives: what each player minimises.
+    objectives: what each player minimises; D's is None in a game of G alone.
     generate: the only way to pictures, see `Generate`; None if there are none.
     fakes: (params, model_state, batch, key) -> the fakes that G's objective
       sees with this key, as many as the batch has; None if there are none.
+    encode: (G's variables, images, given) -> the latents that `generate` makes
+      these images of, as well as it can; None without an encoder.
   """
 
   init: Callable[[jax.Array], tuple[Players, Players]]
-  objectives: Players[Objective]
+  objectives: Players[Objective | None]
   generate: Generate | None = None
   fakes: Callable[..., jax.Array] | None = None
+  encode: Callable[..., jax.Array] | None = None
+
+  @property
+  def players(self) -> tuple[str, ...]:
+    """Who moves: 'gen', and 'disc' if it has an objective."""
+    objectives = self.objectives._asdict()
+    return tuple(name for name, own in objectives.items() if own is not None)
 
 
 def of_network(network: nn.Module) -> Generate:

@@ -61,6 +61,26 @@ def apply(network: nn.Module, params, model_state, *inputs):
   return output, {**model_state, **new}
 
 
+def of_member(variables: dict[str, Any], name: str) -> dict[str, Any]:
+  """One network's variables, of a coalition's.
+
+  Args:
+    variables: by collection, then by the name of the network, so that a
+      coalition's are told apart as one network's are.
+    name: of the network.
+  """
+  return {kind: own[name] for kind, own in variables.items() if name in own}
+
+
+def joined(members: dict[str, dict[str, Any]]) -> dict[str, Any]:
+  """A coalition's variables, of its networks' by their names."""
+  kinds = dict.fromkeys(kind for own in members.values() for kind in own)
+  return {
+    kind: {name: own[kind] for name, own in members.items() if kind in own}
+    for kind in kinds
+  }
+
+
 def hidden_layers(network: nn.Module, params, model_state, *inputs) -> tuple:
   """(logits, outputs of D's hidden layers), in training mode, state dropped."""
   mutable = [name for name in model_state if name not in _NOT_THE_NETWORKS]

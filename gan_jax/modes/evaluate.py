@@ -73,15 +73,16 @@ class _Scorer:
       self._gan = self._gan.with_state(trained.state)
     gan = self._gan
     whose = {} if trained.member is None else {'member': trained.member}
+    disc = Discriminator(
+      gan.discriminate,
+      trained.plan.criterion.boundary,
+      trained.plan.conditional,
+    )
     return self.evaluator.score(
       gan,
       self._names,
       keys.num_samples,
-      disc=Discriminator(
-        gan.discriminate,
-        trained.plan.criterion.boundary,
-        trained.plan.conditional,
-      ),
+      disc=disc if gan.has_disc else None,
       step=step,
       checkpoint=keys.checkpoint,
       images_seen=step * trained.plan.schedule.images_per_step,

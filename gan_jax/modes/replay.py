@@ -121,6 +121,8 @@ def report(
   ]
   lines += [f'  {name:24} {value:.6g}' for name, value in metrics.items()]
   for player in ('disc', 'gen'):
+    if not jax.tree.leaves(getattr(before.params, player)):
+      continue  # it does not play
     for when, state in (('before', before), ('after', after)):
       leaves = jax.tree_util.tree_leaves_with_path(
         getattr(state.params, player)

@@ -6,18 +6,21 @@
 Images are in [-1, 1]; `given` is a dict of columns, such as `labels` [B], of
 which a pair takes those that it was built for. D's hidden layers are reachable,
 in order, as `intermediates/features` (`apply(..., mutable='intermediates')`).
+Of a game with one player they are an encoder and a decoder, see autoencoder.py.
 
 To add one: a file with a function `(image_shape, style, *, keys) -> Players`,
 and its `Architecture` in `NETWORKS`; docs/extending.md is an example.
 """
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 
+from gan_jax.networks.autoencoder import conv_autoencoder, mlp_autoencoder
 from gan_jax.networks.conv import conv
 from gan_jax.networks.dcgan import dcgan, scale_init
 from gan_jax.networks.layers import Style
@@ -32,11 +35,11 @@ from gan_jax.types import Column, InputError, Players, Task, lookup
 
 
 class Architecture(NamedTuple):
-  """A pair's factory, and the styles it may have.
+  """A factory, and the styles that its networks may have.
 
   Attributes:
     make: `(image_shape, style, *, keys) -> Players`.
-    style: of both players by default.
+    style: of both players by default; None for the D of a coalition.
     disc_norms: norms that D may have.
     gen_norms: norms that G may have.
     gen_style_of_labels: G's by default where the players see labels; None for
@@ -44,8 +47,8 @@ class Architecture(NamedTuple):
     weights: what both players' weights may be.
   """
 
-  make: Callable[..., Players[nn.Module]]
-  style: Players[Style]
+  make: Callable[..., Any]
+  style: Players[Style | None]
   disc_norms: tuple[str, ...] = OF_VECTORS
   gen_norms: tuple[str, ...] = OF_VECTORS
   weights: tuple[str, ...] = WEIGHTS
@@ -84,6 +87,13 @@ NETWORKS: dict[str, Architecture] = {
     gen_style_of_labels=dataclasses.replace(_SNGAN, norm='conditional'),
   ),
 }
+_alone = dict(
+  style=Players(Style('relu'), None), gen_norms=('none', 'batch', 'layer')
+)
+AUTOENCODERS: dict[str, Architecture] = {
+  'mlp': Architecture(mlp_autoencoder, **_alone),
+  'conv': Architecture(conv_autoencoder, **_alone),
+}
 
 # Style keys of a config -> the players they belong to, and the attribute.
 _STYLE_KEYS = {
@@ -103,14 +113,23 @@ _STYLE_KEYS = {
 }
 
 
-def network_keys(name: str) -> list[str]:
+def network_keys(
+  name: str, table: dict[str, Architecture] = NETWORKS
+) -> list[str]:
   """The config keys, under `network`, that an architecture takes."""
-  parameters = inspect.signature(NETWORKS[name].make).parameters.values()
+  architecture = table[name]
+  parameters = inspect.signature(architecture.make).parameters.values()
   own = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-  return sorted([*own, *_STYLE_KEYS])
+  of_style = [
+    key
+    for key, (players, _) in _STYLE_KEYS.items()
+    if any(getattr(architecture.style, player) for player in players)
+    and (key != 'reference_size' or 'virtual' in architecture.gen_norms)
+  ]
+  return sorted([*own, *of_style])
 
 
-def _style(architecture, player, given, **shared) -> Style:
+def _style(architecture, player, given, **shared) -> Style | None:
   changes = {
     attribute: given[key]
     for key, (players, attribute) in _STYLE_KEYS.items()
@@ -124,6 +143,8 @@ def _style(architecture, player, given, **shared) -> Style:
         f'spectral, which is {weights}; leave one of them out'
       )
   default = getattr(architecture.style, player)
+  if default is None:
+    return None
   of_labels = architecture.gen_style_of_labels
   if player == 'gen' and shared['num_classes'] and of_labels:
     default = of_labels
@@ -186,9 +207,43 @@ def make_networks(
     InputError: an unknown name, a key that the architecture lacks, a value
       out of range, or an image size that it cannot produce.
   """
-  architecture = lookup(NETWORKS, name, 'network.name')
+  make, style = _resolved(NETWORKS, name, task, axis_name, dtype, keys)
+  return Players(*map(with_reference, make(task.image_shape, style)))
+
+
+def make_autoencoder(
+  name: str,
+  task: Task,
+  code_dim: int,
+  *,
+  axis_name: str | None = None,
+  dtype: Any = None,
+  **keys,
+) -> Players[dict[str, nn.Module]]:
+  """Builds an encoder and a decoder by name; D is nobody.
+
+  Args:
+    name: one of `AUTOENCODERS`.
+    task: as in `make_networks`.
+    code_dim: what the encoder puts out.
+    axis_name: as in `make_networks`.
+    dtype: likewise.
+    **keys: likewise.
+
+  Raises:
+    InputError: likewise.
+  """
+  make, style = _resolved(AUTOENCODERS, name, task, axis_name, dtype, keys)
+  return Players(gen=make(task.image_shape, style.gen, code_dim), disc={})
+
+
+def _resolved(
+  table, name, task, axis_name, dtype, keys
+) -> tuple[Callable[..., Any], Players[Style | None]]:
+  """An architecture with its own keys, and the players' styles."""
+  architecture = lookup(table, name, 'network.name')
   given = {k: v for k, v in keys.items() if v is not None}
-  valid = network_keys(name)
+  valid = network_keys(name, table)
   for key, value in sorted(given.items()):
     if key not in valid:
       raise InputError(
@@ -208,8 +263,18 @@ def make_networks(
     disc=_style(architecture, 'disc', given, **shared),
   )
   own = {k: v for k, v in given.items() if k not in _STYLE_KEYS}
-  pair = architecture.make(task.image_shape, style, **own)
-  return Players(*map(with_reference, pair))
+  return functools.partial(architecture.make, **own), style
+
+
+def modules_of(player: nn.Module | dict[str, nn.Module]) -> dict[str, Any]:
+  """A player's modules by name: a coalition's, or '' for a single one."""
+  return player if isinstance(player, dict) else {'': player}
+
+
+def style_of(player: nn.Module | dict[str, nn.Module]) -> Style:
+  """The style of a player's modules, which share it; a plain one of nobody."""
+  styles = [module.style for module in modules_of(player).values()]
+  return styles[0] if styles else Style()
 
 
 def with_reference(network: nn.Module) -> nn.Module:

@@ -121,7 +121,8 @@ def mlp_bn(
   )
 
 
-def _unbounded(x: jax.Array) -> jax.Array:
+def unbounded(x: jax.Array) -> jax.Array:
+  """The identity, for a linear output."""
   return x
 
 
@@ -143,6 +144,6 @@ def points_mlp(
     disc_maxout: linear pieces of D's maxout units; 0: plain units.
   """
   return Players(
-    gen=Generator((dim,), tuple(gen_widths), style.gen, _unbounded),
+    gen=Generator((dim,), tuple(gen_widths), style.gen, unbounded),
     disc=Discriminator(tuple(disc_widths), style.disc, disc_maxout),
   )

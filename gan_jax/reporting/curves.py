@@ -40,6 +40,8 @@ _PANELS = (
     'diversity: fakes / real', ('diversity', 'nearest_diversity'), 'share'
   ),
   _Panel('penalty, regulariser', ('penalty', 'regulariser'), 'zero'),
+  _Panel('bound of log p(x), nats', ('elbo', 'reconstruction'), 'free'),
+  _Panel('KL divergence, nats', ('kl',), 'zero'),
 )
 _COLUMNS, _WIDTH, _HEIGHT = 3, 4.8, 3.4  # of panels, inches
 _LINE = 0.25  # height of a line of a legend, inches

@@ -17,7 +17,8 @@ ALONE: Groups = {'': [None]}
 Values = Mapping[int, Mapping[str, float]]  # by number of a member and name
 
 
-_FINAL = ('disc_loss', 'gen_loss', 'disc_real', 'disc_fake')
+# Of these, the ones that a run has.
+_FINAL = ('disc_loss', 'gen_loss', 'disc_real', 'disc_fake', 'elbo', 'kl')
 
 
 def final_table(rows: list[dict[str, Any]], groups: Groups) -> str:
@@ -34,10 +35,10 @@ def final_table(rows: list[dict[str, Any]], groups: Groups) -> str:
   members = rows_by_member(rows)
   last = math.ceil(len(members[0]) / 10)
   which = f'mean of the last {last} logged rows' if last > 1 else 'last row'
-  lines = []
+  names, lines = [name for name in _FINAL if name in set().union(*rows)], []
   for label, numbers in groups.items():
     cells = []
-    for name in _FINAL:
+    for name in names:
       finals = [
         np.mean([row.get(name, math.nan) for row in members[number][-last:]])
         for number in numbers
@@ -49,7 +50,7 @@ def final_table(rows: list[dict[str, Any]], groups: Groups) -> str:
     lines.append([label or 'all', str(len(numbers)), *cells])
   return (
     f'final metrics: {which} of each run, +- standard error over seeds\n\n'
-    + _markdown(['runs', 'seeds', *_FINAL], lines)
+    + _markdown(['runs', 'seeds', *names], lines)
   )
 
 

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.pixels import to_uint8
+from gan_jax.pixels import from_uint8, to_uint8
 from gan_jax.sampling import given as given_lib
 from gan_jax.sampling.batches import BATCH, batched, take
 from gan_jax.sampling.drawing import Drawing
 from gan_jax.sampling.labels import shortened
 from gan_jax.sampling.standing import NUM_BATCHES, standing_statistics
-from gan_jax.sampling.walks import INTERPOLATIONS
+from gan_jax.sampling.walks import check_walk, closed_walk
 from gan_jax.sampling.weights import WEIGHTS
 from gan_jax.types import Column, Given, InputError, lookup
 
@@ -41,6 +41,7 @@ class Sampler(Drawing):
     columns: Mapping[str, Column] | None = None,
     vocabulary: Sequence[str] = (),
     batch_norm: str = 'running',
+    encode: Callable[..., jax.Array] | None = None,
     weights: str = '',
     step: int | None = None,
   ):
@@ -57,6 +58,7 @@ class Sampler(Drawing):
       vocabulary: of the texts among it.
       batch_norm: what batch norm goes by, one of `BATCH_NORMS`. With `batch`
         an image depends on the 63 others that it is made with.
+      encode: of a game that has an encoder, see gan_jax.games.Game.
       weights: which ones the variables are, for `repr`: ema or raw.
       step: of the training that they are from, likewise.
     """
@@ -82,13 +84,19 @@ class Sampler(Drawing):
       finite = jnp.isfinite(images).all(axis=tuple(range(1, images.ndim)))
       return {'images': to_uint8(images), 'finite': finite}
 
+    def reconstruct(variables, images, given):
+      told = given_lib.as_told(given)
+      latents = encode(variables, from_uint8(images), told)
+      return apply(variables, latents, given)['images']
+
     self._images_of, self._apply = images_of, jax.jit(apply)
+    self._reconstruct = encode and jax.jit(reconstruct)
     self._variables = self._settled(variables)
 
   def __repr__(self) -> str:
-    latents = jax.ShapeDtypeStruct((1, self.latent_dim), jnp.float32)
     given = given_lib.dummies(self.columns, 1)
-    images = jax.eval_shape(lambda z: self.generator(z, given=given), latents)
+    latents = jnp.zeros((1, self.latent_dim))
+    images = jax.eval_shape(lambda: self.generator(latents, given=given))
     fields = {
       'images': images.shape[1:],
       'latent_dim': self.latent_dim,
@@ -188,6 +196,33 @@ class Sampler(Drawing):
       self._given(len(latents), labels, given),
     )
 
+  def reconstruct(
+    self,
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
+    given: Mapping[str, Any] | None = None,
+  ) -> np.ndarray:
+    """Images encoded and decoded again, uint8 `[N, H, W, C]`, as they came.
+
+    Latents are the code of an auto-encoder, and the mean of a VAE's posterior.
+
+    Args:
+      images: uint8 `[N, H, W, C]`, of the shape that was trained on.
+      labels: int32 `[N]`; None goes through all classes in turn.
+      given: what else the run is told of each image, see `sample`.
+
+    Raises:
+      InputError: the run has no encoder.
+    """
+    if self._reconstruct is None:
+      raise InputError('reconstruct: no encoder; see game=autoencoder and vae')
+    labels = self.labels(len(images)) if labels is None else labels
+    return batched(
+      lambda *inputs: self._reconstruct(self._variables, *inputs),
+      images,
+      self._given(len(images), labels, given),
+    )
+
   def stream(
     self,
     num: int,
@@ -270,20 +305,8 @@ class Sampler(Drawing):
       InputError: the run is told no source, or more than that; images of
         another shape.
     """
-    if list(self.columns) != ['source']:
-      told = ', '.join(self.columns) or 'no source'
-      raise InputError(
-        f'translate: this run is told {told}; translate is for runs with '
-        "given=('source',), and sample(num, given=...) for others"
-      )
-    images = np.asarray(images)
-    if images.ndim != 4 or not len(images):
-      raise InputError(
-        f'translate: shape {images.shape} is not [N, h, w, c] of N sources'
-      )
-    return self.sample(
-      len(images), seed=seed, label=label, given={'source': images}
-    )
+    given = given_lib.sources(images, self.columns)
+    return self.sample(len(images), seed=seed, label=label, given=given)
 
   def interpolate(
     self,
@@ -314,18 +337,9 @@ class Sampler(Drawing):
     Raises:
       InputError: too few points or steps, an unknown path or label.
     """
-    if num_points < 2:
-      raise InputError(f'num_points: {num_points} is not at least 2')
-    if steps < 1:
-      raise InputError(f'steps: {steps} is not at least 1')
-    walk_between = lookup(INTERPOLATIONS, path, 'path')
+    check_walk(num_points, steps, path)
     ends = self.latents(num_points, seed=seed, truncation=truncation)
-    t = jnp.arange(steps) / steps
-    walk = [
-      walk_between(ends[i], ends[(i + 1) % num_points], t)
-      for i in range(num_points)
-    ]
+    walk = closed_walk(ends, steps, path)
     if label is None and self.num_classes:
       label = 0
-    labels = self.labels(num_points * steps, label)
-    return self.generate(np.concatenate(walk), labels, given)
+    return self.generate(walk, self.labels(len(walk), label), given)

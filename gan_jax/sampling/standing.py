@@ -51,7 +51,10 @@ def standing_statistics(
 
     # An update is m old + (1 - m) batch: two of them give m and the batch's.
     def solve(path, x, zero, far):
-      return zero / (1.0 - (far - zero) / _FAR) if _is_norm(path) else x
+      if not _is_norm(path):
+        return x
+      met = far - zero != _FAR  # an encoder is not met
+      return jnp.where(met, zero / (1.0 - (far - zero) / _FAR), x)
 
     return jax.tree_util.tree_map_with_path(
       solve, old, update(0.0), update(_FAR)

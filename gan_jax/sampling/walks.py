@@ -2,6 +2,9 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.types import InputError, lookup
 
 
 def lerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:
@@ -32,3 +35,28 @@ def slerp(start: jax.Array, end: jax.Array, t: jax.Array) -> jax.Array:
 
 
 INTERPOLATIONS = {'spherical': slerp, 'linear': lerp}
+
+
+def check_walk(num_points: int, steps: int, path: str) -> None:
+  """Raises InputError for a walk that cannot be."""
+  if num_points < 2:
+    raise InputError(f'num_points: {num_points} is not at least 2')
+  if steps < 1:
+    raise InputError(f'steps: {steps} is not at least 1')
+  lookup(INTERPOLATIONS, path, 'path')
+
+
+def closed_walk(ends: np.ndarray, steps: int, path: str) -> np.ndarray:
+  """Latents `[N * steps, Z]` from each of `ends` `[N, Z]` to the next.
+
+  The last one goes back to the first.
+
+  Args:
+    ends: to pass through.
+    steps: from one to before the next.
+    path: one of `INTERPOLATIONS`.
+  """
+  between, t = INTERPOLATIONS[path], jnp.arange(steps) / steps
+  nexts = [*ends[1:], ends[0]]
+  pairs = zip(ends, nexts, strict=True)
+  return np.concatenate([between(*pair, t) for pair in pairs])

@@ -1,6 +1,7 @@
 """Solvers: how the two players of a game move, for any game."""
 
 from gan_jax.solvers.algorithms import (
+  ALONE,
   ALTERNATING,
   SOLVERS,
   UNROLL_STEPS,
@@ -19,6 +20,7 @@ from gan_jax.solvers.step import (
 )
 
 __all__ = [
+  'ALONE',
   'ALTERNATING',
   'SOLVERS',
   'UNROLL_STEPS',

@@ -25,6 +25,8 @@ Solver = Callable[
 
 # Those in which G moves after D, and so may move more than once.
 ALTERNATING = ('alternating', 'unrolled', 'two_time_scale')
+# Those of games with one player; the others move two.
+ALONE = ('descent',)
 UNROLL_STEPS = 5  # unless told
 
 
@@ -174,6 +176,13 @@ def consensus(
   )
 
 
+def descent(
+  moves: Moves, state: TrainState, batches: Any, keys: Players[jax.Array]
+) -> tuple[TrainState, Metrics]:
+  """G moves alone, in a game without D: plain minimisation."""
+  return moves.move('gen', state, _last(batches), keys.gen)
+
+
 SOLVERS: dict[str, Solver] = {
   'alternating': alternating,
   'simultaneous': simultaneous,
@@ -182,6 +191,7 @@ SOLVERS: dict[str, Solver] = {
   'optimistic': simultaneous,  # with the optimizers of `adapt_optimizers`
   'consensus': consensus,
   'two_time_scale': alternating,  # likewise
+  'descent': descent,  # of games with one player
 }
 
 

@@ -48,9 +48,11 @@ def init_state(
   return TrainState(
     step=jnp.zeros((), jnp.int32),
     params=params,
-    opt_state=Players(
-      gen=optimizers.gen.init(params.gen),
-      disc=optimizers.disc.init(params.disc),
+    opt_state=Players(gen={}, disc={})._replace(
+      **{
+        player: getattr(optimizers, player).init(getattr(params, player))
+        for player in game.players
+      }
     ),
     model_state=model_state,
     # A copy: the state is donated, and no buffer can be donated twice.
@@ -65,9 +67,14 @@ def _averaged(params: Players, model_state: Players) -> dict[str, Any]:
 
 
 def _keys(
-  key: jax.Array, disc_steps: int, fresh_latents: bool
-) -> Players[jax.Array]:
-  """D's keys `[disc_steps]` and G's: a new one, or D's last one again."""
+  game: Game, key: jax.Array, disc_steps: int, fresh_latents: bool
+) -> Players[jax.Array | None]:
+  """D's keys `[disc_steps]` and G's: a new one, or D's last one again.
+
+  Where G moves alone it has the step's.
+  """
+  if 'disc' not in game.players:
+    return Players(gen=key, disc=None)
   keys = jax.random.split(key, disc_steps + 1)
   return Players(gen=keys[-1] if fresh_latents else keys[-2], disc=keys[:-1])
 
@@ -113,7 +120,8 @@ def make_train_step(
 
   Args:
     game: what the players minimise.
-    optimizers: how each turns its gradient into an update.
+    optimizers: how each turns its gradient into an update; D's is None if it
+      does not move.
     solver: see gan_jax.solvers.algorithms.
     disc_steps: D updates per step, k in Algorithm 1.
     gen_steps: G updates per step; more than 1 for `ALTERNATING` solvers.
@@ -144,7 +152,7 @@ def make_train_step(
   )
 
   def train_step(state, batches, key):
-    keys = _keys(key, disc_steps, fresh_latents)
+    keys = _keys(game, key, disc_steps, fresh_latents)
     state, metrics = solver(moves, state, batches, keys)
     if lookahead is not None:
       state = _look_back(state, lookahead)
@@ -178,7 +186,7 @@ def make_probe(
   """
 
   def probe(state, batches, key):
-    gen_key = _keys(key, disc_steps, fresh_latents).gen
+    gen_key = _keys(game, key, disc_steps, fresh_latents).gen
     batch = jax.tree.map(lambda x: x[-1], batches)
     players = state.params, state.model_state
 

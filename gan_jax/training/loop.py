@@ -12,6 +12,7 @@ from gan_jax.config import build
 from gan_jax.config.plan import Plan
 from gan_jax.config.stages import Stage
 from gan_jax.devices import parallel
+from gan_jax.networks import style_of
 from gan_jax.process import hosts
 from gan_jax.process.interruption import StopRequest
 from gan_jax.reporting import curves, pictures
@@ -63,7 +64,7 @@ def train(
   parallel.split_cpu(len(plan.members))
   with contextlib.ExitStack() as hold, hosts.noticed():
     run = runs.open_run(plan, workdir, hold)
-    for line in plan.advice(run.model.networks.disc.style):
+    for line in plan.advice(style_of(run.model.networks.disc)):
       _note(f'note: {line}')
     for line in run.dataset.summary * hosts.is_first():
       print(line)

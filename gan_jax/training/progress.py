@@ -118,11 +118,12 @@ class Progress:
         self.log.write(step, row | rate, member)
         self._call(step, (member.columns if member else {}) | row | rate)
         self._warn(step, row)
-      disc, gen = (
-        np.mean([row[name] for _, row in rows])
-        for name in ('disc_loss', 'gen_loss')
-      )
-      shown = f'D {disc:.3f} G {gen:.3f}'
+      losses = [
+        f'{who} {np.mean([row[name] for _, row in rows]):.3f}'
+        for who, name in (('D', 'disc_loss'), ('G', 'gen_loss'))
+        if name in metrics
+      ]
+      shown = ' '.join(losses)
       if rate:  # none of the first dispatch
         shown += f' {rate["images_per_second"]:,.0f} images/s'
       self._bar.set_postfix_str(shown, refresh=False)
@@ -160,7 +161,7 @@ class Progress:
     """Says once for each player that its gradient is long or not finite."""
     limit = self._limit
     for player in ('disc', 'gen'):
-      norm = row[f'{player}_grad_norm']
+      norm = row.get(f'{player}_grad_norm', 0.0)  # of one who plays
       if player not in self._warned and not norm <= limit:
         self._warned.add(player)
         self.note(

@@ -16,6 +16,7 @@ from gan_jax.ensemble import Ensemble
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation.evaluator import published_network
 from gan_jax.features.published import PUBLISHED
+from gan_jax.networks import modules_of, style_of
 from gan_jax.networks.virtual import reference_size
 from gan_jax.process import hosts
 from gan_jax.storage import files
@@ -140,10 +141,11 @@ def check_batch_norm(run: Run) -> None:
   if run.ensemble.axis_name(run.devices) is not None:
     at_once *= len(run.devices)  # they normalise as one
   sizes = Players(gen=at_once, disc=at_once // plan.packing)
-  for player, network in run.model.networks._asdict().items():
-    if network.style.batch_norm and getattr(sizes, player) == 1:
+  for player, own in run.model.networks._asdict().items():
+    style = style_of(own)
+    if style.batch_norm and getattr(sizes, player) == 1:
       raise InputError(
-        f'network.{player}_norm: {network.style.norm} has one example at a '
+        f'network.{player}_norm: {style.norm} has one example at a '
         f'time, by batch_size={schedule.batch_size}, '
         f'micro_batch={schedule.micro_batch} and '
         f'tricks.packing={plan.packing}; give it two at least, or take '
@@ -231,7 +233,8 @@ def _reference(
   model: build.Model, feed: data.Feed, plan: Plan
 ) -> jax.Array | None:
   """The first images of the run: the reference of D's virtual batch norm."""
-  wanted = reference_size(model.networks.disc) * plan.packing
+  sizes = map(reference_size, modules_of(model.networks.disc).values())
+  wanted = sum(sizes) * plan.packing
   if not wanted:
     return None
   draws, batches, num = feed.draws(0), [], 0

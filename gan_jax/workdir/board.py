@@ -18,6 +18,7 @@ _GROUPS = {
   'updates': r'\w*_update_ratio|disc_moves',
   'accuracy': r'disc_accuracy\w*',
   'loss': r'\w*_loss\w*|penalty|regulariser|feature_distance',
+  'bound': r'(elbo|reconstruction|kl)(_after)?',
   'output': r'disc_real|disc_fake\w*|logit_gap',
   'diversity': r'\w*diversity',
   'speed': r'images_per_second',

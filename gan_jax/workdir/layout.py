@@ -116,7 +116,7 @@ def read_config(workdir: pathlib.Path) -> SimpleNamespace:
 
 
 def config_fields(workdir: pathlib.Path) -> dict[str, Any]:
-  """The config of a run, nested.
+  """The config of a run, nested, with the keys that came later.
 
   Raises:
     InputError: neither config.json nor a checkpoint can be read.

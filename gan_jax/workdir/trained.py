@@ -32,7 +32,13 @@ from gan_jax.workdir import layout, origins
 
 
 class TrainedGAN(Sampler):
-  """A `Sampler` with the discriminator that its generator has played with."""
+  """A `Sampler` with the discriminator that its generator has played with.
+
+  Of a game with one player, the sampler alone.
+
+  Attributes:
+    has_disc: whether there is one.
+  """
 
   def __init__(self, trained: 'Trained', *, ema: bool, batch_norm: str):
     """Takes both players from a run, see `Trained.sampler`."""
@@ -45,6 +51,8 @@ class TrainedGAN(Sampler):
     )
     self._image_shape = tuple(trained.info.image_shape)
     self._disc_variables = discriminator_variables(state)
+
+    self.has_disc = 'disc' in model.game.players
 
     def logits_of(variables, images, given):
       return self._judge(model.networks.disc, variables, images, given)
@@ -73,8 +81,14 @@ class TrainedGAN(Sampler):
       given: what else the run is told of each image, see `sample`.
 
     Raises:
-      InputError: images of another kind or shape, or not what is given.
+      InputError: images of another kind or shape, or not what is given; or
+        there is no D.
     """
+    if not self.has_disc:
+      raise InputError(
+        f'discriminate: game={self._plan.game} has one player, and no '
+        'discriminator'
+      )
     if image_set(images).image_shape != self._image_shape:
       raise InputError(
         f'images: {images.shape}; this D judges [N, '

@@ -341,6 +341,44 @@ def test_no_noise_is_healthy(name):
     assert 'healthy' not in verdict(images), kind
 
 
+# --- One player ---------------------------------------------------------------
+
+
+def rows_of_one(**changes):
+  """Rows of a sound run without D, whose loss falls as an exponential."""
+  rows = rows_with(gen_loss=lambda t: 200 * math.exp(-t / 700), **changes)
+  own = {name for name in SOUND if not name.startswith(('disc', 'logit'))}
+  return [{k: row[k] for k in {'step'} | own} for row in rows]
+
+
+def test_a_falling_loss_is_no_oscillation():
+  found = diagnosis.diagnose(rows_of_one())
+  assert found.verdict == 'dynamics healthy'
+  assert 'samples not compared with the data' in found.reason
+  assert math.isnan(found.evidence['swing'])
+
+
+def test_samples_of_an_autoencoder_are_looked_at_before_it_is_healthy():
+  def verdict(distance):
+    measured = {'pixel_distance': distance}
+    return diagnosis.diagnose(rows_of_one(), measured=measured)
+
+  assert verdict(0.1).verdict == 'healthy'
+  found = verdict(0.5)
+  assert found.verdict == 'samples unlike the data'
+  assert any('game=vae' in remedy for remedy in found.remedies)
+
+
+@pytest.mark.parametrize(
+  'changes', [dict(nearest_diversity=0.1), dict(gen_grad_norm=2e4)]
+)
+def test_remedies_for_two_players_are_not_given_to_one(changes):
+  found = diagnosis.diagnose(rows_of_one(**changes))
+  assert 'healthy' not in found.verdict
+  assert found.remedies == ()
+  assert diagnosis.diagnose(rows_with(**changes)).remedies
+
+
 @pytest.mark.parametrize('network', sampled(NETWORKS, 'mlp'))
 @pytest.mark.parametrize(
   'name', sampled(['digits', 'mnist', 'cifar10_jpeg'], 'digits')

@@ -444,7 +444,8 @@ def test_smooth_forgets_what_has_left_the_window(outlier):
   np.testing.assert_allclose(out[3:], [3.5, 4.5])
 
 
-FIRST, SECOND = zip(*[p.names for p in curves._PANELS], strict=True)
+# Of two players; what follows is of one.
+FIRST, SECOND = zip(*[p.names for p in curves._PANELS[:6]], strict=True)
 
 
 def rows_of(names, count=40):
@@ -519,6 +520,23 @@ def drawn(monkeypatch):
 
   monkeypatch.setattr(Figure, 'savefig', kept)
   return figures
+
+
+def test_a_vae_has_panels_of_its_bound(tmp_path, drawn):
+  rows = rows_of(('gen_loss', 'elbo', 'reconstruction', 'kl'), 3)
+  (tmp_path / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, rows)))
+  curves.plot_losses(tmp_path)
+  shown = {
+    axis.get_title(loc='left'): axis.get_legend_handles_labels()[1]
+    for axis in drawn[0].axes
+  }
+  assert [name for name in shown if name] == [
+    'losses',
+    'bound of log p(x), nats',
+    'KL divergence, nats',
+  ]
+  assert shown['losses'] == ['gen_loss']
+  assert shown['bound of log p(x), nats'] == ['elbo', 'reconstruction']
 
 
 def test_nothing_of_a_sweep_is_cut_off(tmp_path, drawn):
@@ -620,6 +638,16 @@ def test_axes_make_no_drama_of_a_trifle(kind, values, low, high):
 def test_a_table_says_what_it_is_the_mean_of(count, words):
   rows = [row | {'member': 0} for row in rows_of(FIRST, count)]
   assert words in tables.final_table(rows, {'': [0]})
+
+
+def test_a_table_of_one_player_names_what_it_has():
+  rows = [
+    {'step': step, 'member': 0, 'gen_loss': 3.0, 'elbo': -3.0, 'kl': 1.0}
+    for step in range(1, 4)
+  ]
+  table = tables.final_table(rows, {'': [0]})
+  assert '| runs | seeds | gen_loss | elbo | kl |' in table
+  assert 'nan' not in table
 
 
 @pytest.mark.parametrize('text', [None, '', '{"step": 1, "disc_l'])

@@ -8,11 +8,11 @@ import pytest
 from gan_jax.config import build as build_lib
 from gan_jax.devices import shares
 from gan_jax.modes.train import train
-from gan_jax.solvers import SOLVERS
 from gan_jax.types import InputError
 from gan_jax.workdir.trained import restore
 from tests.helpers import (
   SGD,
+  TWO_PLAYERS,
   assert_close,
   fake_batch,
   fake_info,
@@ -38,7 +38,7 @@ def step_and_look(model, num_draws=1):
 
 
 # Parts are made in one place for all solvers.
-@pytest.mark.parametrize('solver', sampled(SOLVERS, 'alternating'))
+@pytest.mark.parametrize('solver', sampled(TWO_PLAYERS, 'alternating'))
 def test_parts_make_the_step_of_the_whole(solver):
   keys = dict(
     solver=solver,

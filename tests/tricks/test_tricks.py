@@ -17,6 +17,7 @@ from gan_jax.config.checks import advice
 from gan_jax.config.parts import loss_of
 from gan_jax.games import Outcome
 from gan_jax.games.scalar import bilinear
+from gan_jax.networks import style_of
 from gan_jax.networks.style import Style
 from gan_jax.sampling.priors import draw_latents
 from gan_jax.solvers.moves import Moves
@@ -28,6 +29,7 @@ from tests.helpers import (
   differs,
   fake_batch,
   fake_info,
+  make_pair,
   sampled,
   stack_draws,
   tiny_digits,
@@ -586,17 +588,18 @@ def test_penalties_on_comparing_discriminators_are_noted():
 
 
 @pytest.mark.parametrize(
-  ('keys', 'noted'),
+  ('name', 'keys', 'noted'),
   [
-    (dict(network__disc_norm='batch'), True),
-    (dict(network__disc_norm='conditional', conditional=True), True),
-    (dict(network__disc_norm='layer'), False),
-    (dict(), False),
+    ('mlp', dict(disc_norm='batch'), True),
+    ('sngan', dict(disc_norm='conditional', num_classes=3), True),
+    ('dcgan', dict(), True),  # its default
+    ('dcgan', dict(disc_norm='layer'), False),
+    ('mlp', dict(), False),
   ],
 )
-def test_features_that_batch_norm_makes_equal_are_noted(keys, noted):
-  config = tiny_digits(tricks__feature_matching=1.0, **keys)
-  style = build(config, fake_info(SHAPE)).networks.disc.style
+def test_features_that_batch_norm_makes_equal_are_noted(name, keys, noted):
+  config = tiny_digits(tricks__feature_matching=1.0)
+  style = style_of(make_pair(name, (8, 8, 1), **keys).disc)
   lines = build_tricks.advice(config, style)
   assert any('feature_matching' in line for line in lines) == noted
   config.tricks.feature_matching = 0.0
