@@ -255,9 +255,11 @@ class Evaluator:
 
   def _why_no_disc(self, sampler: Sampler, disc: Discriminator | None) -> str:
     """Why D's accuracy cannot be had; '' if it can."""
+    if disc is None:
+      return 'the run has no D'
     if sampler.columns:
       return f'D is told {", ".join(sampler.columns)} of each image'
-    if disc and disc.conditional and not self._images.labelled('test'):
+    if disc.conditional and not self._images.labelled('test'):
       return 'D is shown labels, and those of the test images are hidden'
     return ''
 

@@ -150,7 +150,7 @@ def test_a_repeated_step_is_reported_of_who_plays(run):
 def test_a_gan_does_not_reconstruct():
   model = build(tiny_digits(), fake_info())
   sampler = model.sampler(model.init(jax.random.key(0)), ema=True)
-  with pytest.raises(InputError, match='reconstruct: this run has no encoder'):
+  with pytest.raises(InputError, match='reconstruct: no encoder'):
     sampler.reconstruct(np.zeros((2, 8, 8, 1), np.uint8))
 
 
