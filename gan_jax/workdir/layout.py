@@ -269,10 +269,10 @@ def check_same(
     old: its flat config.
     new: the flat config it shall go on with.
   """
-  missing, absent, changed = object(), flatten(ADDED), []
+  missing, changed = object(), []
+  old, new = flatten(ADDED) | old, flatten(ADDED) | new
   for key in sorted(old.keys() | new.keys()):
-    default = absent.get(key, missing)
-    if old.get(key, default) != new.get(key, default) and not may_change(key):
+    if old.get(key, missing) != new.get(key, missing) and not may_change(key):
       changed.append(key)
   if old.get('num_steps') != new.get('num_steps') and _follows_num_steps(new):
     changed.append('num_steps')

@@ -9,6 +9,7 @@ from gan_jax.config.build import build
 from gan_jax.config.given import task_of
 from gan_jax.config.overrides import ADDED, completed, dotted
 from gan_jax.devices import parallel
+from gan_jax.networks.style import Style
 from gan_jax.types import Batch, Column, InputError
 from gan_jax.workdir import layout
 from tests.helpers import (
@@ -82,7 +83,7 @@ def test_a_pack_has_one_of_each():
   ],
 )
 def test_a_column_that_nobody_is_told_is_remarked(keys, wanted):
-  lines = plans.read(tiny_digits(**keys)).advice('none')
+  lines = plans.read(tiny_digits(**keys)).advice(Style())
   assert [line.rpartition(' ')[2] for line in lines] == [wanted] * bool(wanted)
 
 

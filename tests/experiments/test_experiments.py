@@ -2,6 +2,7 @@
 
 import functools
 import re
+import resource
 import subprocess
 import sys
 
@@ -182,12 +183,16 @@ _LONG = ('metric_directions', 'ring_and_grid', 'stacked_mnist')
 @pytest.mark.slow
 @pytest.mark.parametrize('name', [n for n in NAMES if n not in _LONG])
 def test_each_is_one_command(name, tmp_path):
+  """Of two minutes on two cores: CPU time, whatever else runs beside it."""
+  before = resource.getrusage(resource.RUSAGE_CHILDREN)
   done = run(name, f'--out={tmp_path}')
+  after = resource.getrusage(resource.RUSAGE_CHILDREN)
   assert done.returncode == 0, done.stderr
   assert (tmp_path / f'{name}.png').exists()
   assert (tmp_path / f'{name}.md').exists()
-  seconds = int(re.search(r'done in (\d+) s', done.stdout)[1])
-  assert seconds < 120
+  assert re.search(r'done in \d+ s', done.stdout)
+  seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+  assert seconds < 240
 
 
 def by_score(rows):
