@@ -22,5 +22,6 @@ def get_config() -> ConfigDict:
   config.latent_dim = 20
   config.batch_size = 128
   config.num_steps = 4_690  # 10 epochs
-  config.gen_optimizer.learning_rate = 1e-3
+  config.gen_optimizer.learning_rate = 2e-3
+  config.gen_optimizer.schedule = 'cosine'
   return config

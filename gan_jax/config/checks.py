@@ -49,10 +49,10 @@ def _check_pairs(config: Config) -> None:
     raise InputError(f'mismatch_weight: {weight} is not in [0, 1)')
   if not weight:
     return
-  if not config.conditional:
+  if not config.conditional and not config.given:
     raise InputError(
       f'mismatch_weight: {weight} tells D of a real image what belongs to '
-      'another, and nothing is given; set conditional=True, or '
+      'another, and nothing is given; set conditional=True or given=text, or '
       'mismatch_weight=0'
     )
   if config.tricks.relativistic != 'none':

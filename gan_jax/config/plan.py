@@ -123,11 +123,19 @@ class Plan:
     """The plan of one stage by itself."""
     return Plan(stages_lib.config_of(self._config, stage))
 
-  def draws(self, step: int) -> range:
-    """Numbers of the draws of data that a step makes, from 1 on."""
-    stage = next(s for s in self.stages[::-1] if s.start < step)
-    first = stage.draws_before(step - 1)
-    return range(first, first + stage.disc_steps)
+  def stage_of(self, step: int) -> stages_lib.Stage:
+    """The stage in which a step is made, from step 1 on."""
+    return next(s for s in self.stages[::-1] if s.start < max(step, 1))
+
+  @property
+  def images_per_step(self) -> int | None:
+    """Real images that D sees in a step; None where stages differ in that."""
+    found = {stage.batch_size * stage.disc_steps for stage in self.stages}
+    return found.pop() if len(found) == 1 else None
+
+  def images_seen(self, step: int) -> int:
+    """Real images that D has seen in so many training steps."""
+    return self.stage_of(step).images_before(step)
 
   def advice(self, disc: Style) -> list[str]:
     """Lines about choices that are allowed and unlikely to be meant."""

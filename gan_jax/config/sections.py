@@ -31,11 +31,6 @@ class Schedule:
   score_every: int  # 0: never
 
   @property
-  def images_per_step(self) -> int:
-    """Real images that are seen in one training step."""
-    return self.batch_size * self.disc_steps
-
-  @property
   def dispatch_length(self) -> int:
     """Steps of one dispatch: ends meet every log, grid and checkpoint.
 

@@ -21,7 +21,7 @@ CHANGEABLE = (
   *('loss', 'f_divergence', 'label_smoothing', 'moving', 'solver'),
   *('penalty', 'penalty_weight', 'penalty_every', 'mismatch_weight'),
   *('unroll_steps', 'consensus_weight', 'time_scale_ratio', 'micro_batch'),
-  *('disc_steps', 'gen_steps', 'fresh_latents', 'ema_decay'),
+  *('batch_size', 'disc_steps', 'gen_steps', 'fresh_latents', 'ema_decay'),
   *('gen_optimizer.', 'disc_optimizer.', 'tricks.'),
 )
 _FIXED = ('tricks.packing', 'tricks.num_discs')
@@ -36,7 +36,9 @@ class Stage(NamedTuple):
     values: of the keys that it changes, by their dotted names.
     reset: whether both optimizers begin anew.
     draws: made of the data before it.
+    images: that these were made of.
     disc_steps: draws of each of its steps.
+    batch_size: images of each of its draws.
   """
 
   start: int
@@ -44,11 +46,18 @@ class Stage(NamedTuple):
   values: dict[str, Any]
   reset: bool
   draws: int
+  images: int
   disc_steps: int
+  batch_size: int
 
   def draws_before(self, step: int) -> int:
     """Draws made of the data before one of its steps."""
     return self.draws + (step - self.start) * self.disc_steps
+
+  def images_before(self, step: int) -> int:
+    """Real images that D has seen before one of its steps."""
+    seen = (self.draws_before(step) - self.draws) * self.batch_size
+    return self.images + seen
 
 
 def stages_of(config: Config) -> list[Stage]:
@@ -56,15 +65,26 @@ def stages_of(config: Config) -> list[Stage]:
   listed = [(0, {}), *_listed(config)]
   if len(listed) > 1 and listed[1][0] == 0:
     listed.pop(0)
-  found, draws = [], 0
+  found, draws, images = [], 0, 0
   ends = [start for start, _ in listed[1:]] + [config.num_steps]
   for (start, given), end in zip(listed, ends, strict=True):
     values = {key: value for key, value in given.items() if key != RESET}
-    disc_steps = values.get('disc_steps', config.disc_steps)
-    end = min(end, config.num_steps)
-    reset = bool(given.get(RESET, False))
-    found.append(Stage(start, end, values, reset, draws, disc_steps))
-    draws += max(end - start, 0) * disc_steps
+    sizes = [
+      values.get(key, getattr(config, key))
+      for key in ('disc_steps', 'batch_size')
+    ]
+    stage = Stage(
+      start,
+      min(end, config.num_steps),
+      values,
+      bool(given.get(RESET, False)),
+      draws,
+      images,
+      *sizes,
+    )
+    found.append(stage)
+    last = max(stage.end, start)
+    draws, images = stage.draws_before(last), stage.images_before(last)
   return found
 
 

@@ -51,6 +51,15 @@ class Feed(Protocol):
   def shared(self, index: int, count: int) -> 'Feed':
     """The same feed, whose draws are the index-th of `count` equal shares."""
 
+  def resized(self, batch_size: int, draws: int, images: int) -> 'Feed':
+    """The same stream, in batches of another size from a draw on.
+
+    Args:
+      batch_size: B, of the whole batch.
+      draws: made before; the next one has this number.
+      images: that these were made of.
+    """
+
   def decode(self, resident, draw, key) -> Batch:
     """A (device's share of a) draw as a batch; pure, compiled."""
 
@@ -133,6 +142,7 @@ class _Shares:
     self._stored = ('images', *(x for x in self._given if x not in apart))
     self._batch_size = batch_size
     self._positions = np.arange(batch_size, dtype=np.int32)
+    self._share, self._before = (0, 1), (0, 0)  # draws, and images of them
     self._begin(seed)
 
   def _begin(self, seed: int) -> None:
@@ -146,14 +156,23 @@ class _Shares:
     return self._draw_from(self._stream, number)
 
   def _draw_from(self, stream: IndexStream, number: int) -> np.ndarray:
-    size = self._batch_size
-    return stream(number * size, (number + 1) * size)
+    size, (draws, images) = self._batch_size, self._before
+    start = images + (number - draws) * size
+    return stream(start, start + size)
 
   def shared(self, index: int, count: int) -> 'Feed':
     """See `Feed`."""
     other = copy.copy(self)
+    other._share = index, count
     other._positions = np.array_split(self._positions, count)[index]
     return other
+
+  def resized(self, batch_size: int, draws: int, images: int) -> 'Feed':
+    """See `Feed`."""
+    other = copy.copy(self)
+    other._batch_size, other._before = batch_size, (draws, images)
+    other._positions = np.arange(batch_size, dtype=np.int32)
+    return other.shared(*self._share)
 
   def _own_indices(self, number: int) -> dict[str, np.ndarray]:
     """Indices `[B]` of a process's share: of images, and of `other`."""
@@ -269,6 +288,15 @@ class StreamFeed(_Shares):
     return self._batch(draw, key, draw['positions'])
 
 
+def check_batch_size(batch_size: int, num_images: int) -> None:
+  """Raises InputError for a batch that has an image twice."""
+  if batch_size > num_images:
+    raise InputError(
+      f'batch_size: {batch_size} is larger than the dataset, which has '
+      f'{num_images} training images; take at most as many'
+    )
+
+
 CACHES = ('auto', 'device', 'stream')
 
 
@@ -290,11 +318,7 @@ def make_feed(
     raise InputError(
       f'data.cache: unknown name {cache!r}; valid: {", ".join(CACHES)}'
     )
-  if kwargs['batch_size'] > len(images):
-    raise InputError(
-      f'batch_size: {kwargs["batch_size"]} is larger than the dataset, which '
-      f'has {len(images)} training images; take at most as many'
-    )
+  check_batch_size(kwargs['batch_size'], len(images))
   pixels = len(images) * np.prod(images.image_shape)
   columns = kwargs.get('columns', ())
   if 'source' in columns and images.derive is None:

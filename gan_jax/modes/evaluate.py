@@ -85,7 +85,7 @@ class _Scorer:
       disc=disc if gan.has_disc else None,
       step=step,
       checkpoint=keys.checkpoint,
-      images_seen=step * trained.plan.schedule.images_per_step,
+      images_seen=trained.plan.images_seen(step),
       weights=weights_name(trained.state, keys.ema),
       batch_norm=keys.batch_norm,
       **whose,

@@ -137,8 +137,12 @@ def _dump(run: Run, error: NonFiniteError, start: int, factor: float) -> None:
   if not run.ensemble.several:  # else each member has its own
     key = jax.random.fold_in(root_key, error.step - 1)
     description['key'] = np.asarray(jax.random.key_data(key)).tolist()
+    stage = run.plan.stage_of(error.step)
+    feed = run.feed.resized(stage.batch_size, stage.draws, stage.images)
+    first = stage.draws_before(error.step - 1)
     description['batch_indices'] = [
-      run.feed.indices(number).tolist() for number in run.plan.draws(error.step)
+      feed.indices(first + number).tolist()
+      for number in range(stage.disc_steps)
     ]
   write_json(place / 'failure.json', description)
   source = run.workdir / 'checkpoints' / str(start)

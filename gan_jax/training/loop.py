@@ -107,7 +107,7 @@ def _go_back_or_stop(run: runs.Run, error: NonFiniteError, start: int) -> None:
         curves.plot_losses(
           run.workdir,
           run.ensemble.groups,
-          run.plan.schedule.images_per_step,
+          run.plan.images_per_step,
         )
       for line in results.verdict(run, logs.read_metrics(run.workdir)):
         print(line)

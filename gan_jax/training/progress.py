@@ -43,6 +43,7 @@ class Progress:
     from tqdm import tqdm
 
     self._schedule, self._ensemble = run.plan.schedule, run.ensemble
+    self._images_seen = run.plan.images_seen
     self._limit = run.plan.diagnose.grad_norm
     self.log, self._started, self._callbacks = log, started, callbacks
     self._pending, self._warned, self._bad = None, set(), set()
@@ -178,5 +179,5 @@ class Progress:
     self._row = (step, time.monotonic())
     if step == last_step:  # the very first dispatch, mostly compilation
       return {}
-    images = (step - last_step) * self._schedule.images_per_step
+    images = self._images_seen(step) - self._images_seen(last_step)
     return {'images_per_second': images / (self._row[1] - last_time)}

@@ -53,7 +53,7 @@ def finish(run: runs.Run, state: TrainState, image: np.ndarray) -> None:
   groups = run.ensemble.groups
   final = run.workdir / 'samples' / 'final.png'
   try:
-    curves.plot_losses(run.workdir, groups, run.plan.schedule.images_per_step)
+    curves.plot_losses(run.workdir, groups, run.plan.images_per_step)
     pictures.save_image(final, image)
   except OSError as error:
     raise StorageError(

@@ -161,7 +161,10 @@ def check_stages(run: Run) -> None:
   """
   expected = jax.tree.structure(build.abstract_state(run.model))
   for stage in run.plan.stages:
-    model = run.plan.of_stage(stage).build(run.info)
+    plan = run.plan.of_stage(stage)
+    share_of_each(plan, run.devices)
+    data.check_batch_size(stage.batch_size, len(run.dataset.train))
+    model = plan.build(run.info)
     if jax.tree.structure(build.abstract_state(model)) != expected:
       raise InputError(
         f'stages: from step {stage.start} on, the state would hold other '

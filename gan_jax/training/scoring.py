@@ -188,7 +188,7 @@ class Scoring:
       rows[number] = {
         'step': step,
         **(member.columns if member else {}),
-        'images_seen': step * self._run.plan.schedule.images_per_step,
+        'images_seen': self._run.plan.images_seen(step),
         'scores': result.scores,
         'protocol': result.protocol,
       }
@@ -238,7 +238,7 @@ class Scoring:
       flat_rows(self._rows),
       self._run.ensemble.groups,
       best and best['step'],
-      self._run.plan.schedule.images_per_step,
+      self._run.plan.images_per_step,
     )
 
 

@@ -27,12 +27,16 @@ def after(run: Run, step: int, factor: float) -> Iterator[tuple[Stage, Run]]:
 
 def of_stage(run: Run, stage: Stage) -> Run:
   """A run with the keys of one of its stages, and nothing else."""
-  if not stage.values:
+  if not stage.start and not stage.values:
     return run
   plan = run.plan.of_stage(stage)
   axis = run.ensemble.axis_name(run.devices)
   model = plan.build(run.info, axis_name=axis)
-  return run._replace(plan=plan, model=model._replace(init=run.model.init))
+  return run._replace(
+    plan=plan,
+    model=model._replace(init=run.model.init),
+    feed=run.feed.resized(stage.batch_size, stage.draws, stage.images),
+  )
 
 
 def begin(stage: Stage, run: Run, state: TrainState) -> TrainState:

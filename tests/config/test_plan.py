@@ -110,7 +110,7 @@ def test_a_plan_is_that_of_its_config_json():
   assert again.members == plan.members
   assert again.schedule == plan.schedule
   assert again.feed == plan.feed
-  assert again.schedule.images_per_step == 24
+  assert again.images_per_step == 24
   assert [m.seed for m in again.members] == [0, 1, 0, 1]
   one = again.of_member(again.members[3])
   assert one.seed == 1

@@ -7,6 +7,8 @@ import pytest
 from gan_jax.config.build import build
 from gan_jax.config.checks import check
 from gan_jax.config.plan import read
+from gan_jax.data import load_dataset, make_feed
+from gan_jax.data.feeds import IndexStream
 from gan_jax.modes.train import train
 from gan_jax.solvers.moves import Moves
 from gan_jax.types import InputError
@@ -72,14 +74,40 @@ def test_who_does_not_move_keeps_all_and_optimizers_begin_anew(whole, tmp_path):
 
 
 def test_each_stage_takes_its_own_draws():
-  """4 steps of one, 6 of two, 2 of two: no example twice, none left out."""
+  """4 steps of one, 6 of two, 2 of one: no example twice, none left out."""
   plan = read(tiny_digits(stages=STAGES))
-  starts = [stage.draws for stage in plan.stages]
-  assert starts == [0, 4, 16]
-  assert [list(plan.draws(step)) for step in (1, 4, 5, 10, 11, 12)] == [
-    *([0], [3], [4, 5], [14, 15]),
-    *([16], [17]),
-  ]
+  assert [stage.draws for stage in plan.stages] == [0, 4, 16]
+  before = [plan.stage_of(step).draws_before(step) for step in range(13)]
+  assert before == [0, 1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 17, 18]
+  assert [plan.images_seen(step) for step in (0, 4, 10)] == [0, 32, 128]
+  assert plan.images_per_step is None
+
+
+def test_a_batch_of_another_size_goes_on_in_the_stream(tmp_path):
+  """By images seen: 4 draws of 8, 3 of 16, and 8 again."""
+  stages = ((4, {'batch_size': 16}), (7, {}))
+  train(tiny_digits(stages=stages), tmp_path / 'whole')
+  for num_steps in (5, 7, 12):
+    train(tiny_digits(stages=stages, num_steps=num_steps), tmp_path / 'parts')
+  states = [restore(tmp_path / name).state for name in ('whole', 'parts')]
+  assert_same_bits(*states)
+  plan = read(tiny_digits(stages=stages))
+  feed = make_feed(load_dataset('digits').train, **plan.feed)
+  stream = feed.indices(0)
+  for stage in plan.stages:
+    part = feed.resized(stage.batch_size, stage.draws, stage.images)
+    for step in range(stage.start, stage.end):
+      indices = part.indices(stage.draws_before(step))
+      assert len(indices) == stage.batch_size
+      stream = np.concatenate([stream, indices]) if step else indices
+  order = IndexStream(len(load_dataset('digits').train), 0)
+  np.testing.assert_array_equal(stream, order(0, len(stream)))
+  assert len(stream) == plan.images_seen(12) == 4 * 8 + 3 * 16 + 5 * 8
+
+
+def test_a_batch_of_a_stage_is_refused_as_any(tmp_path):
+  with pytest.raises(InputError, match='batch_size: 2000 is larger'):
+    train(tiny_digits(stages=((4, {'batch_size': 2000}),)), tmp_path)
 
 
 def test_members_have_stages_too(tmp_path):
@@ -123,7 +151,7 @@ def test_one_player_moves_alone(solver, player):
     (((4, {'latent_dim': 3}),), ['step 4', 'latent_dim would change']),
     (((4, {'network.gen_widths': (3,)}),), ['network.gen_widths']),
     (((4, {'tricks.packing': 2}),), ['tricks.packing']),
-    (((4, {'batch_size': 4}),), ['batch_size']),
+    (((4, {'batch_size': 0}),), ['batch_size: 0 is not at least 1']),
     (((4, {'loss': 'hinj'}),), ['from step 4 on', 'loss', 'hinj']),
     (((4, {'moving': 'all'}),), ['moving', 'both, disc, gen']),
     (((4, {'penalty_weight': -1.0}),), ['from step 4 on', 'penalty_weight']),
