@@ -94,12 +94,6 @@ def build(
   ranges.check_image_shape(info.image_shape)
   values = {sweep.SWEPT[name]: value for name, value in (swept or {}).items()}
   config = replaced(config, values)
-  drawing = dict(
-    latent_dim=config.latent_dim,
-    prior=config.latent_prior,
-    num_classes=_num_classes(config, info),
-    class_names=info.class_names if config.conditional else (),
-  )
   task = task_of(config, info)
   kind = games.kind_of(config)
   networks = kind.networks(config, task, axis_name)
@@ -132,7 +126,17 @@ def build(
     ranges.within_memory(init),
     train_step,
     solvers.make_probe(game, **order),
-    drawing,
+    _drawing(config, info),
+  )
+
+
+def _drawing(config: Config, info: DatasetInfo) -> dict[str, Any]:
+  """How a sampler draws, as `Sampler` takes it."""
+  return dict(
+    latent_dim=config.latent_dim,
+    prior=config.latent_prior,
+    num_classes=_num_classes(config, info),
+    class_names=info.class_names if config.conditional else (),
   )
 
 

@@ -1,0 +1,18 @@
+"""Auto-encoder on MNIST, of the widths of configs/vae_mnist.py.
+
+Paper: Hinton and Salakhutdinov 2006 (Science 313), without pre-training.
+Command: python run.py --config=configs/autoencoder_mnist.py
+Measured: no full run yet. In the first 100 steps the squared error of a batch
+falls to .11; 11 ms a step on two CPU cores that other work shared.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import vae_mnist
+
+
+def get_config() -> ConfigDict:
+  """Overrides of configs/vae_mnist.py."""
+  config = vae_mnist.get_config()
+  config.game = 'autoencoder'
+  return config
