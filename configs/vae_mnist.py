@@ -3,8 +3,8 @@
 Paper: Kingma and Welling 2014, arXiv 1312.6114, with a Bernoulli decoder, ReLU
 and Adam at 1e-3, as that example has them: 652,824 parameters.
 Command: python run.py --config=configs/vae_mnist.py
-Measured: no full run yet. In the first 100 steps minus the ELBO of a batch falls
-to 153 nats; 10 ms a step on two CPU cores that other work shared.
+Measured: no full run yet. In the first 100 steps minus the ELBO of a batch
+falls to 153 nats; 10 ms a step on two CPU cores that other work shared.
 """
 
 from ml_collections import ConfigDict

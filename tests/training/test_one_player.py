@@ -67,8 +67,8 @@ def run(request, tmp_path_factory):
   return config, workdir, family
 
 
-# Each of these trains: most of its time is compiling, and the run of the fixture
-# is shared by the rest.
+# Each of these trains: most of its time is compiling. The run of the fixture is
+# shared by the rest.
 
 # --- Bit for bit, and side by side --------------------------------------------
 
