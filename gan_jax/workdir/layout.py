@@ -202,7 +202,7 @@ def is_of(workdir: pathlib.Path, config: dict[str, Any]) -> bool:
     config: the resolved config, nested.
   """
   try:
-    old = flatten(LATER | read_json(workdir / 'config.json'))
+    old = flatten(read_json(workdir / 'config.json'))
     check_same(workdir, old, flatten(json.loads(json.dumps(config))))
   except InputError:
     return has_checkpoint(workdir)
@@ -266,7 +266,7 @@ def check_same(
     old: its flat config.
     new: the flat config it shall go on with.
   """
-  missing = object()
+  missing, old, new = object(), LATER | old, LATER | new
   changed = [
     key
     for key in sorted(old.keys() | new.keys())
