@@ -235,6 +235,18 @@ def test_sums_over_pixels_and_latents_means_over_the_batch():
     np.testing.assert_allclose(float(found[name]), value, rtol=1e-9)
 
 
+def test_images_are_encoded_as_the_mean_of_the_posterior():
+  with jax.enable_x64(True):
+    gen, weights, bias = linear_params()
+    batch = linear_batch(weights, bias, 3)
+    found = linear_vae().encode({'params': gen}, batch.images, {})
+    found = np.asarray(found)
+  precision = np.eye(LATENTS) + weights.T @ weights / STD**2
+  apart = batch.images.reshape(3, DIM) - bias
+  expected = np.linalg.solve(precision, weights.T @ apart.T / STD**2).T
+  np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
 def test_kl_weight_weighs_the_divergence_alone():
   with jax.enable_x64(True):
     gen, weights, bias = linear_params()

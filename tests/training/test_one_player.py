@@ -67,6 +67,9 @@ def run(request, tmp_path_factory):
   return config, workdir, family
 
 
+# Each of these trains: most of its time is compiling. The run of the fixture is
+# shared by the rest.
+
 # --- Bit for bit, and side by side --------------------------------------------
 
 
