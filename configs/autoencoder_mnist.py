@@ -2,6 +2,7 @@
 
 Paper: Hinton and Salakhutdinov 2006 (Science 313), without pre-training.
 Command: python run.py --config=configs/autoencoder_mnist.py
+Its codes follow no prior, so what is drawn from one is no digit.
 """
 
 from ml_collections import ConfigDict
