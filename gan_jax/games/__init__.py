@@ -9,6 +9,17 @@ import jax
 
 from gan_jax.types import Players
 
+# Collections of a player's model state of which no mean may be taken: pools of
+# images, averages of styles. The devices hold equal ones, since what goes into
+# them is gathered from all (`jax.lax.all_gather`); a moving average of G has
+# them as they are.
+BUFFERS = ('buffers',)
+
+
+def buffers_of(model_state: chex.ArrayTree) -> dict[str, chex.ArrayTree]:
+  """Those of `BUFFERS` that a player has."""
+  return {name: model_state[name] for name in BUFFERS if name in model_state}
+
 
 class Outcome(NamedTuple):
   """What an objective returns beside its loss.

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax.games import Game
+from gan_jax.games import Game, buffers_of
 from gan_jax.types import Players, TrainState
 
 Metrics = dict[str, jax.Array]
@@ -119,6 +119,13 @@ class Moves:
       tree if self.axis_name is None else jax.lax.pmean(tree, self.axis_name)
     )
 
+  def _shared(self, gradient: Gradient) -> Gradient:
+    """A gradient's mean over devices, with the player's buffers as they are."""
+    averaged, buffers = self.average(gradient), buffers_of(gradient.model_state)
+    if not buffers:
+      return averaged
+    return averaged._replace(model_state={**averaged.model_state, **buffers})
+
   def gradient(
     self,
     player: str,
@@ -153,7 +160,7 @@ class Moves:
     own_state = getattr(state.model_state, player)
     parts = in_parts(batch, self.micro_batch)
     if parts is None:
-      return self.average(gradient_of(own_state, batch))
+      return self._shared(gradient_of(own_state, batch))
 
     def add(carry, part):
       own_state, total = carry
@@ -169,7 +176,7 @@ class Moves:
     (own_state, total), _ = jax.lax.scan(add, (own_state, zeros), parts)
     num = len(jax.tree.leaves(parts)[0])
     grads, metrics = jax.tree.map(lambda x: x / num, total)
-    return self.average(Gradient(grads, own_state, metrics))
+    return self._shared(Gradient(grads, own_state, metrics))
 
   def update(
     self, player: str, state: TrainState, gradient: Gradient

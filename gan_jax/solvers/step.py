@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax.games import Game
+from gan_jax.games import Game, buffers_of
 from gan_jax.metrics.diversity import diversity
 from gan_jax.solvers.algorithms import Solver, alternating
 from gan_jax.solvers.moves import Metrics, Moves, in_parts
@@ -64,6 +64,15 @@ def init_state(
 def _averaged(params: Players, model_state: Players) -> dict[str, Any]:
   """What the moving average is taken of: all that G needs to sample."""
   return {'params': params.gen, 'model_state': model_state.gen}
+
+
+def _follow(ema: Any, now: Any, decay: float) -> Any:
+  """The moving average one step on; buffers are those of now."""
+  ema = optax.incremental_update(now, ema, 1.0 - decay)
+  if buffers := buffers_of(now['model_state']):
+    copies = jax.tree.map(jnp.copy, buffers)  # no buffer is donated twice
+    ema['model_state'] = {**ema['model_state'], **copies}
+  return ema
 
 
 def _keys(
@@ -158,9 +167,7 @@ def make_train_step(
       state = _look_back(state, lookahead)
     ema = state.ema
     if ema is not None:
-      ema = optax.incremental_update(
-        _averaged(state.params, state.model_state), ema, 1.0 - ema_decay
-      )
+      ema = _follow(ema, _averaged(state.params, state.model_state), ema_decay)
     return state._replace(step=state.step + 1, ema=ema), metrics
 
   return train_step
