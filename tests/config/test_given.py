@@ -1,5 +1,8 @@
 """What the players are told: names, what the data lacks, and one step."""
 
+import functools
+import itertools
+
 import jax
 import numpy as np
 import pytest
@@ -9,6 +12,8 @@ from gan_jax.config.build import build
 from gan_jax.config.given import task_of
 from gan_jax.config.overrides import ADDED, completed, dotted
 from gan_jax.devices import parallel
+from gan_jax.losses import LOSSES
+from gan_jax.networks import NETWORKS
 from gan_jax.networks.style import Style
 from gan_jax.types import Batch, Column, InputError
 from gan_jax.workdir import layout
@@ -17,6 +22,7 @@ from tests.helpers import (
   assert_close,
   fake_info,
   load_config,
+  sampled,
   stack_draws,
   tiny_digits,
   tiny_keys,
@@ -102,7 +108,7 @@ def test_keys_that_a_run_was_made_without_are_what_it_did(tmp_path):
   assert plans.read_trained(layout.read_config(tmp_path)).fields == fields
   layout.check_same(tmp_path, layout.flatten(old), layout.flatten(fields))
   changed = layout.flatten(fields) | {'data.derive': 'grey'}
-  with pytest.raises(InputError, match=r'data.derive was .absent., now .grey'):
+  with pytest.raises(InputError, match=r'data.derive was .none., now .grey'):
     layout.check_same(tmp_path, layout.flatten(old), changed)
 
 
@@ -175,3 +181,71 @@ def test_a_step_is_finite_and_two_devices_are_one(network):
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(state.params))
   twice, _ = one_step(config, info, 2)
   assert_close(twice.params, jax.device_get(state.params), 1e-4)
+
+
+# --- Every family, every condition --------------------------------------------
+
+CONDITIONS = {
+  'labels': dict(conditional=True),
+  'source': dict(given=('source',)),
+  'other': dict(given=('other',)),
+  'text': dict(given=('text',)),
+  'all': dict(conditional=True, given=('source', 'other', 'text')),
+}
+
+
+def family(network, loss='hinge', **keys):
+  """A small model that is told something, and its data's description."""
+  config = load_config(
+    'mlp_digits',
+    latent_dim=4,
+    network__name=network,
+    loss=loss,
+    **dict(network__gen_widths=None, network__disc_widths=None)
+    | tiny_keys(network)
+    | keys,
+  )
+  info = info_with('source', 'other', 'text')
+  return build(config, info), stack_draws(batch_of(config, info))
+
+
+@functools.cache
+def bare_sizes(network):
+  """Parameters of both players that are told nothing."""
+  state = jax.eval_shape(family(network)[0].init, jax.random.key(0))
+  return [sum(x.size for x in jax.tree.leaves(p)) for p in state.params]
+
+
+@pytest.mark.parametrize(
+  ('network', 'condition'),
+  sampled(
+    itertools.product(NETWORKS, CONDITIONS),
+    *((network, 'all') for network in NETWORKS),
+    *(('conv', 'source'), ('dcgan', 'text'), ('sngan', 'labels')),
+  ),
+)
+def test_every_family_takes_every_condition(network, condition):
+  """Traced; what is given has parameters in both players."""
+  loss = sorted(LOSSES)[len(network) % len(LOSSES)]
+  model, batches = family(network, loss, **CONDITIONS[condition])
+  key = jax.random.key(0)
+  state = jax.eval_shape(model.init, key)
+  after, _ = jax.eval_shape(model.train_step, state, batches, key)
+  assert jax.tree.structure(after) == jax.tree.structure(state)
+  for params, bare in zip(state.params, bare_sizes(network), strict=True):
+    assert sum(x.size for x in jax.tree.leaves(params)) > bare
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('loss', LOSSES)
+@pytest.mark.parametrize('condition', CONDITIONS)
+@pytest.mark.parametrize('network', NETWORKS)
+def test_every_family_loss_and_condition_takes_a_finite_step(
+  network, condition, loss
+):
+  model, batches = family(network, loss, **CONDITIONS[condition])
+  state = jax.jit(model.init)(jax.random.key(0))
+  step = jax.jit(model.train_step)
+  after, metrics = step(state, batches, jax.random.key(1))
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves(after.params))
+  assert all(np.isfinite(x) for x in metrics.values())

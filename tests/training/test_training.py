@@ -269,6 +269,19 @@ NETWORK_CASES = {
     for solver in ('unrolled', 'extragradient', 'consensus', 'optimistic')
   },
   'unrolled wgan_gp': dict(solver='unrolled', penalty='wgan_gp'),
+  # Conditional batch norm, spectral weights, projection.
+  'sngan': dict(
+    conditional=True,
+    loss='hinge',
+    network__name='sngan',
+    network__gen_widths=None,
+    network__disc_widths=None,
+    network__gen_width=4,
+    network__disc_width=4,
+  ),
+  'lazy r1, wrong pairs': dict(
+    conditional=True, penalty='r1', penalty_every=2, mismatch_weight=0.5
+  ),
 }
 
 
@@ -302,7 +315,8 @@ def run_dispatch(config, num_devices, dtype=np.float32, steps=3):
 
 # Solvers beyond the fast ones differ in their updates, not in what is averaged.
 _SLOW = ('optimistic', 'consensus', 'extragradient', 'unrolled wgan_gp')
-_SLOW += ('unrolled', 'wgan_gp', 'mlp', 'spectral')
+_SLOW += ('unrolled', 'wgan_gp', 'mlp', 'spectral', 'sngan')
+_SLOW += ('lazy r1, wrong pairs',)
 
 
 @pytest.mark.parametrize(
