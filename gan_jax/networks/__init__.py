@@ -113,6 +113,10 @@ _STYLE_KEYS = {
 }
 
 
+# Style keys that say something of one norm alone.
+_OF_NORMS = {'reference_size': 'virtual', 'norm_groups': 'group'}
+
+
 def network_keys(
   name: str, table: dict[str, Architecture] = NETWORKS
 ) -> list[str]:
@@ -124,7 +128,7 @@ def network_keys(
     key
     for key, (players, _) in _STYLE_KEYS.items()
     if any(getattr(architecture.style, player) for player in players)
-    and (key != 'reference_size' or 'virtual' in architecture.gen_norms)
+    and _OF_NORMS.get(key, 'none') in architecture.gen_norms
   ]
   return sorted([*own, *of_style])
 

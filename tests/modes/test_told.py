@@ -145,6 +145,7 @@ def test_sample_takes_held_out_sources(workdir, run, dataset, tmp_path):
   assert (tmp_path / 'interpolation.png').exists()
 
 
+@pytest.mark.slow
 def test_without_its_data_sample_says_what_is_needed(tmp_path):
   folder = tmp_path / 'data'
   for side in 'AB':
@@ -173,6 +174,7 @@ def test_without_its_data_sample_says_what_is_needed(tmp_path):
   assert sample(config_of(**keys), workdir)
 
 
+@pytest.mark.slow
 def test_scores_are_of_the_reference_in_order(workdir, dataset, run, capsys):
   result = evaluate(config_of(), workdir)
   assert result.protocol['fake_given'] == ['source']
@@ -204,6 +206,7 @@ def test_a_run_of_no_source_translates_nothing(tmp_path):
     gan_jax.load(workdir).sample(2, given={'source': 0})
 
 
+@pytest.mark.slow
 def test_a_run_of_captions_is_told_text(tmp_path):
   folder = tmp_path / 'data'
   folder.mkdir()
@@ -235,6 +238,7 @@ def test_a_run_of_captions_is_told_text(tmp_path):
   assert sample(config_of(**keys, sample__num=4), workdir)
 
 
+@pytest.mark.slow
 @pytest.mark.whole
 def test_resumed_is_uninterrupted_and_members_are_runs(workdir, tmp_path):
   """Compiles four more programs: two runs at once and one in two parts."""

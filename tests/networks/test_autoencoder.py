@@ -70,8 +70,9 @@ def test_labels_and_norm_add_their_parameters(name):
 
 @pytest.mark.parametrize('name', AUTOENCODERS)
 def test_only_keys_of_the_one_player_are_taken(name):
-  keys = {'gen_widths', 'gen_activation', 'gen_norm', 'norm_momentum'}
-  assert set(network_keys(name, AUTOENCODERS)) == keys | {'embed_dim'}
+  keys = {'gen_widths', 'gen_activation', 'gen_norm', 'gen_weights'}
+  keys |= {'norm_momentum', 'embed_dim'}
+  assert set(network_keys(name, AUTOENCODERS)) == keys
   with pytest.raises(InputError, match=r'network\.disc_norm: .* takes embed'):
     make_autoencoder(name, task_of(), 8, disc_norm='layer')
   with pytest.raises(InputError, match=r"network\.gen_norm: .*'virtual'"):

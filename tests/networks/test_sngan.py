@@ -275,6 +275,7 @@ def test_projection_identity(weights):
   )
 
 
+@pytest.mark.slow
 def test_every_hidden_layer_is_shown_in_order():
   disc, variables = variables_of('disc', (32, 32, 1), 2, drawn, **TINY)
   images, _ = inputs_of('disc', (32, 32, 1))

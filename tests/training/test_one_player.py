@@ -82,6 +82,7 @@ def test_four_devices_equal_one(game, name):
   assert_close(four, one, 1e-5)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_uninterrupted_one(run, tmp_path):
   config, workdir, family = run
   train(config_of(*family, num_steps=7), tmp_path)  # amid a dispatch
@@ -89,6 +90,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(run, tmp_path):
   assert_same_bits(restore(tmp_path).state, restore(workdir).state)
 
 
+@pytest.mark.slow
 def test_a_member_is_the_run_that_it_would_be_alone(run, tmp_path):
   _, workdir, family = run
   train(config_of(*family, num_seeds=2), tmp_path)
