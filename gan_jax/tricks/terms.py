@@ -22,7 +22,8 @@ class Side(NamedTuple):
   Attributes:
     images: as D sees them, `[B, ...]`; packs count as one.
     logits: `[B, ...]`.
-    layers: outputs of D's hidden layers; None where no term asks for one.
+    layers: outputs of D's hidden layers, in G's loss where a term asks for one;
+      else None.
   """
 
   images: jax.Array
@@ -66,8 +67,8 @@ class Term(NamedTuple):
     every: k > 1 makes it lazy: in each k-th step it counts k times, in the
       others it is not computed. There is one update either way, so that the
       optimizer needs no correction. The row has its last value.
-    layer: number of the hidden layer of D that it reads off both sides; None
-      if it reads none.
+    layer: of a term of G, number of the hidden layer of D that it reads off
+      both sides; None if it reads none.
     sees_real: whether G's term wants `scene.real`.
   """
 
