@@ -26,11 +26,11 @@ def check(config: Config) -> None:
   names = config.given
   if not isinstance(names, tuple | list):
     raise InputError(f'given: {names!r} is no list of names')
-  for name in names:
+  for name in map(str, names):
     if name == 'labels':
       raise InputError('given: labels are given by conditional=True')
     lookup(WAYS, name, 'given')
-  if len(set(names)) < len(names):
+  if len(set(map(str, names))) < len(names):
     raise InputError(f'given: {", ".join(names)} has a name twice')
 
 

@@ -37,6 +37,9 @@ MAY_CHANGE = (
 
 # Keys that runs of earlier versions lack, and what these did.
 ADDED = {
+  'network.gen_weights': None,
+  'network.disc_weights': None,
+  'network.norm_groups': None,
   'penalty_every': 1,
   'mismatch_weight': 0.0,
   'stages': (),

@@ -127,6 +127,10 @@ class Plan:
     """The stage in which a step is made, from step 1 on."""
     return next(s for s in self.stages[::-1] if s.start < max(step, 1))
 
+  def criterion_at(self, step: int) -> Criterion:
+    """What D's logits mean after so many steps, see `criterion`."""
+    return self.of_stage(self.stage_of(step)).criterion
+
   @property
   def images_per_step(self) -> int | None:
     """Real images that D sees in a step; None where stages differ in that."""

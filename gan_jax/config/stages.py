@@ -5,9 +5,11 @@ is static in a stage selects a compiled program; schedules are functions of the
 step, or of an optimizer's count.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from gan_jax import solvers
 from gan_jax.config import sweep
 from gan_jax.config.overrides import dotted, replaced
 from gan_jax.types import InputError
@@ -112,16 +114,23 @@ def check(config: Config, check_one: Callable[[Config], None]) -> None:
         f'{before}; list them in the order of their steps, each once'
       )
     before = start
-    for key in values:
+    for key, value in values.items():
       _check_key(config, start, key, known)
-  if config.stages:
-    for stage in stages_of(config):
-      try:
-        check_one(config_of(config, stage))
-      except InputError as error:
-        raise InputError(f'stages: from step {stage.start} on, {error}') from (
-          error
-        )
+      _check_type(config, start, key, value)
+  if not config.stages:
+    return
+  before = None
+  for stage in stages_of(config):
+    own = config_of(config, stage)
+    try:
+      check_one(own)
+    except InputError as error:
+      raise InputError(f'stages: from step {stage.start} on, {error}') from (
+        error
+      )
+    if before is not None and not stage.reset:
+      _check_schedules(before, own, stage.start)
+    before = own
 
 
 def _listed(config: Config) -> list[tuple[int, dict[str, Any]]]:
@@ -164,6 +173,47 @@ def _check_key(config: Config, start: int, key: str, known: set[str]) -> None:
       f'stages: from step {start} on, {key} has one value, and sweep has '
       'several for it; leave one of them out'
     )
+
+
+def _check_type(config: Config, start: int, key: str, value: Any) -> None:
+  """Raises InputError for a value of another type than the key's own."""
+  own = (
+    True if key == RESET else functools.reduce(getattr, key.split('.'), config)
+  )
+  kinds = (type(own),)
+  if isinstance(own, float):
+    kinds = (float, int)
+  elif own is None:  # a number or a name, of which the key's check has the rest
+    kinds = (float, int, str, type(None))
+  elif isinstance(own, tuple | list):
+    kinds = (tuple, list)
+  if not isinstance(value, kinds) or (
+    isinstance(value, bool) and bool not in kinds
+  ):
+    raise InputError(
+      f'stages: from step {start} on, {key}: {value!r} is not of the type of '
+      f'{own!r}'
+    )
+
+
+def _check_schedules(before: Config, own: Config, start: int) -> None:
+  """Refuses a rate that would jump, since a player moves more or less often.
+
+  A schedule goes by the updates that a player has made.
+  """
+  counts = [
+    solvers.updates_per_step(c.solver, c.disc_steps, c.gen_steps)
+    for c in (before, own)
+  ]
+  for player in ('gen', 'disc'):
+    then, now = (getattr(count, player) for count in counts)
+    schedule = getattr(own, f'{player}_optimizer').schedule
+    if then != now and schedule != 'constant':
+      raise InputError(
+        f'stages: from step {start} on, the {schedule} schedule of '
+        f'{player}_optimizer would jump: it moves {now} times a step, and '
+        f'{then} before; set {RESET} there, or a constant schedule'
+      )
 
 
 def _sweeps(config: Config, name: str) -> bool:

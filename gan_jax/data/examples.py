@@ -162,6 +162,8 @@ class Images:
     if not (self._decoded_cache and hasattr(source, 'fingerprint')):
       return read()
     what = [source.origin, self.image_shape, self._fit, self.labelled]
+    if self._source_shape:
+      what.append(self._source_shape)
     return decoded.read_once(what, source.fingerprint, read)
 
 

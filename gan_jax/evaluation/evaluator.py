@@ -240,9 +240,11 @@ class Evaluator:
     if not sampler.num_classes:
       return None
     if sampler.columns:
-      read = self._images.given_in_order(('labels',))
-      labels = read(np.arange(num))['labels']
-      if (labels < 0).any():
+      labels = None
+      if self._images.labelled(self.keys.split):
+        read = self._images.given_in_order(('labels',))
+        labels = read(np.arange(num))['labels']
+      if labels is None or (labels < 0).any():
         raise InputError(
           f'eval.split: images of {self.keys.split} have no label, which G is '
           'told with the rest; take the other split'

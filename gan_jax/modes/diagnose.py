@@ -46,7 +46,7 @@ def diagnose(config: Any, workdir: str | pathlib.Path) -> Diagnosis:
       evidence = checkup.of_samples(sampler, dataset, keys)
     except InputError as error:
       print(f'note: from the metrics alone, without samples: {error}')
-  critic = run.criterion.boundary is None
+  critic = run.criterion_at(int(rows[-1]['step'])).boundary is None
   found = checkup.of_rows(rows, keys, critic=critic, **evidence)
   if ensemble.several:
     print(f'run {member} of {ensemble.num_members}')

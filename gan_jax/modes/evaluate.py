@@ -75,7 +75,7 @@ class _Scorer:
     whose = {} if trained.member is None else {'member': trained.member}
     disc = Discriminator(
       gan.discriminate,
-      trained.plan.criterion.boundary,
+      trained.plan.criterion_at(step).boundary,
       trained.plan.conditional,
     )
     return self.evaluator.score(

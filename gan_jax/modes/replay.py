@@ -11,6 +11,7 @@ from gan_jax.config import build, plan
 from gan_jax.devices import parallel
 from gan_jax.training import failures, runs, stages
 from gan_jax.training.dispatch import compile_dispatch, take_draws
+from gan_jax.training.inheritance import begun_from
 from gan_jax.types import InputError, TrainState
 from gan_jax.workdir import checkpoint, layout
 from gan_jax.workdir.trained import of_file, read_plan
@@ -46,7 +47,7 @@ def replay(config: Any, workdir: str | pathlib.Path) -> dict[str, float]:
     state = _start(run, description)
   print(
     f'{path}: from step {int(state.step)} to {number - 1}, '
-    f'{kept.schedule.disc_steps} D update(s) each, then step {number}'
+    f'{kept.stage_of(number).disc_steps} D update(s) each, then step {number}'
   )
   factor = description['learning_rate_factor']
   state = _advance(run, state, number - 1 - int(state.step), factor)[0]
@@ -71,6 +72,8 @@ def _start(run: runs.Run, description: dict[str, Any]) -> TrainState:
   step = description['checkpoint_step']
   if not step:
     state = jax.jit(run.model.init)(run.ensemble.keys()[0])
+    if run.plan.init_from:
+      state = begun_from(run, state)
   else:
     place = failures.folder(run.workdir, description['step']) / 'checkpoints'
     state = checkpoint.restore_latest(place, build.abstract_state(run.model))

@@ -88,7 +88,9 @@ def _keys(
   return Players(gen=keys[-1] if fresh_latents else keys[-2], disc=keys[:-1])
 
 
-def _look_back(state: TrainState, lookahead: Lookahead) -> TrainState:
+def _look_back(
+  state: TrainState, lookahead: Lookahead, moving: Sequence[str]
+) -> TrainState:
   """Both players go back towards where they were `steps` ago, if it is time.
 
   Reference:
@@ -98,7 +100,11 @@ def _look_back(state: TrainState, lookahead: Lookahead) -> TrainState:
 
   def go_back(params, slow):
     met = optax.incremental_update(params, slow, lookahead.rate)
-    return met, met
+    resting = [player for player in Players._fields if player not in moving]
+    return tuple(
+      met._replace(**{player: getattr(own, player) for player in resting})
+      for own in (params, slow)
+    )
 
   params, slow = jax.lax.cond(
     (state.step + 1) % lookahead.steps == 0,
@@ -164,7 +170,7 @@ def make_train_step(
     keys = _keys(game, key, disc_steps, fresh_latents)
     state, metrics = solver(moves, state, batches, keys)
     if lookahead is not None:
-      state = _look_back(state, lookahead)
+      state = _look_back(state, lookahead, moving)
     ema = state.ema
     if ema is not None:
       ema = _follow(ema, _averaged(state.params, state.model_state), ema_decay)

@@ -36,11 +36,12 @@ def first_words(run: runs.Run, start: int, rate_factor: float) -> str:
 
 def verdict(run: runs.Run, rows: list[dict[str, float]]) -> list[str]:
   """What became of a run, or of each of several, in words."""
+  step = max((row['step'] for row in rows), default=run.plan.schedule.num_steps)
   return checkup.of_all(
     logs.rows_by_member(rows),
     run.ensemble,
     run.plan.diagnose,
-    critic=run.plan.criterion.boundary is None,
+    critic=run.plan.criterion_at(int(step)).boundary is None,
   )
 
 

@@ -165,6 +165,7 @@ def check_stages(run: Run) -> None:
     share_of_each(plan, run.devices)
     data.check_batch_size(stage.batch_size, len(run.dataset.train))
     model = plan.build(run.info)
+    check_batch_norm(run._replace(plan=plan, model=model))
     if jax.tree.structure(build.abstract_state(model)) != expected:
       raise InputError(
         f'stages: from step {stage.start} on, the state would hold other '

@@ -57,7 +57,7 @@ def _reset(optimizers: Players, state: TrainState) -> TrainState:
   return state._replace(
     opt_state=Players(
       *(
-        optimizer.init(params)
+        {} if optimizer is None else optimizer.init(params)
         for optimizer, params in zip(optimizers, state.params, strict=True)
       )
     )

@@ -66,7 +66,8 @@ class Term(NamedTuple):
     value: scene -> scalar, a mean over the local batch.
     every: k > 1 makes it lazy: in each k-th step it counts k times, in the
       others it is not computed. There is one update either way, so that the
-      optimizer needs no correction. The row has its last value.
+      optimizer needs no correction. The row has its last value; of a batch in
+      parts, the last part's.
     layer: of a term of G, number of the hidden layer of D that it reads off
       both sides; None if it reads none.
     sees_real: whether G's term wants `scene.real`.

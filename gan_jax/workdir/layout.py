@@ -116,7 +116,7 @@ def read_config(workdir: pathlib.Path) -> SimpleNamespace:
 
 
 def config_fields(workdir: pathlib.Path) -> dict[str, Any]:
-  """The config of a run, nested, with the keys that came later.
+  """The config of a run, nested, as its version wrote it.
 
   Raises:
     InputError: neither config.json nor a checkpoint can be read.
@@ -296,8 +296,10 @@ def _follows_num_steps(config: dict[str, Any]) -> bool:
   courses.append(('tricks.top_k_share', 1.0, 'tricks.top_k_steps'))
   if config.get('tricks.noise_std'):
     courses.append(('tricks.noise_schedule', 'constant', 'tricks.noise_steps'))
+  stages = [config] + [config | values for _, values in config['stages']]
   return any(
-    config.get(name, still) != still and not config.get(steps)
+    stage.get(name, still) != still and not stage.get(steps)
+    for stage in stages
     for name, still, steps in courses
   )
 

@@ -11,7 +11,9 @@ from gan_jax.data import load_dataset, make_feed
 from gan_jax.data.feeds import IndexStream
 from gan_jax.modes.train import train
 from gan_jax.solvers.moves import Moves
+from gan_jax.training import stages as stages_lib
 from gan_jax.types import InputError
+from gan_jax.workdir import layout
 from gan_jax.workdir.logs import read_metrics
 from gan_jax.workdir.trained import restore
 from tests.helpers import (
@@ -23,6 +25,7 @@ from tests.helpers import (
   sampled,
   stack_draws,
   tiny_digits,
+  tiny_one_player,
 )
 
 STAGES = (
@@ -164,6 +167,17 @@ def test_one_player_moves_alone(solver, player):
     (((4, {'tricks.packing': 2}),), ['tricks.packing']),
     (((4, {'batch_size': 0}),), ['batch_size: 0 is not at least 1']),
     (((4, {'loss': 'hinj'}),), ['from step 4 on', 'loss', 'hinj']),
+    (((4, {'batch_size': '64'}),), ["batch_size: '64' is not of the type"]),
+    (((4, {'batch_size': 64.5}),), ['batch_size: 64.5 is not of the type']),
+    (((4, {'penalty_weight': None}),), ['penalty_weight: None']),
+    (((4, {'loss': ['hinge']}),), ["loss: ['hinge'] is not of the type"]),
+    (((4, {'fresh_latents': 'False'}),), ["fresh_latents: 'False'"]),
+    (((4, {'reset_optimizers': 'no'}),), ["reset_optimizers: 'no'"]),
+    (((4, {'gen_optimizer.learning_rate': '1e-4'}),), ["'1e-4'"]),
+    (
+      ((4, {'disc_steps': 5, 'disc_optimizer.schedule': 'linear'}),),
+      ['linear schedule of disc_optimizer', 'reset_optimizers'],
+    ),
     (((4, {'moving': 'all'}),), ['moving', 'both, disc, gen']),
     (((4, {'penalty_weight': -1.0}),), ['from step 4 on', 'penalty_weight']),
   ],
@@ -183,6 +197,55 @@ def test_a_swept_key_is_no_stages(tmp_path):
   )
   with pytest.raises(InputError, match='several for it'):
     check(config)
+
+
+def test_a_schedule_in_a_stage_ends_with_the_run_too(tmp_path):
+  """A longer run would be another one, as it is without stages."""
+  stages = ((4, {'gen_optimizer.schedule': 'linear'}),)
+  fields = read(tiny_digits(stages=stages)).fields
+  longer = layout.flatten(fields) | {'num_steps': 24}
+  with pytest.raises(InputError, match='num_steps was 12, now 24'):
+    layout.check_same(tmp_path, layout.flatten(fields), longer)
+
+
+def test_batch_norm_needs_a_batch_in_every_stage(tmp_path):
+  config = tiny_digits(
+    network__gen_norm='batch', stages=((4, {'micro_batch': 1}),)
+  )
+  with pytest.raises(InputError, match='gen_norm: batch has one example'):
+    train(config, tmp_path)
+
+
+def test_what_logits_mean_is_of_the_stage():
+  plan = read(tiny_digits(stages=((4, {'loss': 'least_squares'}),)))
+  found = [plan.criterion_at(step).boundary for step in (0, 4, 5, 12)]
+  assert found == [0.0, 0.0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize('game', ['adversarial', 'vae'])
+def test_moments_begin_anew_whoever_plays(game):
+  config = tiny_digits() if game == 'adversarial' else tiny_one_player(game)
+  model = build(config, fake_info())
+  state = model.init(jax.random.key(0))
+  after = stages_lib._reset(model.optimizers, state)
+  assert_same_bits(after, state)
+
+
+def test_who_rests_does_not_look_back():
+  """Case of lookahead: it would pull the resting player to where it was."""
+  keys = dict(SGD, tricks__lookahead_steps=2, tricks__lookahead_rate=0.8)
+  both = build(tiny_digits(**keys), fake_info())
+  alone = build(tiny_digits(**keys, moving='gen'), fake_info())
+  state = jax.jit(both.init)(jax.random.key(0))
+  for model in (both, alone):
+    batches = stack_draws(fake_batch(8))
+    state, _ = jax.jit(model.train_step)(state, batches, jax.random.key(1))
+    if model is both:
+      before = state
+  assert int(state.step) == 2
+  assert_same_bits(before.params.disc, state.params.disc)
+  assert_same_bits(before.slow.disc, state.slow.disc)
+  assert differs(before.slow.gen, state.slow.gen)
 
 
 @pytest.mark.parametrize(
