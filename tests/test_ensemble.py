@@ -126,6 +126,7 @@ USED_BY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', sampled(SWEPT, 'penalty_weight'))
 def test_a_traced_scalar_does_what_its_key_does(name):
   config = tiny_digits(**SGD | USED_BY[name])
@@ -201,6 +202,7 @@ def test_members_share_images_and_not_their_order():
 # --- The whole program ------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('stop', sampled([7, 8], 8))
 def test_resumed_equals_uninterrupted(together, tmp_path, stop):
   for num_steps in (stop, 12):

@@ -55,7 +55,7 @@ def assert_finite(tree):
 _SLOW = {'dcgan_64', 'dcgan_cifar', 'cdcgan_fashion', 'wgan_gp_cifar'}
 # Others are of their kind.
 _SLOW |= {'wgan_cifar', 'lsgan_mnist', 'cgan_mnist'}
-_SLOW |= {'sngan_cifar', 'sngan_fashion'}
+_SLOW |= {'sngan_cifar', 'sngan_fashion', 'projection_mnist'}
 
 
 @pytest.mark.parametrize('name', sampled(CONFIGS, *set(CONFIGS) - _SLOW))
@@ -98,7 +98,7 @@ def tiny(network, **overrides):
   return base
 
 
-# The configs above have them too; projection_mnist compiles sngan once.
+# The configs above have them too.
 _COSTLY = ('wgan_gp_resnet', 'mlp_bn', 'sngan')
 
 

@@ -1,5 +1,6 @@
 """Dotted keys of the command line."""
 
+import hashlib
 import re
 
 import pytest
@@ -7,8 +8,10 @@ from ml_collections import ConfigDict
 
 from configs import base
 from gan_jax.config.overrides import (
+  ADDED,
   config_file,
   default_workdir,
+  dotted,
   forget_replaced,
   may_change,
   unknown_key,
@@ -218,3 +221,12 @@ def test_a_key_called_by_its_initials():
   message = unknown_key(base.get_config(), ['--config.lr=1'])
   assert 'gen_optimizer.learning_rate' in message
   assert 'disc_optimizer.learning_rate' in message
+
+
+def test_a_key_that_came_later_says_what_runs_without_it_did():
+  """A new key has its row in ADDED, else runs of before are refused."""
+  config = base.get_config()
+  before = sorted(set(dotted(config)) - set(ADDED))
+  assert len(before) == 164
+  digest = hashlib.sha256('\n'.join(before).encode()).hexdigest()
+  assert digest[:16] == 'ebfc5163cbe9faa1'

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.data import derive, load_dataset, make_feed
+from gan_jax.data import decoded, derive, load_dataset, make_feed
 from gan_jax.data.feeds import DeviceFeed, IndexStream, StreamFeed
 from gan_jax.ensemble import Ensemble, Member
 from gan_jax.pixels import from_uint8
@@ -171,6 +171,22 @@ def pixels_in(folder):
     pixels = np.asarray(Image.open(path))
     found[pixels.tobytes()] = str(path.relative_to(folder))
   return found
+
+
+def test_kept_arrays_are_of_one_kind_of_source(paired, monkeypatch):
+  """Sources in one channel or in three beside the same images."""
+  asked = []
+
+  def read_once(what, fingerprint, read):
+    asked.append(repr(what))
+    return read()
+
+  monkeypatch.setattr(decoded, 'read_once', read_once)
+  for channels in (0, 3):
+    keys = dict(layout='paired', channels=channels)
+    train = load_dataset('folder', dir=str(paired), **keys).train
+    assert train.whole()['source'].shape[-1] == (channels or 1)
+  assert len(set(asked)) == 2
 
 
 @pytest.mark.parametrize('direction', ['a2b', 'b2a'])

@@ -110,6 +110,7 @@ def test_a_step_in_bfloat16_is_near_one_in_float32(name):
   assert 1e-4 < error < 0.1  # rounded to 8 bits, not exact and not wrong
 
 
+@pytest.mark.slow
 def test_float32_is_the_program_it_was():
   """Nothing is converted, so that nothing can be lost."""
   for name in NETWORKS:

@@ -446,6 +446,7 @@ def made_to_fail(case, workdir, **keys):
   return train(config, workdir)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('optimised')
 @pytest.mark.parametrize('case', sampled(RUNS, 'diverged'))
 def test_a_run_made_to_fail_is_told_how(case, tmp_path, capsys):
@@ -487,6 +488,7 @@ def test_samples_are_classified_where_there_are_labels(short_run, capsys):
   assert 'verdict at step 12' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_few_samples_are_of_few_classes(short_run, monkeypatch):
   """Real images as fakes: three of them are of three classes of ten."""
   real = load_dataset('digits').train

@@ -110,6 +110,7 @@ def test_every_mode_from_the_command_line(trained):
     assert archive['images'].shape == (5, 8, 8, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'loss',
   [

@@ -51,6 +51,7 @@ def read_png(path):
     return np.asarray(image)
 
 
+@pytest.mark.slow
 def test_single_files_are_named_by_number_or_seed_and_class(
   run, tmp_path, capsys
 ):

@@ -185,6 +185,7 @@ def test_weights_batch_norm_and_truncation_are_chosen_and_said(run):
   assert short.scores != raw.scores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('keys', 'boundary'),
   [

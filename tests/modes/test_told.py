@@ -69,6 +69,7 @@ def test_abreast_is_source_result_target():
   assert rows[:, 0, 0, 0].tolist() == [1, 2, 3, 9, 2, 3]
 
 
+@pytest.mark.slow
 def test_the_grid_is_of_training_images(workdir):
   with Image.open(workdir / 'samples' / 'final.png') as image:
     # 12 pictures of 8 pixels, enlarged 7 times, in 8 rows below their names.
@@ -198,6 +199,7 @@ def test_scores_are_of_the_reference_in_order(workdir, dataset, run, capsys):
   capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_a_run_of_no_source_translates_nothing(tmp_path):
   workdir = train(tiny_digits(num_steps=2), tmp_path / 'run')
   with pytest.raises(InputError, match=r'translate.*no source.*given='):

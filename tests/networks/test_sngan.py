@@ -201,6 +201,7 @@ def test_styles_follow_the_labels():
     )
 
 
+@pytest.mark.slow
 def test_g_draws_the_label_under_any_norm():
   """By its norm, or beside the latents."""
   for keys in ({}, dict(gen_norm='batch', gen_weights='spectral')):

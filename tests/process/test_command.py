@@ -32,6 +32,7 @@ def command(folder, path, *arguments):
   )
 
 
+@pytest.mark.slow
 def test_a_config_by_name_in_another_folder(tmp_path):
   done = command(tmp_path, ROOT, '--config=mlp_digits', *tiny_flags('here'))
   assert done.returncode == 0, done.stderr

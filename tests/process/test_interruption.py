@@ -189,6 +189,7 @@ def test_what_a_kill_had_begun_is_swept(tmp_path):
 # --- Whole runs -------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('killed', sampled([False, True], False))
 def test_a_stopped_run_goes_on(tmp_path, killed):
   """SIGTERM in mid-training; if killed, the bits of the whole run too.

@@ -311,6 +311,7 @@ def test_moved_and_run_again_it_is_found(process, trained):
   )
 
 
+@pytest.mark.slow
 def test_from_python(process):
   """Named to train, and named again where nothing else vouches for it.
 

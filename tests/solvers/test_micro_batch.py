@@ -52,6 +52,7 @@ def test_parts_make_the_step_of_the_whole(solver):
   assert_close(parts, whole, 1e-5)
 
 
+@pytest.mark.slow
 def test_batch_statistics_are_of_each_part():
   """As where parts are all there is, one after the other."""
   keys = dict(network__gen_norm='batch', network__disc_norm='batch')

@@ -268,6 +268,7 @@ def test_unrolled_on_images_carries_statistics_and_moments():
     assert gap > 1e-3 * optax.tree.norm(ours)
 
 
+@pytest.mark.slow
 def test_looking_ahead_leaves_no_trace_in_d():
   """D, its optimizer and its statistics are as in the alternating step."""
   model = build(
@@ -365,6 +366,7 @@ def test_consensus_descends_the_squared_field():
 # --- Extragradient, optimism, two time scales -------------------------------
 
 
+@pytest.mark.slow
 def test_extragradient_with_adam_is_extra_adam():
   """Two looks, one step: the moments take both gradients, D and G alike."""
   game = small_game()
@@ -406,6 +408,7 @@ def test_extragradient_with_adam_is_extra_adam():
   )
 
 
+@pytest.mark.slow
 def test_extragradient_moves_statistics_once():
   """They are the second look's, from the step's first ones on."""
   model = build(
@@ -461,6 +464,7 @@ def test_two_time_scale_multiplies_ds_update_alone():
   assert gen is base.gen
 
 
+@pytest.mark.slow
 def test_clipping_comes_after_what_a_solver_does_to_updates():
   for solver in ('two_time_scale', 'optimistic'):
     config = tiny_digits(
@@ -529,6 +533,7 @@ def test_a_solvers_key_reaches_it(solver, key, values, player):
 # --- All of them on images --------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('solver', 'disc_steps'),
   sampled(

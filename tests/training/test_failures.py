@@ -152,6 +152,7 @@ def test_a_run_that_went_back_is_resumed_bit_for_bit(tmp_path):
   assert_same_bits(*(restore(p).state for p in (whole, parts)))
 
 
+@pytest.mark.slow
 def test_a_run_goes_back_so_many_times_and_no_more(tmp_path):
   keys = dict(non_finite__action='rollback', non_finite__rate_factor=1.0)
   error = diverge(tmp_path, **keys, non_finite__rollbacks=2)
@@ -232,6 +233,7 @@ def test_nothing_to_repeat(tmp_path):
     replay_mode.replay(tiny_digits(), tmp_path)
 
 
+@pytest.mark.slow
 def test_one_bad_run_of_several_does_not_stop_the_others(tmp_path, capsys):
   """Only the second of two learning rates diverges; its rows say so."""
   keys = DIVERGING | dict(

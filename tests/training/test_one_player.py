@@ -104,6 +104,7 @@ def test_a_member_is_the_run_that_it_would_be_alone(run, tmp_path):
 # --- What a run leaves, and what is made of it --------------------------------
 
 
+@pytest.mark.slow
 def test_rows_say_nothing_of_a_discriminator(run):
   _, workdir, (game, _) = run
   last = timeless_rows(workdir)[-1]

@@ -87,6 +87,7 @@ def test_training_is_the_same_with_and_without(run, tmp_path):
   assert_same_bits(restore(tmp_path).state, restore(run[1]).state)
 
 
+@pytest.mark.slow
 def test_resumed_equals_uninterrupted(run, tmp_path):
   train(scored_digits(num_steps=8), tmp_path)
   train(scored_digits(), tmp_path)
@@ -113,6 +114,7 @@ def test_later_rows_and_checkpoints_are_made_again(run, tmp_path):
   )
 
 
+@pytest.mark.slow
 def test_scores_that_cannot_be_had_cost_no_other(tmp_path, capsys):
   """Patches of 7 pixels do not fit in images of 5."""
   config = scored_digits(
@@ -268,6 +270,7 @@ def fids(workdir, number):
   return {row['step']: row['scores']['fid_random']['value'] for row in own}
 
 
+@pytest.mark.slow
 def test_every_member_has_rows(members):
   rows = evaluations(members[0])
   whose = [
@@ -344,6 +347,7 @@ def test_the_final_table_ranks_by_the_last_scores(members):
   assert f'{workdir / "best"}, by fid_random, one of each run' in said
 
 
+@pytest.mark.slow
 def test_without_scores_the_table_says_that_losses_rank_nothing(
   tmp_path, capsys
 ):
@@ -375,6 +379,7 @@ def test_resumed_members_equal_uninterrupted_ones(members, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_member_that_fails_costs_a_line(tmp_path, monkeypatch, capsys):
   real, calls = Evaluator.score, []
 

@@ -9,8 +9,11 @@ from gan_jax.config.checks import check
 from gan_jax.config.plan import read
 from gan_jax.data import load_dataset, make_feed
 from gan_jax.data.feeds import IndexStream
+from gan_jax.devices import parallel
+from gan_jax.modes import replay
 from gan_jax.modes.train import train
 from gan_jax.solvers.moves import Moves
+from gan_jax.training import runs
 from gan_jax.training import stages as stages_lib
 from gan_jax.types import InputError
 from gan_jax.workdir import layout
@@ -319,3 +322,13 @@ def test_another_architecture_is_refused(whole, tmp_path, keys, words):
 def test_no_run_to_begin_with(tmp_path):
   with pytest.raises(InputError, match=r'init_from: .*nowhere'):
     train(tiny_digits(init_from=str(tmp_path / 'nowhere')), tmp_path / 'run')
+
+
+def test_replay_begins_with_the_other_runs_players_too(whole):
+  plan = read(tiny_digits(init_from=str(whole), **EMA))
+  dataset = load_dataset('digits')
+  devices = parallel.select_devices(1)
+  run = runs.assemble(plan, whole, dataset, devices)
+  state = replay._start(run, {'checkpoint_step': 0})
+  other = restore(whole).state
+  assert_same_bits(jax.device_get(state.params), jax.device_get(other.params))

@@ -215,6 +215,7 @@ def uninterrupted(tmp_path_factory):
   )
 
 
+@pytest.mark.slow
 def test_state_carries_all_it_should(uninterrupted):
   assert uninterrupted.ema is not None
   assert jax.tree.leaves(uninterrupted.model_state.gen)

@@ -46,6 +46,7 @@ def test_pixels_are_looked_up_where_the_matrix_says(name):
   )
 
 
+@pytest.mark.slow
 def test_without_probability_nothing_changes():
   memory = adaptive.first_memory()
   images = np.stack([IMAGE] * 5)

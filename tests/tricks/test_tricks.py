@@ -241,6 +241,7 @@ def test_tricks_that_are_off_cost_nothing(keys):
 # --- Several discriminators ---------------------------------------------------
 
 
+@pytest.mark.slow
 def test_several_discs_train_as_each_would_alone():
   """D's side of GMAN: every D moves by its own loss and optimizer."""
   keys = dict(tricks__num_discs=3, disc_optimizer__clip_norm=0.5)
@@ -366,6 +367,7 @@ def test_d_rests_while_it_is_too_good(limit, moves):
     assert_same_bits(after.opt_state.disc, state.opt_state.disc)
 
 
+@pytest.mark.slow
 def test_g_may_move_more_often():
   """Three updates of SGD against the same D, counted and by hand."""
   model = model_of(gen_steps=3)
