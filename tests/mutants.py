@@ -57,6 +57,43 @@ FAULTS = [
     'if leaf.ndim == 0:',
     'weights',
   ),
+  # --- terms, pairs, stages, games of one player
+  Fault(
+    'lazy_factor',
+    'return term.every * value, jax.lax.stop_gradient(value)',
+    'return value, jax.lax.stop_gradient(value)',
+    'terms_and_pairs',
+  ),
+  Fault(
+    'wrong_pair_direction',
+    'way = [((i + 1) % num, i) for i in range(num)]',
+    'way = [(i, (i + 1) % num) for i in range(num)]',
+    'terms_and_pairs',
+  ),
+  Fault(
+    'stage_repeats_images',
+    'start = images + (number - draws) * size',
+    'start = number * size',
+    'stages',
+  ),
+  Fault(
+    'stage_never_resets',
+    'if not stage.reset or int(state.step) != stage.start:',
+    'if not stage.reset or int(state.step) == stage.start:',
+    'stages',
+  ),
+  Fault(
+    'buffers_averaged',
+    'model_state={**averaged.model_state, **buffers}',
+    'model_state={**buffers, **averaged.model_state}',
+    'buffers',
+  ),
+  Fault(
+    'kl_sign',
+    'loss = kl_weight * kl - reconstruction',
+    'loss = -kl_weight * kl - reconstruction',
+    'autoencoder',
+  ),
   # --- losses
   Fault(
     'minimax_sign',
@@ -304,7 +341,7 @@ FAULTS = [
     'state.step % lookahead.steps == 0',
     'tricks',
   ),
-  Fault('ema_decay', 'ema, 1.0 - ema_decay', 'ema, ema_decay', 'solvers'),
+  Fault('ema_decay', 'now, ema, 1.0 - decay', 'now, ema, decay', 'solvers'),
   Fault(
     'reused_latents',
     'gen=keys[-1] if fresh_latents else keys[-2]',
