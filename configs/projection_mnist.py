@@ -3,9 +3,13 @@
 Paper: Miyato and Koyama 2018, arXiv 1802.05637: conditional batch norm in G,
 the label's embedding times D's features in its logit. Deviations: 32 channels
 in G (256) and D (128), one update of D in each step (5) at twice G's rate, a
-moving average of G (decay .999), and a short run.
+moving average of G (decay .999), a short run, and a third pair: D also judges
+real digits with another's label (arXiv 1605.05396).
 Command: python run.py --config=configs/projection_mnist.py
-Measured: no full run yet; two steps of a tiny version run in the tests.
+Measured: not run as it stands. Share of 10,000 samples in which a classifier of
+99.5 % sees the digit asked for: 40 % after 3,000 steps without the third pair;
+from there on with it, 87 % after 500 steps. 1 to 2 s a step on two CPU cores
+that other work shared.
 """
 
 from ml_collections import ConfigDict
@@ -18,4 +22,5 @@ def get_config() -> ConfigDict:
   config = sngan_fashion.get_config()
   config.data.name = 'mnist'
   config.conditional = True
+  config.mismatch_weight = 0.5
   return config
