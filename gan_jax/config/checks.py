@@ -3,7 +3,6 @@
 from typing import Any
 
 from gan_jax.config import games, given, parts, ranges, stages, sweep, tricks
-from gan_jax.config.parts import MOVING
 from gan_jax.devices.precision import PRECISIONS
 from gan_jax.networks.style import Style
 from gan_jax.penalties import PENALTIES
@@ -32,7 +31,7 @@ def check(config: Config) -> None:
     parts.optimizer_of(config, player)
   tricks.check(config)
   _check_pairs(config)
-  lookup(MOVING, config.moving, 'moving')
+  lookup(parts.MOVING, config.moving, 'moving')
   sweep.check(config, check)
   stages.check(config, check)
 

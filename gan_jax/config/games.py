@@ -3,7 +3,6 @@
 To add one: a file in gan_jax/games/, and a `Kind` in `GAMES`.
 """
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ import flax.linen as nn
 from gan_jax import networks as networks_lib
 from gan_jax import solvers
 from gan_jax.config import parts, tricks
-from gan_jax.config.overrides import section
+from gan_jax.config.overrides import section, value_at
 from gan_jax.devices.precision import PRECISIONS
 from gan_jax.games import Game, autoencoder
 from gan_jax.games.image import image_gan, pairs_of
@@ -246,7 +245,7 @@ def _check_one_player(config: Config) -> None:
       f'solver={solvers.ALONE[0]}'
     )
   for key, neutral in _NEUTRAL.items():
-    value = functools.reduce(getattr, key.split('.'), config)
+    value = value_at(config, key)
     if value != neutral:
       raise InputError(
         f'{key}: {value!r} says how two players play, and {one}; leave it at '

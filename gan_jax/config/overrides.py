@@ -1,6 +1,7 @@
 """Config keys as the command line names them: dotted, one at a time."""
 
 import difflib
+import functools
 import hashlib
 import pathlib
 import re
@@ -81,6 +82,11 @@ def completed(fields: Mapping[str, Any]) -> dict[str, Any]:
 def section(config: Any) -> dict[str, Any]:
   """A section of a config as keyword arguments."""
   return dict(config.items() if hasattr(config, 'items') else vars(config))
+
+
+def value_at(config: Any, key: str) -> Any:
+  """The value of a dotted key; raises AttributeError if there is none."""
+  return functools.reduce(getattr, key.split('.'), config)
 
 
 def replaced(config: Any, values: Mapping[str, Any]) -> SimpleNamespace:

@@ -5,13 +5,13 @@ is static in a stage selects a compiled program; schedules are functions of the
 step, or of an optimizer's count.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from gan_jax import solvers
 from gan_jax.config import sweep
-from gan_jax.config.overrides import dotted, replaced
+from gan_jax.config.overrides import replaced, value_at
+from gan_jax.data import Feed
 from gan_jax.types import InputError
 
 Config = Any
@@ -52,9 +52,18 @@ class Stage(NamedTuple):
   disc_steps: int
   batch_size: int
 
+  @property
+  def plain(self) -> bool:
+    """Whether the run is itself in it: from the start, with its own keys."""
+    return not self.start and not self.values
+
   def draws_before(self, step: int) -> int:
     """Draws made of the data before one of its steps."""
     return self.draws + (step - self.start) * self.disc_steps
+
+  def of_feed(self, feed: Feed) -> Feed:
+    """The same stream, in the batches of this stage from its start on."""
+    return feed.resized(self.batch_size, self.draws, self.images)
 
   def images_before(self, step: int) -> int:
     """Real images that D has seen before one of its steps."""
@@ -106,7 +115,9 @@ def check(config: Config, check_one: Callable[[Config], None]) -> None:
     InputError: a list of another form, stages out of order, a key that there
       is not or that may not change, or a value that it may not have.
   """
-  known, before = set(dotted(_as_dict(config))), -1
+  if not config.stages:
+    return
+  before = -1
   for start, values in _listed(config):
     if start <= before:
       raise InputError(
@@ -115,10 +126,8 @@ def check(config: Config, check_one: Callable[[Config], None]) -> None:
       )
     before = start
     for key, value in values.items():
-      _check_key(config, start, key, known)
-      _check_type(config, start, key, value)
-  if not config.stages:
-    return
+      own = _own_value(config, start, key)
+      _check_type(own, start, key, value)
   before = None
   for stage in stages_of(config):
     own = config_of(config, stage)
@@ -149,15 +158,17 @@ def _listed(config: Config) -> list[tuple[int, dict[str, Any]]]:
   return found
 
 
-def _check_key(config: Config, start: int, key: str, known: set[str]) -> None:
-  """Raises InputError for a key that no stage may change."""
+def _own_value(config: Config, start: int, key: str) -> Any:
+  """What a key has at the start; InputError if no stage may change it."""
   if key == RESET:
-    return
-  if key not in known:
+    return False
+  try:
+    own = value_at(config, key)
+  except AttributeError as error:
     raise InputError(
       f'stages: from step {start} on, {key!r}: there is no such key; write '
       'keys of sections with a dot'
-    )
+    ) from error
   may = key in CHANGEABLE or any(
     key.startswith(name) for name in CHANGEABLE if name.endswith('.')
   )
@@ -167,19 +178,17 @@ def _check_key(config: Config, start: int, key: str, known: set[str]) -> None:
       'data is; a stage may change the loss, penalties, the solver, rates, '
       'tricks, and how often who moves'
     )
-  swept = {sweep.SWEPT[name] for name in sweep.SWEPT if _sweeps(config, name)}
+  swept = [k for name, k in sweep.SWEPT.items() if getattr(config.sweep, name)]
   if key in swept:
     raise InputError(
       f'stages: from step {start} on, {key} has one value, and sweep has '
       'several for it; leave one of them out'
     )
+  return own
 
 
-def _check_type(config: Config, start: int, key: str, value: Any) -> None:
+def _check_type(own: Any, start: int, key: str, value: Any) -> None:
   """Raises InputError for a value of another type than the key's own."""
-  own = (
-    True if key == RESET else functools.reduce(getattr, key.split('.'), config)
-  )
   kinds = (type(own),)
   if isinstance(own, float):
     kinds = (float, int)
@@ -214,17 +223,3 @@ def _check_schedules(before: Config, own: Config, start: int) -> None:
         f'{player}_optimizer would jump: it moves {now} times a step, and '
         f'{then} before; set {RESET} there, or a constant schedule'
       )
-
-
-def _sweeps(config: Config, name: str) -> bool:
-  return bool(getattr(config.sweep, name))
-
-
-def _as_dict(config: Config) -> dict[str, Any]:
-  """A config's keys, nested."""
-  if hasattr(config, 'to_dict'):
-    return config.to_dict()
-  return {
-    key: _as_dict(value) if hasattr(value, '__dict__') else value
-    for key, value in vars(config).items()
-  }

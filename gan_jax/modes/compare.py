@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gan_jax.config import sweep
-from gan_jax.config.overrides import completed
 from gan_jax.ensemble import Ensemble
 from gan_jax.evaluation.protocol import MEASURE
 from gan_jax.process.exits import program
@@ -70,7 +69,7 @@ def read(name: str) -> list[comparison.Scored]:
   """
   workdir, number = _parts(name)
   path = layout.absolute(workdir)
-  config = layout.flatten(completed(layout.config_fields(path)))
+  config = layout.flatten(layout.config_fields(path))
   if not (path / scored.FILE).exists():
     raise InputError(
       f'compare: {path} has no {scored.FILE}; {_score_first(workdir, number)}'

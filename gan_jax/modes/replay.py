@@ -90,9 +90,9 @@ def _advance(
     state = stages.begin(stage, part, state)
     dispatch = compile_dispatch(part)
     draws = part.ensemble.draws(part.feed, stage.draws_before(step))
-    while step < min(end, stage.end):
-      count = min(part.plan.schedule.dispatch_length, end - step)
-      count = min(count, stage.end - step)
+    last = min(end, stage.end)
+    while step < last:
+      count = min(part.plan.schedule.dispatch_length, last - step)
       inputs = take_draws(draws, count, stage.disc_steps)
       state, metrics = dispatch(state, inputs)
       step += count

@@ -36,35 +36,33 @@ class Encoder(nn.Module):
     self, images: jax.Array, given: Given | None = None, *, train: bool
   ) -> jax.Array:
     style = self.style
-    h = style.join_images(images, given)
+    h = self.hidden(style.join_images(images, given), train)
     h = h.reshape(len(h), -1)
-    for width in self.widths:
-      h = style.apply(style.dense(width), h, train=train)
-      h = style.activate(style.normalise(h, train=train))
     code = style.apply(style.dense(self.code_dim), h, train=train, gain=1.0)
     return style.output(code)
 
+  def hidden(self, h: jax.Array, train: bool) -> jax.Array:
+    """The hidden layers, one for each width."""
+    h = h.reshape(len(h), -1)
+    for width in self.widths:
+      h = self.layer(self.style.dense(width), h, train)
+    return h
 
-class ConvEncoder(nn.Module):
+  def layer(self, linear: nn.Module, h: jax.Array, train: bool) -> jax.Array:
+    """One of them."""
+    h = self.style.apply(linear, h, train=train)
+    return self.style.activate(self.style.normalise(h, train=train))
+
+
+class ConvEncoder(Encoder):
   """The same by 4x4 convolutions of stride 2, and a linear layer."""
 
-  widths: Sequence[int]
-  code_dim: int
-  style: Style
-
-  @nn.compact
-  def __call__(
-    self, images: jax.Array, given: Given | None = None, *, train: bool
-  ) -> jax.Array:
-    style = self.style
-    h = style.join_images(images, given)
+  def hidden(self, h: jax.Array, train: bool) -> jax.Array:
+    """See `Encoder`."""
     for width in self.widths:
-      layer = layers.Conv(width, 4, 2, dtype=style.dtype)
-      h = style.apply(layer, h, train=train)
-      h = style.activate(style.normalise(h, train=train))
-    h = h.reshape(len(h), -1)
-    code = style.apply(style.dense(self.code_dim), h, train=train, gain=1.0)
-    return style.output(code)
+      conv = layers.Conv(width, 4, 2, dtype=self.style.dtype)
+      h = self.layer(conv, h, train)
+    return h
 
 
 class ConvDecoder(nn.Module):

@@ -14,9 +14,11 @@ from gan_jax.solvers.play import play
 from gan_jax.solvers.step import (
   Lookahead,
   Step,
+  first_moments,
   init_state,
   make_probe,
   make_train_step,
+  with_first_averages,
 )
 
 __all__ = [
@@ -28,10 +30,12 @@ __all__ = [
   'Solver',
   'Step',
   'adapt_optimizers',
+  'first_moments',
   'init_state',
   'make_probe',
   'make_solver',
   'make_train_step',
   'play',
   'updates_per_step',
+  'with_first_averages',
 ]

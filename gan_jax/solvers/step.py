@@ -9,6 +9,7 @@ average and lookahead, once a step, are here.
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -45,19 +46,40 @@ def init_state(
 ) -> TrainState:
   """The state before the first step; averages start at the players."""
   params, model_state = game.init(key)
-  return TrainState(
+  state = TrainState(
     step=jnp.zeros((), jnp.int32),
     params=params,
-    opt_state=Players(gen={}, disc={})._replace(
-      **{
-        player: getattr(optimizers, player).init(getattr(params, player))
-        for player in game.players
-      }
-    ),
+    opt_state=first_moments(optimizers, params),
     model_state=model_state,
-    # A copy: the state is donated, and no buffer can be donated twice.
-    ema=jax.tree.map(jnp.copy, _averaged(params, model_state)) if ema else None,
-    slow=jax.tree.map(jnp.copy, params) if lookahead else None,
+    ema=None,
+  )
+  return with_first_averages(state, ema=ema, lookahead=lookahead)
+
+
+def first_moments(
+  optimizers: Players[optax.GradientTransformation | None], params: Players
+) -> Players[chex.ArrayTree]:
+  """States of both optimizers before the first update; {} of who has none."""
+  return Players(
+    *(
+      {} if optimizer is None else optimizer.init(own)
+      for optimizer, own in zip(optimizers, params, strict=True)
+    )
+  )
+
+
+def with_first_averages(
+  state: TrainState, *, ema: bool, lookahead: bool
+) -> TrainState:
+  """The state with averages that start at its players, where they are kept."""
+
+  def copied(tree):  # the state is donated, and no buffer can be donated twice
+    return jax.tree.map(jnp.copy, tree)
+
+  averaged = _averaged(state.params, state.model_state)
+  return state._replace(
+    ema=copied(averaged) if ema else None,
+    slow=copied(state.params) if lookahead else None,
   )
 
 

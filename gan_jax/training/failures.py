@@ -138,8 +138,7 @@ def _dump(run: Run, error: NonFiniteError, start: int, factor: float) -> None:
     key = jax.random.fold_in(root_key, error.step - 1)
     description['key'] = np.asarray(jax.random.key_data(key)).tolist()
     stage = run.plan.stage_of(error.step)
-    feed = run.feed.resized(stage.batch_size, stage.draws, stage.images)
-    first = stage.draws_before(error.step - 1)
+    feed, first = stage.of_feed(run.feed), stage.draws_before(error.step - 1)
     description['batch_indices'] = [
       feed.indices(first + number).tolist()
       for number in range(stage.disc_steps)

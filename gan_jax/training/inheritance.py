@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax import solvers
 from gan_jax.training.runs import Run
 from gan_jax.types import InputError, Players, TrainState
 from gan_jax.workdir.trained import restore
@@ -43,13 +44,9 @@ def begun_from(run: Run, state: TrainState) -> TrainState:
       params=state.params._replace(**{player: taken.pop('params')}),
       model_state=state.model_state._replace(**{player: taken}),
     )
-  copy = jax.tree.map(jnp.copy, state)  # the state is donated, leaf by leaf
-  if state.ema is not None:
-    averaged = {'params': copy.params.gen, 'model_state': copy.model_state.gen}
-    state = state._replace(ema=averaged)
-  if state.slow is not None:
-    state = state._replace(slow=jax.tree.map(jnp.copy, state.params))
-  return state
+  return solvers.with_first_averages(
+    state, ema=state.ema is not None, lookahead=state.slow is not None
+  )
 
 
 def _taken(own, new, where: str, run: Run):

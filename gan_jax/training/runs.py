@@ -159,8 +159,11 @@ def check_stages(run: Run) -> None:
   Raises:
     InputError: one does; the message names its keys.
   """
+  changed = [stage for stage in run.plan.stages if not stage.plain]
+  if not changed:
+    return
   expected = jax.tree.structure(build.abstract_state(run.model))
-  for stage in run.plan.stages:
+  for stage in changed:
     plan = run.plan.of_stage(stage)
     share_of_each(plan, run.devices)
     data.check_batch_size(stage.batch_size, len(run.dataset.train))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import jax
 
+from gan_jax import solvers
 from gan_jax.config.stages import Stage
 from gan_jax.ensemble import AXES
 from gan_jax.training import failures
@@ -27,7 +28,7 @@ def after(run: Run, step: int, factor: float) -> Iterator[tuple[Stage, Run]]:
 
 def of_stage(run: Run, stage: Stage) -> Run:
   """A run with the keys of one of its stages, and nothing else."""
-  if not stage.start and not stage.values:
+  if stage.plain:
     return run
   plan = run.plan.of_stage(stage)
   axis = run.ensemble.axis_name(run.devices)
@@ -35,7 +36,7 @@ def of_stage(run: Run, stage: Stage) -> Run:
   return run._replace(
     plan=plan,
     model=model._replace(init=run.model.init),
-    feed=run.feed.resized(stage.batch_size, stage.draws, stage.images),
+    feed=stage.of_feed(run.feed),
   )
 
 
@@ -55,10 +56,5 @@ def begin(stage: Stage, run: Run, state: TrainState) -> TrainState:
 def _reset(optimizers: Players, state: TrainState) -> TrainState:
   """Both optimizers as they were before the first step."""
   return state._replace(
-    opt_state=Players(
-      *(
-        {} if optimizer is None else optimizer.init(params)
-        for optimizer, params in zip(optimizers, state.params, strict=True)
-      )
-    )
+    opt_state=solvers.first_moments(optimizers, state.params)
   )

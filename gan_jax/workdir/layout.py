@@ -112,16 +112,16 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 
 def read_config(workdir: pathlib.Path) -> SimpleNamespace:
   """The config of a run, with attributes like the one it was started with."""
-  return as_config(completed(config_fields(workdir)))
+  return as_config(config_fields(workdir))
 
 
 def config_fields(workdir: pathlib.Path) -> dict[str, Any]:
-  """The config of a run, nested, as its version wrote it.
+  """The config of a run, nested, with the keys that came later.
 
   Raises:
     InputError: neither config.json nor a checkpoint can be read.
   """
-  return _described(workdir, 'config.json', 'config')
+  return completed(_described(workdir, 'config.json', 'config'))
 
 
 def _described(workdir: pathlib.Path, name: str, field: str) -> dict[str, Any]:
@@ -316,7 +316,7 @@ def check_overrides(
   if not overrides:
     return
   path = absolute(workdir)
-  trained = flatten(completed(config_fields(path)))
+  trained = flatten(config_fields(path))
   given = flatten(json.loads(json.dumps(overrides)))
   for key, value in given.items():
     if not may_change(key) and trained.get(key) != value:
