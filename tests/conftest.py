@@ -46,9 +46,10 @@ def pytest_configure(config):
 
 
 def pytest_collection_finish():
-  """Garbage is looked for in what tests make, not in all that is imported."""
+  """Cycles are not searched for: it takes a fifth of the time, frees little."""
   gc.collect()
   gc.freeze()
+  gc.disable()
 
 
 # Rooms and files whose tests train, compile much or start processes.
