@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan_jax.modes.train import train
-from gan_jax.networks import convolution, layers
+from gan_jax.networks import convolution, layers, norms
 from gan_jax.workdir.logs import read_metrics
 from tests.helpers import tiny_digits, tiny_keys
 
@@ -40,12 +40,13 @@ def with_plain_layers(monkeypatch):
   monkeypatch.setattr(layers, 'mean_pool', plain_pool)
   monkeypatch.setattr(layers, 'upsample', plain_upsample)
   monkeypatch.setattr(
-    layers,
+    norms,
     'BatchNorm',
-    lambda momentum, axis_name, scale_init: BatchNorm(
+    lambda momentum, axis_name, scale_init, epsilon: BatchNorm(
       momentum=momentum,
       axis_name=axis_name,
       scale_init=scale_init,
+      epsilon=epsilon,
       name=None,
     ),
   )
