@@ -82,6 +82,15 @@ def get_config() -> ConfigDict:
       # Share of D's loss on fakes that goes to real images which are told what
       # belongs to others, as GAN-CLS has it (.5); 0: none
       mismatch_weight=0.0,
+      # Of network.disc_labels_by=classifier (ACGAN): on each cross-entropy of
+      # the classes; None: 1
+      class_weight=placeholder(float),
+      # Whether D's classifier learns from fakes too; None: True
+      classify_fakes=placeholder(bool),
+      # What D is to guess of the latents (InfoGAN), beside latent_dim of noise:
+      # k > 1 is a code of k values, 1 a number in [-1, 1]; such as (10, 1, 1)
+      codes=(),
+      code_weight=placeholder(float),  # on -log q of all codes; None: 1
       # --- stages: what changes from a step on, such as
       # ((5_000, {'loss': 'hinge', 'gen_optimizer.learning_rate': 1e-4}), ...);
       # with 'reset_optimizers': True their moments begin anew there.
@@ -109,6 +118,7 @@ def get_config() -> ConfigDict:
       gen_steps=1,  # G updates in each step, after D's
       fresh_latents=True,  # False: G's update reuses D's last fakes
       ema_decay=0.0,  # of G's moving average, per step; 0: none kept
+      ema_start=0,  # steps in which the average is G itself
       gen_optimizer=optimizer(),
       disc_optimizer=optimizer(),
       # --- remedies against instability; each is off as it stands here, and
@@ -142,20 +152,18 @@ def get_config() -> ConfigDict:
         lookahead_rate=0.5,  # share of the way kept at a look back
       ),
       network=dict(
-        # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet, sngan; of one player: mlp,
-        # conv
+        # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet, sngan, sagan, biggan; of one
+        # player: mlp, conv
         name='mlp',
         # None keeps the architecture's default; a key that it lacks is refused.
         gen_widths=placeholder(
           tuple
         ),  # of G; mlp, mlp_bn, conv: units per layer
         disc_widths=placeholder(tuple),  # of D; conv: channels per layer
-        gen_width=placeholder(
-          int
-        ),  # of G; dcgan, wgan_gp_resnet, sngan: base channels
-        disc_width=placeholder(
-          int
-        ),  # of D; dcgan, wgan_gp_resnet, sngan: base channels
+        # Of G: base channels of dcgan, wgan_gp_resnet, sngan, sagan; of biggan
+        # the unit of its widths, ch
+        gen_width=placeholder(int),
+        disc_width=placeholder(int),  # likewise, of D
         depth=placeholder(int),  # dcgan, wgan_gp_resnet: halvings of the image
         critic=placeholder(str),  # D of wgan_gp_resnet: resnet, dcgan
         gen_activation=placeholder(
@@ -176,9 +184,18 @@ def get_config() -> ConfigDict:
         minibatch_kernels=placeholder(int),  # features that discrimination adds
         minibatch_dim=placeholder(int),  # dimensions in which it compares
         norm_momentum=placeholder(float),  # old value's share in batch norm
-        embed_dim=placeholder(
-          int
-        ),  # size of a label's vector beside the latents
+        # Size of a label's vector beside the latents; of biggan's shared one
+        embed_dim=placeholder(int),
+        # How D takes labels: concat (as a channel), projection, classifier (it
+        # guesses them)
+        disc_labels_by=placeholder(str),
+        # Of sagan, biggan: sizes of maps with self-attention, in pixels
+        attention=placeholder(tuple),
+        # Of biggan: one embedding for all norms of G, or a table for each
+        shared_embedding=placeholder(bool),
+        # Of biggan: whether each block of G has a part of the latents
+        hierarchy=placeholder(bool),
+        init=placeholder(str),  # of biggan: orthogonal, normal (N(0, .02))
       ),
       # --- the data
       data=dict(
@@ -238,6 +255,9 @@ def get_config() -> ConfigDict:
         ema=True,  # the moving average if there is one; False: raw weights
         truncation=0.0,  # of a normal prior, in standard deviations; 0: none
         files=False,  # one PNG each, into --out or images/, and nothing else
+        # What samples.png shows: grid (num images); by eight seeds: classes,
+        # truncation (.2 to 1, and none), between (from class to class), codes
+        sheet='grid',
       ),
       interpolate=dict(
         num_points=4,  # latents to walk through, and back to the first

@@ -146,11 +146,14 @@ class Task(NamedTuple):
     given: the columns that the players are told.
     draw: what nature draws: keys `[B]` -> latents `[B, Z]`, or a tree of
       leaves `[B, ...]` for a generator that takes more.
+    codes: those at the end of the latents, which D guesses; see
+      gan_jax.sampling.priors.
   """
 
   image_shape: tuple[int, ...]
   given: dict[str, Column]
   draw: Callable[[jax.Array], Any]
+  codes: tuple[int, ...] = ()
 
   def dummies(self, num: int) -> Given:
     """Columns of `num` examples, all zeros."""

@@ -78,10 +78,17 @@ def load_config(name: str, **overrides: Any):
   return config
 
 
+# Architectures that draw by class alone.
+BY_CLASS = {'biggan'}
+
+
 def tiny_keys(network: str) -> dict[str, Any]:
   """Overrides that make an architecture small, written as in `load_config`."""
   widths = (4, 4) if network == 'conv' else (8, 8)
-  keys = dict(gen_width=4, disc_width=4, gen_widths=(8, 8), disc_widths=widths)
+  width = {'sagan': 8, 'biggan': 2}.get(network, 4)  # attention takes an eighth
+  keys = dict(
+    gen_width=width, disc_width=width, gen_widths=(8, 8), disc_widths=widths
+  )
   valid = network_keys(network)
   return {f'network__{key}': keys[key] for key in keys if key in valid}
 

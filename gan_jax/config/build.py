@@ -115,6 +115,7 @@ def build(
     solver=parts.solver_of(config),
     gen_steps=config.gen_steps,
     ema_decay=config.ema_decay,
+    ema_start=config.ema_start,
     lookahead=lookahead,
     disc_accuracy_limit=config.tricks.disc_accuracy_limit,
     moving=parts.MOVING[config.moving],
@@ -135,8 +136,9 @@ def _drawing(config: Config, task: Task, info: DatasetInfo) -> dict[str, Any]:
   """How a sampler draws, and what it is told of what is given."""
   columns = dict(task.given)
   return dict(
-    latent_dim=config.latent_dim,
+    latent_dim=config.latent_dim + sum(task.codes),
     prior=config.latent_prior,
+    codes=task.codes,
     num_classes=columns.pop('labels', Column(())).size,
     class_names=info.class_names if config.conditional else (),
     columns=columns,

@@ -10,6 +10,7 @@ from gan_jax.sampling.priors import PRIORS
 from gan_jax.types import InputError, lookup
 
 Config = Any
+_MOST_VALUES = 10_000  # of a code
 
 
 def check(config: Config) -> None:
@@ -31,6 +32,7 @@ def check(config: Config) -> None:
     parts.optimizer_of(config, player)
   tricks.check(config)
   _check_pairs(config)
+  _check_codes(config)
   lookup(parts.MOVING, config.moving, 'moving')
   sweep.check(config, check)
   stages.check(config, check)
@@ -67,6 +69,53 @@ def _check_pairs(config: Config) -> None:
     )
 
 
+def _check_codes(config: Config) -> None:
+  """Raises InputError for codes that cannot be, or cannot be guessed."""
+  codes = config.codes
+  if not isinstance(codes, tuple | list) or not all(
+    type(size) is int and 1 <= size <= _MOST_VALUES for size in codes
+  ):
+    raise InputError(
+      f'codes: {codes!r} is no list of sizes from 1 to {_MOST_VALUES:,}, such '
+      'as (10, 1, 1)'
+    )
+  if not codes and config.code_weight is not None:
+    raise InputError(
+      f'code_weight: {config.code_weight} is on codes, and there are none; set '
+      'codes, such as (10, 1, 1), or leave it out'
+    )
+  if codes and config.tricks.packing > 1:
+    raise InputError(
+      f'tricks.packing: the {config.tricks.packing} images of a pack have as '
+      'many codes, and D guesses one; set codes=() or tricks.packing=1'
+    )
+
+
+def _check_labels(config: Config, disc: Style) -> None:
+  """Raises InputError for what says something of labels that D does not do."""
+  way = config.network.disc_labels_by
+  if way is not None and not config.conditional:
+    raise InputError(
+      f'network.disc_labels_by: {way} is about labels, and D sees none; set '
+      'conditional=True, or leave it out'
+    )
+  guesses = games.guesses_labels(disc)
+  for key in ('class_weight', 'classify_fakes'):
+    value = getattr(config, key)
+    if value is not None and not guesses:
+      raise InputError(
+        f'{key}: {value} is about the classes that D guesses, and it guesses '
+        'none; set network.disc_labels_by=classifier with conditional=True, or '
+        'leave it out'
+      )
+  if config.mismatch_weight and guesses and not config.given:
+    raise InputError(
+      f'mismatch_weight: {config.mismatch_weight} tells D of a real image what '
+      'belongs to another, and D guesses the labels; set mismatch_weight=0, or '
+      'network.disc_labels_by=projection'
+    )
+
+
 def check_combination(config: Config, disc: Style) -> None:
   """Refuses what makes no sense, with the reason.
 
@@ -77,6 +126,7 @@ def check_combination(config: Config, disc: Style) -> None:
   Raises:
     InputError: the keys at fault and the way out.
   """
+  _check_labels(config, disc)
   penalised = config.penalty != 'none'
   if penalised and disc.batch_norm:
     raise InputError(

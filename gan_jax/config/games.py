@@ -16,8 +16,10 @@ from gan_jax.config.overrides import section, value_at
 from gan_jax.devices.precision import PRECISIONS
 from gan_jax.games import Game, autoencoder
 from gan_jax.games.image import image_gan, pairs_of
+from gan_jax.networks.style import Style
 from gan_jax.penalties import PENALTIES
-from gan_jax.tricks.terms import gradient_penalty
+from gan_jax.tricks.guesses import class_terms, code_terms
+from gan_jax.tricks.terms import Term, gradient_penalty
 from gan_jax.types import InputError, Players, Task, lookup
 
 Config = Any
@@ -70,17 +72,39 @@ def _adversarial(
     networks,
     parts.loss_of(config),
     task=task,
-    terms=Players(
-      gen=(),
-      disc=gradient_penalty(
-        PENALTIES[config.penalty], config.penalty_weight, config.penalty_every
-      ),
-    ),
+    terms=_terms(config, task, networks),
     pairs=pairs_of(config.mismatch_weight),
     tricks=tricks.make_tricks(config, networks.disc, task),
     reference=reference,
     axis_name=axis_name,
   )
+
+
+def _terms(
+  config: Config, task: Task, networks: Players[nn.Module]
+) -> Players[tuple[Term, ...]]:
+  """What the players add to their losses, but for tricks."""
+  penalty = gradient_penalty(
+    PENALTIES[config.penalty], config.penalty_weight, config.penalty_every
+  )
+  found = [Players(gen=(), disc=penalty)]
+  if guesses_labels(networks_lib.style_of(networks.disc)):
+    weight, fakes = config.class_weight, config.classify_fakes
+    found.append(
+      class_terms(
+        1.0 if weight is None else weight,
+        classify_fakes=fakes is None or fakes,
+      )
+    )
+  if task.codes:
+    weight = config.code_weight
+    found.append(code_terms(task.codes, 1.0 if weight is None else weight))
+  return Players(*(sum(own, ()) for own in zip(*found, strict=True)))
+
+
+def guesses_labels(disc: Style) -> bool:
+  """Whether D guesses the labels, where there are some."""
+  return bool(disc.num_classes) and disc.labels_by == 'classifier'
 
 
 # --- An encoder and a decoder -------------------------------------------------
@@ -166,6 +190,10 @@ _NEUTRAL = {
   'penalty': 'none',
   'penalty_every': 1,
   'mismatch_weight': 0.0,
+  'class_weight': None,
+  'classify_fakes': None,
+  'codes': (),
+  'code_weight': None,
   'moving': 'both',
   'weight_clip': 0.0,
   'disc_steps': 1,
@@ -246,7 +274,7 @@ def _check_one_player(config: Config) -> None:
     )
   for key, neutral in _NEUTRAL.items():
     value = value_at(config, key)
-    if value != neutral:
+    if value != neutral and value != []:  # a list, in a run's config.json
       raise InputError(
         f'{key}: {value!r} says how two players play, and {one}; leave it at '
         f'{neutral!r}'

@@ -58,10 +58,14 @@ def task_of(config: Config, info: DatasetInfo) -> Task:
     columns['labels'] = Column((), 'int32', _num_classes(info))
   for name in config.given:
     columns[name] = _column(name, info)
+  codes = tuple(config.codes)
   draw = functools.partial(
-    draw_latents, prior=config.latent_prior, latent_dim=config.latent_dim
+    draw_latents,
+    prior=config.latent_prior,
+    latent_dim=config.latent_dim,
+    codes=codes,
   )
-  return Task(tuple(info.image_shape), columns, draw)
+  return Task(tuple(info.image_shape), columns, draw, codes)
 
 
 def _num_classes(info: DatasetInfo) -> int:

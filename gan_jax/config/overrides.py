@@ -55,6 +55,17 @@ ADDED = {
   'data.direction': 'a2b',
   'data.derive': 'none',
   'data.derive_factor': 4,
+  'class_weight': None,
+  'classify_fakes': None,
+  'codes': (),
+  'code_weight': None,
+  'ema_start': 0,
+  'network.disc_labels_by': None,
+  'network.attention': None,
+  'network.shared_embedding': None,
+  'network.hierarchy': None,
+  'network.init': None,
+  'sample.sheet': 'grid',
 }
 _LONGEST = 200  # bytes of a folder's name; file systems take 255
 

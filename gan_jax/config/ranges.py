@@ -46,6 +46,7 @@ _NOT_NEGATIVE = [
   'consensus_weight',
   'time_scale_ratio',
 ]
+_IF_GIVEN = ['class_weight', 'code_weight']  # not negative, or None
 MOST_MEMBERS = 2**16  # runs of one config
 _DEEPEST = 3  # a section in a section
 
@@ -98,7 +99,8 @@ def _check_ranges(config: Any) -> None:
   for key in _AT_LEAST_ONE:
     if getattr(config, key) < 1:
       raise InputError(f'{key}: {getattr(config, key)} is not at least 1')
-  for key in _NOT_NEGATIVE:
+  given = [key for key in _IF_GIVEN if getattr(config, key) is not None]
+  for key in _NOT_NEGATIVE + given:
     if not 0 <= getattr(config, key) < math.inf:
       raise InputError(
         f'{key}: {getattr(config, key)} is not a finite number from 0 on'
@@ -106,6 +108,13 @@ def _check_ranges(config: Any) -> None:
   check_seed(config.seed, 'seed')
   if not 0.0 <= config.ema_decay < 1.0:
     raise InputError(f'ema_decay: {config.ema_decay} is not in [0, 1)')
+  if config.ema_start < 0:
+    raise InputError(f'ema_start: {config.ema_start} is not a step from 0 on')
+  if config.ema_start and not config.ema_decay:
+    raise InputError(
+      f'ema_start: {config.ema_start} delays a moving average, and none is '
+      'kept; set ema_decay, or ema_start=0'
+    )
 
 
 def check_seed(seed: int, key: str) -> None:

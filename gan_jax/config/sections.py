@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from gan_jax.config.overrides import section
 from gan_jax.config.ranges import check_seed
+from gan_jax.sampling.sheets import SHEETS
 from gan_jax.types import InputError, lookup
 
 T = TypeVar('T')
@@ -93,10 +94,17 @@ class Sample(_Drawing):
   num: int
   seeds: str
   files: bool
+  sheet: str
 
   def __post_init__(self):
     super().__post_init__()
     _ = self.seed_list
+    lookup(dict.fromkeys(('grid', *SHEETS)), self.sheet, 'sample.sheet')
+    if self.files and self.sheet != 'grid':
+      raise InputError(
+        f'sample.files: images of sample.sheet={self.sheet} belong together; '
+        'set sample.files=False or sample.sheet=grid'
+      )
 
   @property
   def seed_list(self) -> list[int]:

@@ -22,6 +22,7 @@ RESET = 'reset_optimizers'  # beside the keys of a stage: moments from 0 again
 CHANGEABLE = (
   *('loss', 'f_divergence', 'label_smoothing', 'moving', 'solver'),
   *('penalty', 'penalty_weight', 'penalty_every', 'mismatch_weight'),
+  *('class_weight', 'classify_fakes', 'code_weight', 'ema_start'),
   *('unroll_steps', 'consensus_weight', 'time_scale_ratio', 'micro_batch'),
   *('batch_size', 'disc_steps', 'gen_steps', 'fresh_latents', 'ema_decay'),
   *('gen_optimizer.', 'disc_optimizer.', 'tricks.'),

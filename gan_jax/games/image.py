@@ -126,37 +126,41 @@ class _ImageGame:
 
   def disc_objective(self, params, model_state, batch, key, step):
     keys = Keys.of(key)
-    fake, _ = self.fakes_of(params, model_state, batch, keys.latents)
+    latents, fake, _ = self.fakes_of(params, model_state, batch, keys.latents)
     keys = Keys(*(example_keys(k, batch.positions) for k in keys))
 
     def of_one(disc_params, disc_state):
-      return self.one_disc(disc_params, disc_state, batch, fake, keys, step)
+      return self.one_disc(
+        disc_params, disc_state, batch, latents, fake, keys, step
+      )
 
     losses, disc_state, metrics = self.over_discs(of_one, params, model_state)
     return jnp.sum(losses), Outcome(disc_state, metrics)
 
-  def one_disc(self, disc_params, disc_state, batch, fake, keys, step):
+  def one_disc(self, disc_params, disc_state, batch, latents, fake, keys, step):
     """One D's loss, new state and metrics; keys are of examples, `[B]`."""
     memory = disc_state.get('memory', {})
     real = self.show(batch.images, keys.real, step, memory)
     fake = self.show(fake, keys.fake, step, memory)
-    logits = []
+    verdicts = []
     for pair in self.pairs:
       shown = pair.make(real, fake, batch.given, self.axis_name)
       verdict, disc_state = apply(
         self.networks.disc, disc_params, disc_state, *shown
       )
-      logits.append(verdict.logits)
+      verdicts.append(verdict)
     keys = keys.of_packs(self.tricks.packing)
-    total, metrics = self.of_pairs(logits, keys.labels)
+    total, metrics = self.of_pairs([v.logits for v in verdicts], keys.labels)
 
     def critic(images):
       return apply(
         self.networks.disc, disc_params, disc_state, images, batch.given
       )[0].logits
 
-    sides = Side(real, logits[0]), Side(fake, logits[1])
-    scene = Scene(*sides, critic, batch, memory, keys, step, self.axis_name)
+    sides = Side(real, verdicts[0]), Side(fake, verdicts[1])
+    scene = Scene(
+      *sides, critic, batch, latents, memory, keys, step, self.axis_name
+    )
     summands, more, memory = add_up(self.terms.disc, scene)
     total = sum(summands, total)
     memory |= self.tricks.remember(scene)
@@ -187,12 +191,14 @@ class _ImageGame:
 
   def gen_objective(self, params, model_state, batch, key, step):
     keys = Keys.of(key)  # as in D's: equal keys, equal fakes
-    fake, gen_state = self.fakes_of(params, model_state, batch, keys.latents)
+    latents, fake, gen_state = self.fakes_of(
+      params, model_state, batch, keys.latents
+    )
     memory = model_state.gen.get('memory', {})
 
     def of_one(disc_params, disc_state):
       return self.against_one(
-        disc_params, disc_state, batch, fake, keys, step, memory
+        disc_params, disc_state, batch, latents, fake, keys, step, memory
       )
 
     total, memory, metrics = self.over_discs(of_one, params, model_state)
@@ -206,7 +212,7 @@ class _ImageGame:
     return total, Outcome(gen_state, {'gen_loss': total, **metrics})
 
   def against_one(
-    self, disc_params, disc_state, batch, fake, keys, step, memory
+    self, disc_params, disc_state, batch, latents, fake, keys, step, memory
   ):
     """G's loss against one D, what G remembers, and metrics."""
     criterion, terms = self.criterion, self.terms.gen
@@ -216,7 +222,7 @@ class _ImageGame:
       inputs = self.networks.disc, disc_params, disc_state, shown, batch.given
       if wants_layers:
         return Side(shown, *hidden_layers(*inputs))
-      return Side(shown, apply(*inputs)[0].logits)
+      return Side(shown, apply(*inputs)[0])
 
     def look(images, key):
       keys = example_keys(key, batch.positions)
@@ -234,7 +240,9 @@ class _ImageGame:
     def critic(images):
       return discriminate(images).logits
 
-    scene = Scene(real, fake, critic, batch, memory, keys, step, self.axis_name)
+    scene = Scene(
+      real, fake, critic, batch, latents, memory, keys, step, self.axis_name
+    )
     summands, more, memory = add_up(terms, scene)
     if self.tricks.adversarial:
       summands = [adversarial, *summands]
@@ -244,16 +252,15 @@ class _ImageGame:
   # --- Both -----------------------------------------------------------------
 
   def fakes_of(self, params, model_state, batch, key):
-    """Fakes, and G's new model state."""
+    """Latents, the fakes that G makes of them, and its new model state."""
     latents = self.task.draw(example_keys(key, batch.positions))
-    return apply(
-      self.networks.gen, params.gen, model_state.gen, latents, batch.given
-    )
+    own = params.gen, model_state.gen
+    return latents, *apply(self.networks.gen, *own, latents, batch.given)
 
   def fakes(self, params, model_state, batch, key):
     """Those of G's objective."""
     latents_key = Keys.of(key).latents
-    return self.fakes_of(params, model_state, batch, latents_key)[0]
+    return self.fakes_of(params, model_state, batch, latents_key)[1]
 
   def over_discs(self, of_one, params, model_state):
     """`of_one(disc_params, disc_state)`; of several Ds, `[N, ...]`.

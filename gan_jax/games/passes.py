@@ -82,7 +82,7 @@ def joined(members: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def hidden_layers(network: nn.Module, params, model_state, *inputs) -> tuple:
-  """(logits, outputs of D's hidden layers), in training mode, state dropped."""
+  """D's verdict and its hidden layers, in training mode, state dropped."""
   mutable = [name for name in model_state if name not in _NOT_THE_NETWORKS]
   verdict, new = network.apply(
     {'params': params, **model_state},
@@ -92,8 +92,8 @@ def hidden_layers(network: nn.Module, params, model_state, *inputs) -> tuple:
   )
   sown = new['intermediates']
   sown = sown.get('network', sown)  # inside WithReference
-  logits = verdict.logits
-  return logits, [layer[-len(logits) :] for layer in sown['features']]
+  num = len(verdict.logits)
+  return verdict, [layer[-num:] for layer in sown['features']]
 
 
 def initialiser(

@@ -8,6 +8,7 @@ import numpy as np
 from gan_jax.config import plan
 from gan_jax.modes import told
 from gan_jax.reporting import pictures
+from gan_jax.sampling import sheets
 from gan_jax.sampling.labels import plain
 from gan_jax.sampling.weights import WEIGHTS, weights_name
 from gan_jax.storage.files import atomic
@@ -15,6 +16,7 @@ from gan_jax.workdir import layout, output
 from gan_jax.workdir.trained import restore
 
 _SHOWN = 400  # images in the grid, at the most
+_FILES = ['samples.png', 'samples.npz']
 
 
 def sample(
@@ -25,7 +27,8 @@ def sample(
   """Writes samples.png and samples.npz (uint8 `[N, H, W, C]`, `images`).
 
   With `sample.files` it writes each image as a PNG instead, named by its
-  number or seed and by its class: 00003.png, seed00003_ankle_boot.png.
+  number or seed and by its class: 00003.png, seed00003_ankle_boot.png. With
+  `sample.sheet` it shows one thing at a time, see gan_jax.sampling.sheets.
 
   A run that is told more than labels is told that of the first held-out
   images, which samples.npz then has too; samples.png shows
@@ -33,7 +36,7 @@ def sample(
 
   Args:
     config: `member`, `data.dir`, and its `sample` section: num, seed, seeds,
-      label, checkpoint, ema, truncation, files.
+      label, checkpoint, ema, truncation, files, sheet.
     workdir: of the run.
     out: folder, or one of the two files by its suffix; None for the workdir.
 
@@ -47,6 +50,12 @@ def sample(
   keys, seeds = asked.sample, asked.sample.seed_list
   trained = restore(workdir, keys.checkpoint, asked.member)
   gan, label = trained.sampler(ema=keys.ema), keys.class_label
+  if keys.sheet != 'grid':
+    seeds = seeds or range(keys.seed, keys.seed + sheets.NUM_SEEDS)
+    made = sheets.SHEETS[keys.sheet](gan, seeds, label, keys.truncation)
+    written = _write_sheet(output.places(workdir, out, _FILES), made)
+    _tell(made.images, trained, keys.ema, ', '.join(map(str, written)))
+    return written
   if seeds:
     latents = gan.latents_of(seeds, truncation=keys.truncation)
     label = 0 if label is None and gan.num_classes else label
@@ -60,7 +69,7 @@ def sample(
     written = _write_files(folder, images, _stems(seeds, labels, images, gan))
     where = f'{folder}, {written[0].name} to {written[-1].name}'
   else:
-    places = output.places(workdir, out, ['samples.png', 'samples.npz'])
+    places = output.places(workdir, out, _FILES)
     images = gan.generate(latents, labels, given)
     source = next((x for x in given.values() if x.ndim == images.ndim), None)
     if source is None:
@@ -70,13 +79,29 @@ def sample(
     arrays = given if labels is None else {'labels': labels, **given}
     written = _write(places, {'images': images, **arrays}, sheet)
     where = ', '.join(map(str, written))
-  weights = WEIGHTS[weights_name(trained.state, keys.ema)]
+  _tell(images, trained, keys.ema, where)
+  return written
+
+
+def _tell(images, trained, ema: bool, where: str) -> None:
+  """Prints what was drawn, of which weights, and where it is."""
+  weights = WEIGHTS[weights_name(trained.state, ema)]
   run = '' if trained.member is None else f' of run {trained.member}'
   print(
     f'{len(images)} images{run} at step {int(trained.state.step)} ({weights}): '
     f'{where}'
   )
-  return written
+
+
+def _write_sheet(places, sheet: sheets.Sheet) -> list[pathlib.Path]:
+  """Writes a sheet with names, and its images."""
+  picture = pictures.sheet(
+    {'': sheet.images}, len(sheet.heads), heads=sheet.heads, sides=sheet.sides
+  )
+  arrays = {'images': sheet.images, 'latents': sheet.latents}
+  if sheet.labels is not None:
+    arrays['labels'] = sheet.labels
+  return _write(places, arrays, picture)
 
 
 def _sheet(images, labels, gan, in_turn) -> np.ndarray:

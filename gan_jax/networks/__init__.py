@@ -21,11 +21,13 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 
 from gan_jax.networks.autoencoder import conv_autoencoder, mlp_autoencoder
+from gan_jax.networks.biggan import biggan
 from gan_jax.networks.conv import conv
 from gan_jax.networks.dcgan import dcgan, scale_init
 from gan_jax.networks.layers import Style
 from gan_jax.networks.mlp import mlp, mlp_bn
 from gan_jax.networks.norms import BATCH_NORMS, OF_MAPS, OF_VECTORS
+from gan_jax.networks.sagan import sagan
 from gan_jax.networks.sngan import sngan
 from gan_jax.networks.style import check_style
 from gan_jax.networks.virtual import WithReference
@@ -56,6 +58,9 @@ class Architecture(NamedTuple):
 
 
 _SNGAN = Style('relu', 'batch', norm_epsilon=2e-5)  # of G
+# Of G in SAGAN; its last norm has a momentum of .9999 in the authors' code.
+_SAGAN = Style('relu', 'batch', 'spectral', norm_momentum=0.999)
+_PROJECTION = Style('relu', weights='spectral', labels_by='projection')
 NETWORKS: dict[str, Architecture] = {
   'mlp': Architecture(mlp, Players(Style(), Style())),
   'mlp_bn': Architecture(
@@ -81,10 +86,25 @@ NETWORKS: dict[str, Architecture] = {
   ),
   'sngan': Architecture(
     sngan,
-    Players(_SNGAN, Style('relu', weights='spectral')),
+    Players(_SNGAN, _PROJECTION),
     disc_norms=OF_MAPS,
     gen_norms=OF_MAPS,
     gen_style_of_labels=dataclasses.replace(_SNGAN, norm='conditional'),
+  ),
+  'sagan': Architecture(
+    sagan,
+    Players(_SAGAN, _PROJECTION),
+    disc_norms=OF_MAPS,
+    gen_norms=OF_MAPS,
+    gen_style_of_labels=dataclasses.replace(_SAGAN, norm='conditional'),
+  ),
+  'biggan': Architecture(
+    biggan,
+    Players(
+      Style('relu', 'conditional', 'spectral', embed_dim=128), _PROJECTION
+    ),
+    disc_norms=OF_MAPS,
+    gen_norms=('conditional', 'adain'),
   ),
 }
 _alone = dict(
@@ -106,6 +126,7 @@ _STYLE_KEYS = {
   'norm_momentum': (('gen', 'disc'), 'norm_momentum'),
   'norm_groups': (('gen', 'disc'), 'norm_groups'),
   'embed_dim': (('gen',), 'embed_dim'),
+  'disc_labels_by': (('disc',), 'labels_by'),
   'reference_size': (('gen', 'disc'), 'reference_size'),
   'disc_minibatch': (('disc',), 'minibatch'),
   'minibatch_kernels': (('disc',), 'minibatch_kernels'),
@@ -124,11 +145,17 @@ def network_keys(
   architecture = table[name]
   parameters = inspect.signature(architecture.make).parameters.values()
   own = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+
+  def takes(player, key):
+    norm = _OF_NORMS.get(key)
+    norms = getattr(architecture, f'{player}_norms')
+    present = getattr(architecture.style, player) is not None
+    return present and (norm is None or norm in norms)
+
   of_style = [
     key
     for key, (players, _) in _STYLE_KEYS.items()
-    if any(getattr(architecture.style, player) for player in players)
-    and _OF_NORMS.get(key, 'none') in architecture.gen_norms
+    if any(takes(player, key) for player in players)
   ]
   return sorted([*own, *of_style])
 
@@ -167,7 +194,7 @@ _WHOLE += ('groups',)
 def _check_number(key: str, value: object) -> None:
   """Raises InputError unless sizes are whole numbers above 0."""
   if isinstance(value, (tuple, list)):
-    if not value:
+    if not value and key != 'attention':  # of which () is none
       raise InputError(f'network.{key}: give one width at least, such as 64')
     if len(value) > MOST_LAYERS:
       raise InputError(
@@ -259,6 +286,7 @@ def _resolved(
   shared = dict(
     num_classes=labels.size,
     columns=tuple(columns.items()),
+    codes=tuple(task.codes),
     axis_name=axis_name,
     dtype=dtype,
   )

@@ -14,12 +14,27 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks import convolution
+from gan_jax.networks import convolution, norms
 from gan_jax.types import Column, Given
 
 # Conditions enter at the scale of the latents and of the pixels beside them.
 _unit = nn.initializers.normal(1.0)
 _SMALLEST = 4  # pixels at which an encoder stops halving
+
+
+class Embed(nn.Embed):
+  """A row for each class; of shares of classes, as much of each row.
+
+  Labels int32 `[B]`, or shares float32 `[B, K]` -> `[B, features]`.
+  """
+
+  def __call__(self, labels: jax.Array) -> jax.Array:
+    if jnp.issubdtype(labels.dtype, jnp.integer):
+      return super().__call__(labels)
+    (table,) = self.promote_dtype(
+      self.embedding, dtype=self.dtype, inexact=False
+    )
+    return norms.rows(table, labels)
 
 
 class BagOfWords(nn.Module):
@@ -85,7 +100,7 @@ class Sines(nn.Module):
 
 def _labels(column: Column, features: int, dtype: Any) -> nn.Module:
   del dtype
-  return nn.Embed(column.size, features, embedding_init=_unit)
+  return Embed(column.size, features, embedding_init=_unit)
 
 
 def _text(column: Column, features: int, dtype: Any) -> nn.Module:
@@ -154,11 +169,18 @@ def join_latents(
   Returns:
     `[B, Z + n features]`.
   """
-  joined = [
+  joined = vectors(told, given, features, dtype)
+  return jnp.concatenate([latents, *joined], axis=-1) if told else latents
+
+
+def vectors(
+  told: Told, given: Given | None, features: int, dtype: Any = None
+) -> list[jax.Array]:
+  """A vector `[B, features]` of each column, see `join_latents`."""
+  return [
     condition(name, column, features, dtype)(given[name])
     for name, column in told
   ]
-  return jnp.concatenate([latents, *joined], axis=-1) if told else latents
 
 
 def join_images(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import flax.linen as nn
 import jax
 
-from gan_jax.networks import layers, mlp
+from gan_jax.networks import heads, layers, mlp
 from gan_jax.networks.layers import Style
 from gan_jax.types import Given, InputError, Players, Verdict
 
@@ -30,10 +30,10 @@ class Discriminator(nn.Module):
       h = style.activate(style.normalise(h, given, train=train))
       h = layers.max_pool(h)
       self.sow('intermediates', 'features', h)
+    last, features = nn.Dense(1, dtype=style.dtype), h
     h = style.compare(h.reshape(len(h), -1))
-    last = nn.Dense(1, dtype=style.dtype)
-    h = style.apply(last, h, train=train, gain=1.0)
-    return Verdict(style.output(h)[:, 0], {})
+    logits = style.apply(last, h, train=train, gain=1.0)
+    return heads.verdict(style, logits[:, 0], features, given, train=train)
 
 
 def conv(

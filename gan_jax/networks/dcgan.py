@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks import layers
+from gan_jax.networks import heads, layers
 from gan_jax.networks.layers import Style
 from gan_jax.types import Given, Players, Verdict
 
@@ -96,7 +96,7 @@ class Discriminator(nn.Module):
       self.sow('intermediates', 'features', h)
     base = h.shape[1]
     logits = down(style.compare(h), 1, base, 1, 'VALID', gain=1.0)
-    return Verdict(style.output(logits)[:, 0, 0, 0], {})
+    return heads.verdict(style, logits[:, 0, 0, 0], h, given, train=train)
 
 
 def dcgan(

@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.networks import heads
 from gan_jax.networks.layers import Style
 from gan_jax.types import Given, Players, Verdict
 
@@ -72,9 +73,9 @@ class Discriminator(nn.Module):
       else:
         h = style.activate(h)
       self.sow('intermediates', 'features', h)
-    h = style.compare(h)
-    h = style.apply(style.dense(1), h, train=train, gain=1.0)
-    return Verdict(style.output(h)[:, 0], {})
+    last = style.dense(1)
+    logits = style.apply(last, style.compare(h), train=train, gain=1.0)
+    return heads.verdict(style, logits[:, 0], h, given, train=train)
 
 
 def mlp(

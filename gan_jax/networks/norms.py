@@ -94,9 +94,44 @@ class ConditionalBatchNorm(BatchNorm):
     shape = (self.num_classes, x.shape[-1])
     scales = self.param('scale', self.scale_init, shape)
     biases = self.param('bias', nn.initializers.zeros, shape)
-    each = (len(x), *[1] * (x.ndim - 2), x.shape[-1])
-    scale, bias = (table[labels].reshape(each) for table in (scales, biases))
+    scale, bias = (_over_pixels(rows(t, labels), x) for t in (scales, biases))
     return self._normalised(x, scale, bias, train)
+
+
+class ModulatedBatchNorm(BatchNorm):
+  """Batch norm whose scales and biases are other layers' outputs.
+
+  (1 + s0) times the normalised input, plus s1; `scale_init` is not used.
+
+  Reference:
+    Brock et al., Large Scale GAN Training for High Fidelity Natural Image
+    Synthesis, arXiv 1809.11096, appendix B.1, with the 1 of the authors' code.
+  """
+
+  @nn.compact
+  def __call__(
+    self, x: jax.Array, scale: jax.Array, bias: jax.Array, *, train: bool
+  ) -> jax.Array:
+    """Of `[B, ..., C]`, with scales s0 and biases s1 `[B, C]`."""
+    scale, bias = (_over_pixels(s, x) for s in (1.0 + scale, bias))
+    return self._normalised(x, scale, bias, train)
+
+
+def rows(table: jax.Array, labels: jax.Array) -> jax.Array:
+  """Rows of a table `[K, C]`, or mixtures of them: `[B, C]`.
+
+  Args:
+    table: a row for each class.
+    labels: int32 `[B]`, or shares of the classes, float `[B, K]`.
+  """
+  if jnp.issubdtype(labels.dtype, jnp.integer):
+    return table[labels]
+  return labels.astype(table.dtype) @ table
+
+
+def _over_pixels(vectors: jax.Array, x: jax.Array) -> jax.Array:
+  """`[B, C]`, shaped to be combined with `[B, ..., C]`."""
+  return vectors.reshape(len(x), *[1] * (x.ndim - 2), x.shape[-1])
 
 
 def group_norm(num_groups: int, channels: int, dtype) -> nn.GroupNorm:

@@ -33,7 +33,12 @@ class GeneratorBlock(nn.Module):
 
   @nn.compact
   def __call__(
-    self, x: jax.Array, given: Given | None, *, train: bool
+    self,
+    x: jax.Array,
+    given: Given | None,
+    *,
+    train: bool,
+    styles: jax.Array | None = None,
   ) -> jax.Array:
     style = self.style
 
@@ -44,7 +49,8 @@ class GeneratorBlock(nn.Module):
       return style.apply(layer, h, train=train, **gain)
 
     def activate(h):
-      return style.activate(style.normalise(h, given, train=train))
+      h = style.normalise(h, given, train=train, styles=styles)
+      return style.activate(h)
 
     h = conv(layers.upsample(activate(x)), 3, self.kernel_init)
     h = conv(activate(h), 3, self.kernel_init)
@@ -57,10 +63,10 @@ class CriticBlock(nn.Module):
 
   The `first` block meets the image: nothing comes before its first
   convolution, and its shortcut pools before the 1x1 convolution, not after.
+  A shortcut that changes neither size nor channels has no convolution.
 
   Attributes:
-    width: channels that leave it; of a block that is not `down`, those that
-      enter.
+    width: channels that leave it.
     down: whether it halves the image.
     first: whether it meets the image.
     style: of D.
@@ -98,7 +104,7 @@ class CriticBlock(nn.Module):
     h = style.activate(h) if self.first else activate(h)
     h = conv(h, self.width, 3, self.kernel_init)
     if not self.down:
-      return x + h
+      return (x if x.shape == h.shape else shortcut(x)) + h
     if self.first:
       x = shortcut(layers.mean_pool(x))
     else:

@@ -8,12 +8,14 @@ Reference:
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 
-from gan_jax.networks import layers
+from gan_jax.networks import heads, layers
+from gan_jax.networks.attention import SelfAttention
 from gan_jax.networks.layers import Style
 from gan_jax.networks.residual import CriticBlock, GeneratorBlock
 from gan_jax.types import Given, InputError, Players, Verdict
@@ -23,9 +25,23 @@ _glorot_uniform = nn.initializers.glorot_uniform()
 _wide_glorot_uniform = nn.initializers.variance_scaling(
   2.0, 'fan_avg', 'uniform'
 )
-_INITS = (_wide_glorot_uniform, _glorot_uniform)
-_BASE = 4  # pixels of G's first map
+BASE = 4  # pixels of G's first map
 _SIZES = (8, 16, 32, 64, 128)
+
+
+class Inits(NamedTuple):
+  """Initialisers of kernels and embeddings.
+
+  Attributes:
+    block: of the blocks' 3x3 kernels.
+    other: of all else.
+  """
+
+  block: Callable[..., jax.Array]
+  other: Callable[..., jax.Array]
+
+
+_INITS = Inits(_wide_glorot_uniform, _glorot_uniform)
 
 
 class Generator(nn.Module):
@@ -39,11 +55,15 @@ class Generator(nn.Module):
     channels: of the image.
     widths: of the first map, and of each block, which doubles its size.
     style: see `Style`.
+    attention: sizes of maps that get self-attention, in pixels.
+    inits: see `Inits`.
   """
 
   channels: int
   widths: Sequence[int]
   style: Style
+  attention: Sequence[int] = ()
+  inits: Inits = _INITS
 
   @nn.compact
   def __call__(
@@ -52,16 +72,19 @@ class Generator(nn.Module):
     style = last_style = self.style
     if style.norm == 'conditional':
       last_style = dataclasses.replace(style, norm='batch')
-      h = _without_labels(style).join_latents(latents, given)
+      without_labels = dataclasses.replace(style, num_classes=0)
+      h = without_labels.join_latents(latents, given)
     else:
       h = style.join_latents(latents, given)
-    shared = dict(kernel_init=_glorot_uniform, dtype=style.dtype)
+    shared = dict(kernel_init=self.inits.other, dtype=style.dtype)
     first, *widths = self.widths
-    dense = nn.Dense(_BASE * _BASE * first, **shared)
+    dense = nn.Dense(BASE * BASE * first, **shared)
     h = style.apply(dense, h, train=train, gain=1.0)
-    h = h.reshape(-1, _BASE, _BASE, first)
+    h = h.reshape(-1, BASE, BASE, first)
     for width in widths:
-      h = GeneratorBlock(width, style, *_INITS)(h, given, train=train)
+      h = GeneratorBlock(width, style, *self.inits)(h, given, train=train)
+      if h.shape[1] in self.attention:
+        h = SelfAttention(style, self.inits.other)(h, train=train)
     h = style.activate(last_style.normalise(h, given, train=train))
     h = style.apply(
       layers.Conv(self.channels, 3, **shared), h, train=train, gain=1.0
@@ -79,49 +102,50 @@ class Discriminator(nn.Module):
     downs: how many of them, from the first on, halve the image.
     use_bias: of the linear layer.
     style: see `Style`.
+    wide: whether a block has its own width between its convolutions, and not
+      that of its input.
+    attention: sizes of maps that get self-attention, in pixels; the first map
+      of a size gets it.
+    inits: see `Inits`.
   """
 
   widths: Sequence[int]
   downs: int
   use_bias: bool
   style: Style
+  wide: bool = False
+  attention: Sequence[int] = ()
+  inits: Inits = _INITS
 
   @nn.compact
   def __call__(
     self, images: jax.Array, given: Given | None = None, *, train: bool
   ) -> Verdict:
-    style = self.style
-    h = _without_labels(style).join_images(images, given)
+    style, inits = self.style, self.inits
+    h = style.join_images(images, given)
     for i, width in enumerate(self.widths):
-      hidden = width if i == 0 else h.shape[-1]
-      block = CriticBlock(width, i < self.downs, i == 0, style, *_INITS, hidden)
+      hidden = width if i == 0 or self.wide else h.shape[-1]
+      down = i < self.downs
+      block = CriticBlock(width, down, i == 0, style, *inits, hidden)
       h = block(h, given, train=train)
+      if down and h.shape[1] in self.attention:
+        h = SelfAttention(style, inits.other)(h, train=train)
       self.sow('intermediates', 'features', h)
     h = style.activate(style.normalise(h, given, train=train))
     h = h.sum(axis=(1, 2))
-    shared = dict(train=train, gain=1.0)
     dense = nn.Dense(
-      1,
-      use_bias=self.use_bias,
-      kernel_init=_glorot_uniform,
-      dtype=style.dtype,
+      1, use_bias=self.use_bias, kernel_init=inits.other, dtype=style.dtype
     )
-    logits = style.apply(dense, style.compare(h), **shared)[:, 0]
-    if style.num_classes:
-      embed = nn.Embed(
-        style.num_classes,
-        h.shape[-1],
-        embedding_init=_glorot_uniform,
-        dtype=style.dtype,
-      )
-      embedded = style.apply(embed, given['labels'], **shared)
-      logits += (embedded * h).sum(axis=-1)
-    return Verdict(style.output(logits), {})
-
-
-def _without_labels(style: Style) -> Style:
-  """For what joins beside the labels, which enter elsewhere."""
-  return dataclasses.replace(style, num_classes=0)
+    logits = style.apply(dense, style.compare(h), train=train, gain=1.0)
+    return heads.verdict(
+      style,
+      logits[:, 0],
+      h,
+      given,
+      train=train,
+      kernel_init=inits.other,
+      embedding_init=inits.other,
+    )
 
 
 def sngan(
@@ -147,14 +171,56 @@ def sngan(
   Raises:
     InputError: an image size that there is no such pair for.
   """
-  size = image_shape[0]
-  if size not in _SIZES or image_shape[1] != size:
-    raise InputError(
-      'data.image_size: sngan makes square images of 8, 16, 32, 64 or 128 '
-      f'pixels, not {size} x {image_shape[1]}; set data.image_size to one of '
-      'them'
-    )
-  ups = (size // _BASE).bit_length() - 1
+  geometry = geometry_of('sngan', image_shape, gen_width, disc_width)
+  gen_widths, disc_widths, downs = geometry
+  return Players(
+    gen=Generator(image_shape[-1], gen_widths, style.gen),
+    disc=Discriminator(disc_widths, downs, image_shape[0] > 32, style.disc),
+  )
+
+
+class Geometry(NamedTuple):
+  """Channels of both players' maps, and how many blocks of D halve them."""
+
+  gen_widths: tuple[int, ...]
+  disc_widths: tuple[int, ...]
+  downs: int
+
+  def shared_maps(self, size: int) -> dict[int, int]:
+    """Pixels of the maps that both players' blocks make -> channels.
+
+    Args:
+      size: of the image, in pixels.
+
+    Returns:
+      Channels are the narrower player's.
+    """
+    ups = enumerate(self.gen_widths[1:], 1)
+    gen = {BASE * 2**i: width for i, width in ups}
+    downs = enumerate(self.disc_widths[: self.downs], 1)
+    disc = {size // 2**i: width for i, width in downs}
+    return {s: min(gen[s], disc[s]) for s in sorted(gen.keys() & disc.keys())}
+
+
+def geometry_of(
+  name: str,
+  image_shape: tuple[int, int, int],
+  gen_width: int | None,
+  disc_width: int | None,
+) -> Geometry:
+  """That of `sngan`, whose arguments these are.
+
+  Args:
+    name: of the architecture, for the message.
+    image_shape: see `sngan`, as the next two.
+    gen_width: see there.
+    disc_width: see there.
+
+  Raises:
+    InputError: an image size that there is no such pair for.
+  """
+  size = check_size(name, image_shape, _SIZES)
+  ups = (size // BASE).bit_length() - 1
   if size <= 32:
     gen_widths = [1] * (ups + 1)
     disc_widths, downs = [1] * 4, 2
@@ -165,11 +231,27 @@ def sngan(
     downs = 5
   gen_width = gen_width or (256 if size <= 32 else 64)
   disc_width = disc_width or (128 if size <= 32 else 64)
-  return Players(
-    gen=Generator(
-      image_shape[-1], tuple(gen_width * w for w in gen_widths), style.gen
-    ),
-    disc=Discriminator(
-      tuple(disc_width * w for w in disc_widths), downs, size > 32, style.disc
-    ),
+  return Geometry(
+    tuple(gen_width * w for w in gen_widths),
+    tuple(disc_width * w for w in disc_widths),
+    downs,
   )
+
+
+def check_size(
+  name: str, image_shape: tuple[int, int, int], sizes: Sequence[int]
+) -> int:
+  """The side of a square image of one of the sizes.
+
+  Raises:
+    InputError: it is none of them, or not square.
+  """
+  size = image_shape[0]
+  if size not in sizes or image_shape[1] != size:
+    *firsts, last = map(str, sizes)
+    raise InputError(
+      f'data.image_size: {name} makes square images of {", ".join(firsts)} or '
+      f'{last} pixels, not {size} x {image_shape[1]}; set data.image_size to '
+      'one of them'
+    )
+  return size

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks import conditions, minibatch, norms, virtual
+from gan_jax.networks import conditions, heads, minibatch, norms, virtual
 from gan_jax.networks import weights as weights_lib
 from gan_jax.types import Column, Given, InputError, lookup
 
@@ -33,7 +33,8 @@ class Style:
   Attributes:
     activation: one of `ACTIVATIONS`.
     norm: of activations, one of `norms.NORMS`: none; batch; conditional (batch
-      norm with scales and biases of each class); layer (over all features of an
+      norm with scales and biases of each class, or of a vector where the
+      network has one); layer (over all features of an
       example, one scale per channel); instance; pixel; group; adain (instance
       norm with scales and biases of a style); virtual (by a reference batch,
       see gan_jax.networks.virtual). `spectral` is an older name of no norm with
@@ -47,6 +48,8 @@ class Style:
     norm_groups: of group norm.
     num_classes: > 0 joins an embedding of the label to the player's input.
     embed_dim: size of each embedding that joins the latents.
+    codes: that D guesses, see gan_jax.sampling.priors.
+    labels_by: how D takes the labels, one of gan_jax.networks.heads.WAYS.
     columns: names and kinds of what else joins it.
     axis_name: mapped device axis over which batch statistics are averaged, so
       that N devices normalise as one; None on a single device.
@@ -60,6 +63,8 @@ class Style:
     minibatch_dim: dimension in which it compares, for each of them.
     init_std: of the normal distribution that dense weights are drawn from;
       None for flax's default.
+    styles_init: initialiser of the linear maps from a vector to scales and
+      biases; None for flax's default.
   """
 
   activation: str = 'leaky_relu'
@@ -79,6 +84,9 @@ class Style:
   norm_epsilon: float = 1e-5
   norm_groups: int = 32
   columns: tuple[tuple[str, Column], ...] = ()
+  labels_by: str = 'concat'
+  codes: tuple[int, ...] = ()
+  styles_init: Callable[..., jax.Array] | None = None
 
   def __post_init__(self):
     if self.norm == 'spectral':
@@ -115,13 +123,17 @@ class Style:
       x: what is normalised; instance norm and adain want maps.
       given: with labels, for conditional batch norm.
       train: whether batch norm goes by the batch, and remembers it.
-      styles: `[B, W]`, for adain.
+      styles: vectors `[B, W]`, for adain, and for conditional batch norm in
+        place of the labels.
     """
     norm, channels = self.norm, x.shape[-1]
     batch = (self.norm_momentum, self.axis_name, self.scale_init)
     batch += (self.norm_epsilon,)
     if norm == 'batch':
       return norms.BatchNorm(*batch)(x, train=train)
+    if norm == 'conditional' and styles is not None:
+      moved = [self._linear(styles, channels, False, train) for _ in range(2)]
+      return norms.ModulatedBatchNorm(*batch)(x, *moved, train=train)
     if norm == 'conditional':
       layer = norms.ConditionalBatchNorm(*batch, self.num_classes)
       return layer(x, given['labels'], train=train)
@@ -138,10 +150,17 @@ class Style:
     if norm == 'group':
       return norms.group_norm(self.norm_groups, channels, self.dtype)(x)
     if norm == 'adain':
-      layer = nn.Dense(2 * channels, dtype=self.dtype)
-      return norms.adain(x, self.apply(layer, styles, train=train, gain=1.0))
+      return norms.adain(x, self._linear(styles, 2 * channels, True, train))
     plain = {'instance': norms.instance_norm, 'pixel': norms.pixel_norm}
     return plain[norm](x) if norm in plain else x
+
+  def _linear(self, styles, features: int, use_bias: bool, train: bool):
+    """Scales or biases `[B, features]` of vectors `[B, W]`."""
+    init = self.styles_init or nn.linear.default_kernel_init
+    layer = nn.Dense(
+      features, use_bias=use_bias, dtype=self.dtype, kernel_init=init
+    )
+    return self.apply(layer, styles, train=train, gain=1.0)
 
   def compare(self, x: jax.Array) -> jax.Array:
     """Features of how the examples of the batch differ, appended to `x`."""
@@ -198,8 +217,12 @@ class Style:
     )
 
   def join_images(self, images: jax.Array, given: Given | None) -> jax.Array:
-    """Adds columns as channels, see `conditions.join_images`."""
-    return conditions.join_images(images, self.told, given)
+    """Adds columns as channels, see `conditions.join_images`.
+
+    Labels only where they are to come in so.
+    """
+    told = self.told if self.labels_by == 'concat' else self.columns
+    return conditions.join_images(images, told, given)
 
 
 def check_style(
@@ -230,14 +253,15 @@ def check_style(
     ('norm', norms_of),
     ('weights', weights_of),
     ('minibatch', MINIBATCH),
+    ('labels_by', heads.WAYS),
   ):
     key = f'network.{player}_{attribute}'
     lookup(dict.fromkeys(valid), getattr(style, attribute), key)
   if style.norm == 'conditional' and not style.num_classes:
     raise InputError(
       f'network.{player}_norm: conditional batch norm has scales of each '
-      'class, and the players see no labels; set conditional=True, or take '
-      'batch'
+      'class, and the players see no labels; set conditional=True'
+      + (', or take batch' if 'batch' in norms_of else '')
     )
   if style.norm == 'virtual':
     virtual.check_style(style, player)

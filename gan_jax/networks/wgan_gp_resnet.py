@@ -8,7 +8,7 @@ Reference:
 import flax.linen as nn
 import jax
 
-from gan_jax.networks import layers
+from gan_jax.networks import heads, layers
 from gan_jax.networks.layers import Style
 from gan_jax.networks.residual import CriticBlock, GeneratorBlock
 from gan_jax.types import Given, InputError, Players, Verdict, lookup
@@ -66,10 +66,10 @@ class ResNetCritic(nn.Module):
       )
       h = block(h, given, train=train)
       self.sow('intermediates', 'features', h)
-    h = style.compare(style.activate(h).mean(axis=(1, 2)))
+    h = style.activate(h).mean(axis=(1, 2))
     dense = nn.Dense(1, kernel_init=_glorot_uniform, dtype=style.dtype)
-    h = style.apply(dense, h, train=train, gain=1.0)
-    return Verdict(style.output(h)[:, 0], {})
+    logits = style.apply(dense, style.compare(h), train=train, gain=1.0)
+    return heads.verdict(style, logits[:, 0], h, given, train=train)
 
 
 class DCGANCritic(nn.Module):
@@ -98,9 +98,9 @@ class DCGANCritic(nn.Module):
       h = style.activate(h)
       self.sow('intermediates', 'features', h)
     dense = nn.Dense(1, kernel_init=_glorot_uniform, dtype=style.dtype)
-    h = style.compare(h.reshape(len(h), -1))
-    h = style.apply(dense, h, train=train, gain=1.0)
-    return Verdict(style.output(h)[:, 0], {})
+    features, h = h, style.compare(h.reshape(len(h), -1))
+    logits = style.apply(dense, h, train=train, gain=1.0)
+    return heads.verdict(style, logits[:, 0], features, given, train=train)
 
 
 CRITICS = ('resnet', 'dcgan')

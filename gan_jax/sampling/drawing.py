@@ -9,7 +9,11 @@ import numpy as np
 
 from gan_jax.rng import example_keys
 from gan_jax.sampling.labels import class_index
-from gan_jax.sampling.priors import draw_latents, truncated_normal
+from gan_jax.sampling.priors import (
+  draw_latents,
+  truncated_normal,
+  with_codes,
+)
 from gan_jax.types import InputError
 
 MOST_IMAGES = 2**24  # of one draw
@@ -19,7 +23,8 @@ class Drawing:
   """Draws what a generator takes.
 
   Attributes:
-    latent_dim: size Z of a latent vector.
+    latent_dim: size Z of a latent vector, codes included.
+    codes: at its end, see gan_jax.sampling.priors.
     num_classes: number of labels, 0 for an unconditional generator.
     class_names: of the labels, where they are known.
   """
@@ -28,12 +33,21 @@ class Drawing:
     self,
     *,
     latent_dim: int,
-    prior: str,
-    num_classes: int,
-    class_names: Sequence[str],
+    prior: str = 'normal',
+    codes: Sequence[int] = (),
+    num_classes: int = 0,
+    class_names: Sequence[str] = (),
   ):
-    """Takes the prior, one of `PRIORS`, and the classes."""
-    self.latent_dim = latent_dim
+    """Says what there is to draw.
+
+    Args:
+      latent_dim: Z, codes included.
+      prior: of the noise, one of `PRIORS`.
+      codes: at the end of the latents.
+      num_classes: > 0 if the generator is conditional.
+      class_names: of the labels, where they are known.
+    """
+    self.latent_dim, self.codes = latent_dim, tuple(codes)
     self.num_classes = num_classes
     self.class_names = tuple(class_names)
     self._prior = prior
@@ -46,7 +60,7 @@ class Drawing:
     Args:
       num: how many.
       seed: of the draw.
-      truncation: > 0 restricts a normal prior to [-truncation, truncation].
+      truncation: > 0 restricts normal noise to [-truncation, truncation].
 
     Raises:
       InputError: nothing to draw, or truncation of another prior.
@@ -76,7 +90,8 @@ class Drawing:
       draw = functools.partial(truncated_normal, truncation=truncation)
     else:
       draw = functools.partial(draw_latents, prior=self._prior)
-    return np.asarray(draw(keys, latent_dim=self.latent_dim))
+    noise = draw(keys, latent_dim=self.latent_dim - sum(self.codes))
+    return np.asarray(with_codes(noise, keys, self.codes))
 
   def labels(
     self, num: int, label: int | str | None = None

@@ -1,8 +1,15 @@
-"""What a generator draws its latents from."""
+"""What a generator draws its latents from.
 
-from collections.abc import Callable
+Codes are what InfoGAN has beside the noise: a list of sizes. A size k > 1 is a
+code of k equally likely values, one-hot; 1 is a number, uniform in [-1, 1].
+They are the last sum(codes) of the latents.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
 
 import jax
+import jax.numpy as jnp
 
 
 def normal(key: jax.Array, latent_dim: int) -> jax.Array:
@@ -21,15 +28,44 @@ PRIORS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
 }
 
 
-def draw_latents(keys: jax.Array, *, prior: str, latent_dim: int) -> jax.Array:
-  """Latents `[B, Z]`, one for each key `[B]`."""
-  return jax.vmap(lambda key: PRIORS[prior](key, latent_dim))(keys)
+def draw_latents(
+  keys: jax.Array, *, prior: str, latent_dim: int, codes: Sequence[int] = ()
+) -> jax.Array:
+  """Latents `[B, Z]`, one for each key `[B]`.
+
+  Args:
+    keys: of the examples.
+    prior: of the noise, one of `PRIORS`.
+    latent_dim: of the noise.
+    codes: that come after it; Z is `latent_dim` and all their sizes.
+  """
+  noise = jax.vmap(lambda key: PRIORS[prior](key, latent_dim))(keys)
+  return with_codes(noise, keys, codes)
+
+
+def with_codes(
+  noise: jax.Array, keys: jax.Array, codes: Sequence[int]
+) -> jax.Array:
+  """Noise `[B, Z]` and codes drawn by keys `[B]`, `[B, Z + sum(codes)]`."""
+  parts = [noise]
+  for number, size in enumerate(codes, 1):
+    own = jax.vmap(functools.partial(jax.random.fold_in, data=number))(keys)
+    if size == 1:
+      parts.append(jax.vmap(lambda key: uniform(key, 1))(own))
+    else:
+      draw = functools.partial(jax.random.randint, shape=(), minval=0)
+      values = jax.vmap(functools.partial(draw, maxval=size))(own)
+      parts.append(jax.nn.one_hot(values, size))
+  return jnp.concatenate(parts, axis=-1) if codes else noise
 
 
 def truncated_normal(
   keys: jax.Array, *, latent_dim: int, truncation: float
 ) -> jax.Array:
   """Latents `[B, Z]` ~ N(0, 1) restricted to [-truncation, truncation].
+
+  Values beyond it are drawn again, not moved to it: their variance is 1 - 2 t
+  phi(t) / erf(t / sqrt 2), t the truncation and phi the normal density.
 
   Reference:
     Brock et al., Large Scale GAN Training for High Fidelity Natural Image

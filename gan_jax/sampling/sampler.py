@@ -34,26 +34,19 @@ class Sampler(Drawing):
     generate: Callable[..., tuple[jax.Array, chex.ArrayTree]],
     variables: chex.ArrayTree,
     *,
-    latent_dim: int,
-    prior: str = 'normal',
-    num_classes: int = 0,
-    class_names: Sequence[str] = (),
     columns: Mapping[str, Column] | None = None,
     vocabulary: Sequence[str] = (),
     batch_norm: str = 'running',
     encode: Callable[..., jax.Array] | None = None,
     weights: str = '',
     step: int | None = None,
+    **drawing,
   ):
     """Wraps a generator.
 
     Args:
       generate: of a game, see gan_jax.games.Generate.
       variables: of G, `{'params': ..., 'batch_stats': ...}`.
-      latent_dim: Z.
-      prior: one of `PRIORS`, the one it was trained with.
-      num_classes: > 0 if it is conditional.
-      class_names: of the labels, where they are known.
       columns: what else it is told.
       vocabulary: of the texts among it.
       batch_norm: what batch norm goes by, one of `BATCH_NORMS`. With `batch`
@@ -61,14 +54,10 @@ class Sampler(Drawing):
       encode: of a game that has an encoder, see gan_jax.games.Game.
       weights: which ones the variables are, for `repr`: ema or raw.
       step: of the training that they are from, likewise.
+      **drawing: what it was trained with, see `Drawing`.
     """
     lookup(dict.fromkeys(BATCH_NORMS), batch_norm, 'batch_norm')
-    super().__init__(
-      latent_dim=latent_dim,
-      prior=prior,
-      num_classes=num_classes,
-      class_names=class_names,
-    )
+    super().__init__(**drawing)
     self.columns, self._vocabulary = dict(columns or {}), tuple(vocabulary)
     self._generate, self._batch_norm = generate, batch_norm
     self._about = {'weights': WEIGHTS.get(weights), 'step': step}
@@ -159,7 +148,8 @@ class Sampler(Drawing):
 
     Args:
       latents: `[N, Z]`.
-      labels: int32 `[N]`; None goes through all classes in turn.
+      labels: int32 `[N]`, or shares of classes, float32 `[N, K]`; None goes
+        through all classes in turn.
       given: columns `[N, ...]` that the run is told beside labels: pictures of
         uint8, or of float32 in [-1, 1]; tokens.
 

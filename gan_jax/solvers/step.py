@@ -88,7 +88,7 @@ def _averaged(params: Players, model_state: Players) -> dict[str, Any]:
   return {'params': params.gen, 'model_state': model_state.gen}
 
 
-def _follow(ema: Any, now: Any, decay: float) -> Any:
+def _follow(ema: Any, now: Any, decay: float | jax.Array) -> Any:
   """The moving average one step on; buffers are those of now."""
   ema = optax.incremental_update(now, ema, 1.0 - decay)
   if buffers := buffers_of(now['model_state']):
@@ -147,6 +147,7 @@ def make_train_step(
   gen_steps: int = 1,
   fresh_latents: bool = True,
   ema_decay: float = 0.0,
+  ema_start: int = 0,
   lookahead: Lookahead | None = None,
   disc_accuracy_limit: float = 1.0,
   moving: Sequence[str] = Players._fields,
@@ -166,6 +167,8 @@ def make_train_step(
       noise, and so the fakes, of D's last update (the PyTorch DCGAN recipe).
     ema_decay: share of the old value in G's moving average, over parameters
       and batch statistics, once a step; used if the state has an average.
+    ema_start: so many steps long the average is G itself, as in BigGAN
+      (arXiv 1809.11096, appendix C).
     lookahead: None for none; else the state has `slow` parameters.
     disc_accuracy_limit: see `Moves`.
     moving: the players that move, see `Moves`.
@@ -195,7 +198,10 @@ def make_train_step(
       state = _look_back(state, lookahead, moving)
     ema = state.ema
     if ema is not None:
-      ema = _follow(ema, _averaged(state.params, state.model_state), ema_decay)
+      decay = ema_decay
+      if ema_start:
+        decay = jnp.where(state.step < ema_start, 0.0, decay)
+      ema = _follow(ema, _averaged(state.params, state.model_state), decay)
     return state._replace(step=state.step + 1, ema=ema), metrics
 
   return train_step

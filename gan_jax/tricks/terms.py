@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.penalties import Penalty
-from gan_jax.types import Batch
+from gan_jax.types import Batch, Verdict
 
 Metrics = dict[str, jax.Array]
 
@@ -21,14 +21,19 @@ class Side(NamedTuple):
 
   Attributes:
     images: as D sees them, `[B, ...]`; packs count as one.
-    logits: `[B, ...]`.
+    verdict: what it says, logits `[B, ...]` and guesses.
     layers: outputs of D's hidden layers, in G's loss where a term asks for one;
       else None.
   """
 
   images: jax.Array
-  logits: jax.Array
+  verdict: Verdict
   layers: Sequence[jax.Array] | None = None
+
+  @property
+  def logits(self) -> jax.Array:
+    """D's, `[B, ...]`."""
+    return self.verdict.logits
 
 
 class Scene(NamedTuple):
@@ -38,7 +43,8 @@ class Scene(NamedTuple):
     real: None in the generator's loss where nothing asks for it.
     fake: of the player's own fakes.
     critic: images as D sees them -> logits, with D's parameters closed over.
-    batch: the real examples themselves.
+    batch: the real examples themselves, and what is given.
+    latents: `[B, Z]`, of the fakes.
     memory: of the player, as it was before this batch.
     keys: of the objective, see gan_jax.games.passes.Keys: in D's one for each
       example, in G's one for all.
@@ -50,6 +56,7 @@ class Scene(NamedTuple):
   fake: Side
   critic: Callable[[jax.Array], jax.Array]
   batch: Batch
+  latents: Any
   memory: dict[str, Any]
   keys: Any
   step: jax.Array

@@ -14,6 +14,7 @@ from gan_jax.networks import NETWORKS
 from gan_jax.penalties import PENALTIES
 from gan_jax.types import InputError
 from tests.helpers import (
+  BY_CLASS,
   CONFIGS,
   ROOT,
   TWO_PLAYERS,
@@ -55,7 +56,8 @@ def assert_finite(tree):
 _SLOW = {'dcgan_64', 'dcgan_cifar', 'cdcgan_fashion', 'wgan_gp_cifar'}
 # Others are of their kind.
 _SLOW |= {'wgan_cifar', 'lsgan_mnist', 'cgan_mnist'}
-_SLOW |= {'sngan_cifar', 'sngan_fashion', 'projection_mnist'}
+_SLOW |= {'sngan_cifar', 'sngan_fashion', 'projection_mnist', 'sagan_128'}
+_SLOW |= {'sagan_cifar', 'biggan_32', 'biggan_128', 'biggan_fashion'}
 
 
 @pytest.mark.parametrize('name', sampled(CONFIGS, *set(CONFIGS) - _SLOW))
@@ -63,6 +65,10 @@ def test_config_builds_and_takes_two_steps(name):
   config = load_config(name)
   if config.game == 'adversarial':
     keys = dict(disc_steps=2, **tiny_keys(config.network.name))
+    if config.micro_batch:
+      keys |= dict(micro_batch=2, batch_size=4)
+    if name == 'biggan_128':  # whose attention wants 8 channels
+      keys |= dict(network__gen_width=8, network__disc_width=8)
   else:
     keys = dict(network__gen_widths=(8,))
   config = load_config(name, **keys)
@@ -91,7 +97,10 @@ def tiny(network, **overrides):
     {
       key.replace('__', '.'): value
       for key, value in (
-        dict(network__name=network, latent_dim=4) | keys | overrides
+        dict(network__name=network, latent_dim=4)
+        | dict(conditional=network in BY_CLASS)
+        | keys
+        | overrides
       ).items()
     }
   )
@@ -99,7 +108,7 @@ def tiny(network, **overrides):
 
 
 # The configs above have them too.
-_COSTLY = ('wgan_gp_resnet', 'mlp_bn', 'sngan')
+_COSTLY = ('wgan_gp_resnet', 'mlp_bn', 'sngan', 'sagan', 'biggan')
 
 
 def name_pairs():
@@ -136,7 +145,8 @@ def combinations():
 @pytest.mark.parametrize(('loss', 'penalty', 'network'), combinations())
 def test_every_allowed_combination_takes_a_finite_step(loss, penalty, network):
   norms = ['none', 'layer', 'spectral', 'batch']
-  for norm, conditional in itertools.product(norms, (False, True)):
+  kinds = (True,) if network in BY_CLASS else (False, True)
+  for norm, conditional in itertools.product(norms, kinds):
     config = tiny(
       network,
       loss=loss,

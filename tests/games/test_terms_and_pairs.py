@@ -94,7 +94,7 @@ def test_a_lazy_term_is_not_computed_for_any_member():
 
 def scene(memory, step=0, value=2.0):
   return Scene(
-    None, None, None, fake_batch(2), memory, None, jnp.int32(step), None
+    None, None, None, fake_batch(2), None, memory, None, jnp.int32(step), None
   ), lambda scene: jnp.float32(value)
 
 

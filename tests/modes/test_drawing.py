@@ -93,6 +93,27 @@ def test_the_first_of_each_seed_has_its_own_class(run, tmp_path):
       assert archive['labels'].tolist() == [0, 0]
 
 
+def test_a_sheet_shows_one_thing_at_a_time(run, tmp_path, capsys):
+  config, workdir = run
+  for sheet, num in (('truncation', 7 * 8), ('classes', 10 * 8)):
+    if sheet == 'classes' and not config.conditional:
+      continue
+    keys = dict(sample__sheet=sheet, sample__seed=4)
+    sample_mode.sample(changed(config, **keys), workdir, tmp_path)
+    with np.load(tmp_path / 'samples.npz') as arrays:
+      assert len(arrays['images']) == len(arrays['latents']) == num
+      assert ('labels' in arrays) == config.conditional
+    assert read_png(tmp_path / 'samples.png').shape[1] >= 512
+    assert f'{num} images' in capsys.readouterr().out
+  for keys, says in (
+    (dict(sample__sheet='rows'), 'sample.sheet: .*between, classes, codes'),
+    (dict(sample__sheet='codes'), 'sample.sheet: .*this run has none'),
+    (dict(sample__sheet='codes', sample__files=True), 'sample.files: .*grid'),
+  ):
+    with pytest.raises(InputError, match=says):
+      sample_mode.sample(changed(config, **keys), workdir, tmp_path)
+
+
 def test_out_is_a_folder_or_one_file(run, tmp_path):
   config, workdir = run
   config = changed(config, sample__num=2, sample__label=-1)

@@ -1,10 +1,11 @@
-"""SNGAN with projection at 32 pixels against modules written in PyTorch.
+"""Residual pairs at 32 pixels, by class, against modules written in PyTorch.
 
 With copied weights: outputs in training (batch statistics, one power iteration
 from copied u), and one training step of hinge and Adam.
 """
 
 import functools
+import importlib
 
 import jax
 import numpy as np
@@ -19,7 +20,18 @@ from gan_jax.types import Players
 from tests.helpers import fake_batch, make_pair, stack_draws, task_of
 
 pytestmark = pytest.mark.slow
-SHAPE, CLASSES, WIDTH, LATENTS, BATCH = (32, 32, 3), 3, 12, 16, 6
+SHAPE, CLASSES, LATENTS, BATCH = (32, 32, 3), 3, 16, 6
+# Our keys, and the arguments of their G and D.
+PAIRS = {
+  'sngan': (
+    dict(gen_width=12, disc_width=12),
+    Players((12, CLASSES, LATENTS), (12, CLASSES)),
+  ),
+  'biggan': (
+    dict(gen_width=4, disc_width=4, embed_dim=5, attention=(16,)),
+    Players((4, CLASSES, LATENTS, 5), (4, CLASSES)),
+  ),
+}
 RATE, BETAS = 2e-4, (0.0, 0.9)
 
 
@@ -32,24 +44,23 @@ def close(ours, theirs, floor=0.0):
 
 @pytest.fixture(scope='module')
 def peer():
-  """The same in PyTorch, imported only if the test runs."""
+  """How to make both of one, imported only if the test runs."""
   pytest.importorskip('torch')
   from tests.networks import torch_sngan
 
   return torch_sngan
 
 
-@pytest.fixture(scope='module')
-def game():
+@pytest.fixture(scope='module', params=PAIRS)
+def game(request):
   """Ours, with one draw of latents for every pass, and a state at random."""
+  name, (keys, sizes) = request.param, PAIRS[request.param]
   rng = np.random.default_rng(0)
   latents = rng.normal(size=(BATCH, LATENTS)).astype(np.float32)
   task = task_of(SHAPE, CLASSES)._replace(
     draw=lambda keys: latents[: len(keys)]
   )
-  pair = make_pair(
-    'sngan', SHAPE, num_classes=CLASSES, gen_width=WIDTH, disc_width=WIDTH
-  )
+  pair = make_pair(name, SHAPE, num_classes=CLASSES, **keys)
   game = image_gan(pair, make_loss('hinge'), task=task)
   adam = optax.adam(RATE, *BETAS)
   optimizers = Players(adam, adam)
@@ -62,13 +73,16 @@ def game():
   )
   step = solvers.make_train_step(game, optimizers)
   batch = fake_batch(BATCH, SHAPE, CLASSES)
-  return pair, state._replace(params=params), step, batch, latents
+  state = state._replace(params=params)
+  return pair, state, step, batch, latents, (name, sizes)
 
 
-def theirs_of(peer, state):
+def theirs_of(peer, state, which):
   """Both networks in PyTorch, with the weights and vectors of a state."""
+  name, sizes = which
+  theirs = importlib.import_module(f'tests.networks.torch_{name}')
   pair = Players(
-    peer.Generator(WIDTH, CLASSES, LATENTS), peer.Discriminator(WIDTH, CLASSES)
+    theirs.Generator(*sizes.gen), theirs.Discriminator(*sizes.disc)
   )
   for network, params, stats in zip(
     pair, state.params, state.model_state, strict=True
@@ -78,8 +92,8 @@ def theirs_of(peer, state):
 
 
 def test_outputs(game, peer):
-  pair, state, _, batch, latents = game
-  gen, disc = theirs_of(peer, state)
+  pair, state, _, batch, latents, which = game
+  gen, disc = theirs_of(peer, state, which)
   ours = [
     network.apply(
       {'params': params, **stats},
@@ -110,9 +124,9 @@ def test_one_training_step(game, peer):
   Adam with b1 = 0 keeps the gradient itself. Where that is rounding alone, as
   of a bias before batch norm, its sign is anyone's: such updates are left out.
   """
-  _, state, step, batch, latents = game
+  _, state, step, batch, latents, which = game
   new, metrics = jax.jit(step)(state, stack_draws(batch), jax.random.key(1))
-  theirs = theirs_of(peer, state)
+  theirs = theirs_of(peer, state, which)
   given = peer.tensors(batch.images, latents, batch.given['labels'])
   losses = peer.train_step(*theirs, *given, RATE, BETAS)
   close(metrics['disc_loss'], losses[0])

@@ -12,6 +12,7 @@ from flax.traverse_util import flatten_dict
 
 from gan_jax.types import InputError
 from tests.helpers import make_pair
+from tests.networks import residual_sizes as sizes
 
 TINY = dict(gen_width=4, disc_width=4)
 
@@ -45,33 +46,19 @@ def drawn(init):
 # --- Sizes.
 
 
-def conv(kernel, i, o):
-  return kernel * kernel * i * o + o
-
-
-def gen_size(widths, channels, num_classes, latent_dim=128):
-  """Dense, blocks with (conditional) norms, the plain norm, to the image."""
-  first, rows = widths[0], max(1, num_classes)
-  total = latent_dim * 16 * first + 16 * first
-  for i, o in itertools.pairwise(widths):
-    total += conv(3, i, o) + conv(3, o, o) + conv(1, i, o) + 2 * rows * (i + o)
-  return total + 2 * widths[-1] + conv(3, widths[-1], channels)
+def gen_size(widths, channels, num_classes):
+  """With a row of scales and biases for each class in each norm."""
+  return sizes.gen_blocks(widths, channels, 128, 2 * max(1, num_classes))
 
 
 def disc_size(widths, downs, channels, num_classes, bias):
-  """Blocks, their hidden width that of their input; linear; embedding."""
-  total = 0
-  for number, (i, o) in enumerate(itertools.pairwise((channels, *widths))):
-    hidden = i if number else o
-    total += conv(3, i, hidden) + conv(3, hidden, o)
-    total += conv(1, i, o) if number < downs else 0
-  return total + widths[-1] + bias + num_classes * widths[-1]
+  """Hidden widths are those of the input."""
+  return sizes.disc_blocks(
+    widths, downs, channels, num_classes, bias, wide=False
+  )
 
 
-def scaled(width, *multiples):
-  return tuple(width * m for m in multiples)
-
-
+scaled = sizes.scaled
 SIZES = {
   'SNGAN-32': (
     (32, 32, 3),
@@ -118,8 +105,8 @@ def test_sizes_are_the_published_ones(case):
 
 def test_d_without_projection_at_128():
   _, variables = variables_of('disc', (128, 128, 3))
-  sizes = [math.prod(x.shape) for x in jax.tree.leaves(variables['params'])]
-  assert sum(sizes) == 29_017_857
+  found = [math.prod(x.shape) for x in jax.tree.leaves(variables['params'])]
+  assert sum(found) == 29_017_857
 
 
 @pytest.mark.parametrize('size', [8, 16, 32, 64, 128])

@@ -4,6 +4,7 @@ Names of modules are those of our parameter trees. Always in training mode:
 batch norm goes by the batch, and every call makes one power iteration.
 """
 
+import copy as copy_module
 import functools
 
 import jax
@@ -60,14 +61,15 @@ class Embed(Spectral):
 class Norm(nn.Module):
   """Batch norm by the batch, with a row of scales and biases for each class."""
 
-  def __init__(self, rows, width):
+  def __init__(self, rows, width, eps=2e-5):
     super().__init__()
+    self.eps = eps
     self.scale = nn.Parameter(torch.ones(rows, width))
     self.bias = nn.Parameter(torch.zeros(rows, width))
 
   def forward(self, x, labels):
     rows = labels if len(self.scale) > 1 else 0 * labels
-    y = F.batch_norm(x, None, None, training=True, eps=2e-5)
+    y = F.batch_norm(x, None, None, training=True, eps=self.eps)
     return (
       y * self.scale[rows][..., None, None] + self.bias[rows][..., None, None]
     )
@@ -191,14 +193,15 @@ def tensors(images, latents, labels):
 def train_step(gen, disc, images, latents, labels, rate, betas):
   """Hinge: Adam's update of D, then of G against the new D; both losses.
 
-  Gradients of both stay where they are.
+  Gradients of both stay where they are. D's move leaves no trace in G: vectors
+  u of its weights go on from where they were.
   """
   adams = [
     torch.optim.Adam(network.parameters(), rate, betas)
     for network in (gen, disc)
   ]
   with torch.no_grad():
-    fakes = gen(latents, labels)
+    fakes = copy_module.deepcopy(gen)(latents, labels)
   on_real, on_fake = disc(images, labels), disc(fakes, labels)
   disc_loss = F.relu(1 - on_real).mean() + F.relu(1 + on_fake).mean()
   disc_loss.backward()

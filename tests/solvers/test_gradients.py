@@ -60,6 +60,10 @@ def test_orthogonal_gradient_is_four_w_times_the_products():
   expected = GRADS['kernel'] + 0.7 * 4 * (flat @ off).reshape(3, 2, 4)
   np.testing.assert_allclose(updates['kernel'], expected, rtol=1e-4)
   np.testing.assert_array_equal(updates['bias'], GRADS['bias'])
+  # Tables of embeddings and of norms are no kernels.
+  table = {'embedding': PARAMS['kernel'], 'scale': PARAMS['kernel']}
+  updates, _ = chain.update(table, chain.init(table), table)
+  assert_close(updates, table, 0.0)
   # Filters at right angles pay nothing, whatever their lengths.
   lengths = np.float32(np.eye(6)[:, :4] * [1, 2, 3, 4])
   assert gradients.orthogonality(lengths) == 0

@@ -110,13 +110,15 @@ def test_update_counts_per_player(disc_steps):
   assert state.opt_state.disc[0].count == 3 * disc_steps
 
 
-def test_ema_follows_its_recurrence():
+@pytest.mark.parametrize('start', [0, 2])
+def test_ema_follows_its_recurrence(start):
+  """For the first `ema_start` steps it is G itself."""
   game = scalar_game(lambda gen, *_: gen, lambda gen, disc, *_: disc)
-  state, _ = play(game, sgd(1.0, 1.0), 3, ema_decay=0.9)
+  state, _ = play(game, sgd(1.0, 1.0), 3, ema_decay=0.9, ema_start=start)
   average, value = 1.0, 1.0
-  for _ in range(3):
+  for step in range(3):
     value -= 1.0
-    average = 0.9 * average + 0.1 * value
+    average = 0.9 * average + 0.1 * value if step >= start else value
   np.testing.assert_allclose(state.ema['params'], average, rtol=1e-6)
 
 

@@ -1,0 +1,30 @@
+"""InfoGAN on MNIST at 28 pixels: codes that D guesses.
+
+Paper: Chen et al. 2016, arXiv 1606.03657, section 7.2 and appendix C.1: 62
+latents of noise, one code of ten values and two numbers. Deviations: the DCGAN
+pair of dcgan_mnist at half its width, Adam 2e-4 for both players (the paper:
+1e-3 for G); numbers have a fixed variance of 1; the guess is a linear map of
+D's last layer.
+Command: python run.py --config=configs/infogan_mnist.py
+Then: python run.py --mode=sample --workdir=RUN --config.sample.sheet=codes
+Measured: not trained yet; two steps of a tiny version run in the tests.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+
+def get_config() -> ConfigDict:
+  """Overrides of configs/base.py."""
+  config = base.get_config()
+  config.data.name = 'mnist'
+  config.network.name = 'dcgan'
+  config.network.gen_width = 32
+  config.network.disc_width = 32
+  config.latent_dim = 62
+  config.codes = (10, 1, 1)
+  config.batch_size = 128
+  config.num_steps = 2_345  # 5 epochs
+  base.set_optimizers(config, b1=0.5, b2=0.999)
+  return config
