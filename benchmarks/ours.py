@@ -29,24 +29,27 @@ NUM_IMAGES = 1_000
 class _Images:
   """Random uint8 images with the interface of a dataset's split."""
 
-  def __init__(self, image_shape):
+  def __init__(self, image_shape, classes):
     draw = np.random.default_rng(0).integers
-    self._images = draw(0, 256, (NUM_IMAGES, *image_shape), dtype=np.uint8)
+    images = draw(0, 256, (NUM_IMAGES, *image_shape), dtype=np.uint8)
+    self._whole = {'images': images}
+    if classes:
+      self._whole['labels'] = draw(0, classes, NUM_IMAGES, dtype=np.int32)
     self.image_shape = image_shape
 
   def __len__(self):
-    return len(self._images)
+    return NUM_IMAGES
 
   def whole(self):
     """See `gan_jax.data.examples.Images`."""
-    return {'images': self._images}
+    return self._whole
 
 
 def config_of(work: Work, precision: str = 'float32') -> Any:
   """The work's config, without mirroring, which PyTorch's side lacks."""
   name, changes = work.config
   config = importlib.import_module(f'configs.{name}').get_config()
-  config.update(changes)
+  config.update_from_flattened_dict(changes)
   config.data.flip = False
   if precision != 'float32':
     config.precision = precision
@@ -55,7 +58,8 @@ def config_of(work: Work, precision: str = 'float32') -> Any:
 
 def info_of(work: Work) -> data.DatasetInfo:
   """Of its random images."""
-  return data.DatasetInfo('random', work.image_shape, (), NUM_IMAGES, 0)
+  names = tuple(map(str, range(work.classes)))
+  return data.DatasetInfo('random', work.image_shape, names, NUM_IMAGES, 0)
 
 
 def image_steps(
@@ -75,7 +79,7 @@ def image_steps(
   """
   config, chunk = config_of(work, precision), chunk or work.chunk
   devices = parallel.select_devices(1)
-  images = _Images(work.image_shape)
+  images = _Images(work.image_shape, work.classes)
   info = info_of(work)
   axis = parallel.axis_name(devices)
   model = build.build(config, info, axis_name=axis)
@@ -83,7 +87,12 @@ def image_steps(
     model = model._replace(
       train_step=_critic_step(model), probe=lambda *given: {}
     )
-  feed = data.make_feed(images, batch_size=config.batch_size, seed=0)
+  feed = data.make_feed(
+    images,
+    batch_size=config.batch_size,
+    seed=0,
+    labels=config.conditional,
+  )
   dispatch = parallel.parallelize(
     dispatch_lib.make_dispatch(model, feed.decode), devices
   )

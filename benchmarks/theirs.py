@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from benchmarks import torch_gans
+from benchmarks import torch_biggan, torch_gans
 from benchmarks.works import RING_LATENTS, RING_WIDTHS, WORKS, Run
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -27,6 +27,8 @@ def variants(name: str) -> list[str]:
     names.remove('channels_last')  # nothing but matrix products
   if name == 'wgan_gp':
     names.remove('compiled')  # torch.compile has no double backward
+  if name == 'biggan32':
+    names.remove('compiled')  # parametrised weights compile at every step
   return names
 
 
@@ -56,6 +58,11 @@ def networks(name: str) -> list[torch.nn.Module]:
       torch_gans.ResNetGenerator(128, 128),
       torch_gans.ResNetCritic(128),
     )
+  elif name == 'biggan32':
+    players = (
+      torch_biggan.Generator(16, 3, work.classes, 128, 128),
+      torch_biggan.Discriminator(16, 3, work.classes),
+    )
   elif work.image_shape is None:
     players = (
       torch_gans.mlp([RING_LATENTS, *RING_WIDTHS, 2]),
@@ -84,7 +91,8 @@ def _step(
   work = WORKS[name]
   torch.backends.cudnn.benchmark = True
   torch.backends.cudnn.allow_tf32 = False  # float32 is float32 on both sides
-  latents = {'wgan_gp': (128,), 'mlp': (100,)}.get(name, (100, 1, 1))
+  latents = {'wgan_gp': (128,), 'biggan32': (128,), 'mlp': (100,)}
+  latents = latents.get(name, (100, 1, 1))
   if work.image_shape is None:
     latents = (RING_LATENTS,)
     draw_real = torch_gans.ring(work.batch, DEVICE)
@@ -112,6 +120,10 @@ def _step(
     return contextlib.nullcontext()
 
   arguments = (*players, draw_real, draw_latents)
+  if name == 'biggan32':
+    return torch_biggan.hinge_step(
+      *arguments, classes=work.classes, autocast=autocast
+    )
   if name == 'wgan_gp':
     return torch_gans.critic_step(*arguments, autocast=autocast)
   return torch_gans.adversarial_step(

@@ -21,6 +21,7 @@ class Work(NamedTuple):
     image_shape: (H, W, C) of the data; None for points.
     config: file in configs/ and the keys that it overrides, or None.
     seeds: trained in one program.
+    classes: of the labels that both players are told; 0 for none.
     unit: what is counted a second.
   """
 
@@ -32,6 +33,7 @@ class Work(NamedTuple):
   config: tuple[str, dict[str, Any]] | None = None
   seeds: int = 1
   unit: str = 'images'
+  classes: int = 0
 
   def seeds_of(self, side: str) -> int:
     """Seeds that advance in a step: all of ours, one of PyTorch's."""
@@ -58,6 +60,25 @@ WORKS: dict[str, Work] = {
     1.6,
     (32, 32, 3),
     ('wgan_gp_cifar', {'disc_steps': 1}),
+  ),
+  'biggan32': Work(
+    'BigGAN ch 16, 32x32, 10 classes',
+    64,
+    4,
+    1.0,
+    (32, 32, 3),
+    (
+      'biggan_mnist',
+      {
+        'network.gen_width': 16,
+        'network.disc_width': 16,
+        'network.embed_dim': 128,
+        'latent_dim': 128,
+        'ema_decay': 0.0,
+        'ema_start': 0,
+      },
+    ),
+    classes=10,
   ),
   'ring': Work('8 Gaussians, 2x128 MLPs', 256, 500, 3.0, unit='steps'),
   'ring10': Work(

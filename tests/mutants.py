@@ -57,6 +57,66 @@ FAULTS = [
     'if leaf.ndim == 0:',
     'weights',
   ),
+  Fault(
+    'biggan_norms_without_one',
+    'for s in (1.0 + scale, bias))',
+    'for s in (scale, bias))',
+    'biggan',
+  ),
+  Fault(
+    'biggan_thin_discriminator',
+    'hidden = width if i == 0 or self.wide else',
+    'hidden = width if i == 0 else',
+    'biggan',
+  ),
+  Fault(
+    'attention_over_queries',
+    'weights = nn.softmax(scores, axis=-1)',
+    'weights = nn.softmax(scores, axis=-2)',
+    'attention',
+  ),
+  Fault(
+    'projection_on_the_mean',
+    'h = features.sum(axis=tuple(',
+    'h = features.mean(axis=tuple(',
+    'heads',
+  ),
+  Fault(
+    'truncation_by_clipping',
+    """    lambda key: jax.random.truncated_normal(
+      key, -truncation, truncation, (latent_dim,)
+    )
+""",
+    """    lambda key: jnp.clip(
+      normal(key, latent_dim), -truncation, truncation
+    )
+""",
+    'sheets',
+  ),
+  Fault(
+    'orthogonal_tables',
+    """if jax.tree_util.keystr(path[-1:]) != "['kernel']":""",
+    'if param.ndim < 2:',
+    'gradients',
+  ),
+  Fault(
+    'ema_start_late',
+    'jnp.where(state.step < ema_start, 0.0, decay)',
+    'jnp.where(state.step <= ema_start, 0.0, decay)',
+    'solvers',
+  ),
+  Fault(
+    'class_weight_of_g',
+    "Term('gen_class_loss', weight,",
+    "Term('gen_class_loss', 1.0,",
+    'guesses',
+  ),
+  Fault(
+    'code_loss_doubled',
+    'jnp.mean(0.5 * (guess - value) ** 2)',
+    'jnp.mean((guess - value) ** 2)',
+    'guesses',
+  ),
   # --- terms, pairs, stages, games of one player
   Fault(
     'lazy_factor',

@@ -13,6 +13,7 @@ from PIL import Image
 
 from experiments import (
   common,
+  conditioning,
   disjoint_supports,
   local_convergence,
   loss_landscape,
@@ -111,6 +112,36 @@ def test_forward_kl_covers_and_reverse_kl_seeks(monkeypatch):
   np.testing.assert_allclose(best.value, np.log(1 / 0.6), rtol=0.02)
   tables = mode_seeking.closed_form_table(covering)
   assert all(float(row[-1]) < 1e-5 for row in cells(tables))
+
+
+def test_classes_without_overlap_are_folded_normals():
+  """The figures of the dashed limit, by integrals of its density."""
+  x = np.linspace(0, 12, 200_001)
+  p, dx = conditioning.limit_density(x, 1.0), x[1] - x[0]
+  mean = (x * p).sum() * dx
+  np.testing.assert_allclose(p.sum() * dx, 1, rtol=1e-4)
+  np.testing.assert_allclose(mean, conditioning.LIMIT_MEAN, rtol=1e-4)
+  std = np.sqrt(((x - mean) ** 2 * p).sum() * dx)
+  np.testing.assert_allclose(std, conditioning.LIMIT_STD, rtol=1e-4)
+  below = np.linspace(-12, 0, 200_001)
+  overlap = conditioning.density(below, 1.0).sum() * (below[1] - below[0])
+  np.testing.assert_allclose(overlap, conditioning.OVERLAP, rtol=1e-4)
+  drawn = conditioning.measured(np.array([[[-1.0, -3, 1, -1], [1, 3, 1, 1]]]))
+  found = [float(x[0]) for x in drawn[1:]]
+  np.testing.assert_allclose(found, [1.25, (2**0.5 + 0.75**0.5) / 2, 0.125])
+
+
+@pytest.mark.slow  # trains
+@pytest.mark.usefixtures('optimised')
+def test_a_class_head_pushes_classes_apart_and_a_projection_does_not():
+  drawn = {
+    name: conditioning.train(conditioning.METHODS[name], 2_000, 2, 0)
+    for name in ('projection', 'ACGAN')
+  }
+  assert np.all(np.abs(drawn['projection'].means - 0.9) < 0.15)  # on its way
+  assert np.all(np.abs(drawn['projection'].wrong - 0.16) < 0.04)
+  assert np.all(drawn['ACGAN'].means > 1.12)
+  assert np.all(drawn['ACGAN'].wrong < 0.02)
 
 
 def test_lines_that_do_not_meet():
