@@ -40,6 +40,12 @@ _PANELS = (
     'diversity: fakes / real', ('diversity', 'nearest_diversity'), 'share'
   ),
   _Panel('penalty, regulariser', ('penalty', 'regulariser'), 'zero'),
+  _Panel(
+    'cross-entropy of classes, nats',
+    ('disc_class_loss_real', 'disc_class_loss_fake', 'gen_class_loss'),
+    'zero',
+  ),
+  _Panel('-log q of codes, nats', ('disc_code_loss', 'gen_code_loss'), 'zero'),
   _Panel('bound of log p(x), nats', ('elbo', 'reconstruction'), 'free'),
   _Panel('KL divergence, nats', ('kl',), 'zero'),
 )

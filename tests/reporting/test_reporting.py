@@ -522,14 +522,28 @@ def drawn(monkeypatch):
   return figures
 
 
-def test_a_vae_has_panels_of_its_bound(tmp_path, drawn):
-  rows = rows_of(('gen_loss', 'elbo', 'reconstruction', 'kl'), 3)
+def shown_of(names, tmp_path, drawn):
+  """Titles of the panels of such rows -> names of their curves."""
+  rows = rows_of(names, 3)
   (tmp_path / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, rows)))
   curves.plot_losses(tmp_path)
-  shown = {
+  return {
     axis.get_title(loc='left'): axis.get_legend_handles_labels()[1]
     for axis in drawn[0].axes
   }
+
+
+def test_what_d_guesses_has_panels(tmp_path, drawn):
+  classes = ['disc_class_loss_real', 'disc_class_loss_fake', 'gen_class_loss']
+  codes = ['disc_code_loss', 'gen_code_loss']
+  shown = shown_of(('gen_loss', *classes, *codes), tmp_path, drawn)
+  assert shown['cross-entropy of classes, nats'] == classes
+  assert shown['-log q of codes, nats'] == codes
+
+
+def test_a_vae_has_panels_of_its_bound(tmp_path, drawn):
+  names = ('gen_loss', 'elbo', 'reconstruction', 'kl')
+  shown = shown_of(names, tmp_path, drawn)
   assert [name for name in shown if name] == [
     'losses',
     'bound of log p(x), nats',
