@@ -253,6 +253,7 @@ def get_config() -> ConfigDict:
         label=FieldReference(-1, field_type=object),
         checkpoint='latest',  # latest, or best by eval.best
         ema=True,  # the moving average if there is one; False: raw weights
+        batch_norm='running',  # statistics in G: running, batch, standing
         truncation=0.0,  # of a normal prior, in standard deviations; 0: none
         files=False,  # one PNG each, into --out or images/, and nothing else
         # What samples.png shows: grid (num images); by eight seeds: classes,
@@ -267,6 +268,7 @@ def get_config() -> ConfigDict:
         label=FieldReference(-1, field_type=object),
         checkpoint='latest',  # latest, or best by eval.best
         ema=True,  # the moving average if there is one; False: raw weights
+        batch_norm='running',  # statistics in G: running, batch, standing
         truncation=0.0,  # of a normal prior, in standard deviations; 0: none
       ),
       diagnose=dict(

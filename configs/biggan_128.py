@@ -7,9 +7,10 @@ G and one update of D a step, as in the authors' PyTorch code (the paper: 2e-4,
 weights, attention at 64 pixels. Orthogonal regularisation, 1e-4 in the paper
 and 0 in that code, is gen_optimizer.orthogonal_weight. Deviations: D judges
 real and fake in two passes, so that its spectral norms take two power
-iterations a step; the labels of fakes are those of the batch.
+iterations for each part of a batch; half of the images are mirrored; the labels
+of fakes are those of the batch.
 Command: python run.py --config=configs/biggan_128.py --config.data.dir=FOLDER
-Sample with --config.eval.batch_norm=standing, as the paper does.
+Sample with --config.sample.batch_norm=standing, as the paper does.
 Measured: not run here; two steps of a tiny version run in the tests.
 """
 

@@ -4,7 +4,7 @@ Paper: Brock et al. 2019, arXiv 1809.11096; the recipe is that of the CIFAR
 script of the authors' PyTorch code: ch 64, no shared embedding and no
 hierarchy, N(0, .02), batch 50, four updates of D a step, Adam 2e-4 (0, .999),
 500 epochs, an average of G (.9999) from step 1,000 on. Deviations: as in
-biggan_128.
+biggan_128; tables of norms start at 1 and 0.
 Command: python run.py --config=configs/biggan_32.py
 Measured: not run here; two steps of a tiny version run in the tests.
 """

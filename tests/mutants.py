@@ -59,8 +59,8 @@ FAULTS = [
   ),
   Fault(
     'biggan_norms_without_one',
-    'for s in (1.0 + scale, bias))',
-    'for s in (scale, bias))',
+    'scale = 1.0 + scale.astype(',
+    'scale = scale.astype(',
     'biggan',
   ),
   Fault(

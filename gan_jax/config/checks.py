@@ -100,6 +100,12 @@ def _check_labels(config: Config, disc: Style) -> None:
       'conditional=True, or leave it out'
     )
   guesses = games.guesses_labels(disc)
+  if guesses and disc.norm == 'conditional':
+    raise InputError(
+      'network.disc_norm: conditional batch norm tells D the labels, which it '
+      'is to guess; take batch, layer or none, or '
+      'network.disc_labels_by=projection'
+    )
   for key in ('class_weight', 'classify_fakes'):
     value = getattr(config, key)
     if value is not None and not guesses:

@@ -88,7 +88,10 @@ def _terms(
     PENALTIES[config.penalty], config.penalty_weight, config.penalty_every
   )
   found = [Players(gen=(), disc=penalty)]
-  if guesses_labels(networks_lib.style_of(networks.disc)):
+  by_classes = guesses_labels(networks_lib.style_of(networks.disc))
+  if by_classes or task.codes:
+    _check_guesses(config, task, networks.disc, by_classes)
+  if by_classes:
     weight, fakes = config.class_weight, config.classify_fakes
     found.append(
       class_terms(
@@ -100,6 +103,19 @@ def _terms(
     weight = config.code_weight
     found.append(code_terms(task.codes, 1.0 if weight is None else weight))
   return Players(*(sum(own, ()) for own in zip(*found, strict=True)))
+
+
+def _check_guesses(
+  config: Config, task: Task, disc: nn.Module, by_classes: bool
+) -> None:
+  """Raises InputError where D does not guess what it is paid for."""
+  guesses = tricks.abstract_verdict(config, task, disc).guesses
+  for name, wanted in (('labels', by_classes), ('codes', bool(task.codes))):
+    if wanted and name not in guesses:
+      raise InputError(
+        f'network.name: D of {config.network.name} guesses no {name}; end it '
+        'in gan_jax.networks.heads.verdict, or take another architecture'
+      )
 
 
 def guesses_labels(disc: Style) -> bool:

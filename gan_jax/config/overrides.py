@@ -66,6 +66,8 @@ ADDED = {
   'network.hierarchy': None,
   'network.init': None,
   'sample.sheet': 'grid',
+  'sample.batch_norm': 'running',
+  'interpolate.batch_norm': 'running',
 }
 _LONGEST = 200  # bytes of a folder's name; file systems take 255
 

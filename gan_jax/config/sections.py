@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from gan_jax.config.overrides import section
 from gan_jax.config.ranges import check_seed
-from gan_jax.sampling.sheets import SHEETS
+from gan_jax.sampling.sampler import BATCH_NORMS
+from gan_jax.sampling.sheets import NUM_SEEDS, SHEETS
 from gan_jax.types import InputError, lookup
 
 T = TypeVar('T')
@@ -68,6 +69,7 @@ class _Drawing:
   label: int | str
   checkpoint: str
   ema: bool
+  batch_norm: str
   truncation: float
 
   def __post_init__(self):
@@ -78,6 +80,7 @@ class _Drawing:
         f'{name}.label: {self.label!r} is neither a number nor a name'
       )
     lookup(dict.fromkeys(CHECKPOINTS), self.checkpoint, f'{name}.checkpoint')
+    lookup(dict.fromkeys(BATCH_NORMS), self.batch_norm, f'{name}.batch_norm')
     if not 0 <= self.truncation < math.inf:
       raise InputError(f'{name}.truncation: {self.truncation} is not from 0 on')
 
@@ -100,6 +103,8 @@ class Sample(_Drawing):
     super().__post_init__()
     _ = self.seed_list
     lookup(dict.fromkeys(('grid', *SHEETS)), self.sheet, 'sample.sheet')
+    if self.sheet != 'grid' and not self.seeds:
+      check_seed(self.seed + NUM_SEEDS - 1, 'sample.seed, the last of a sheet')
     if self.files and self.sheet != 'grid':
       raise InputError(
         f'sample.files: images of sample.sheet={self.sheet} belong together; '

@@ -27,6 +27,12 @@ CHANGEABLE = (
   *('batch_size', 'disc_steps', 'gen_steps', 'fresh_latents', 'ema_decay'),
   *('gen_optimizer.', 'disc_optimizer.', 'tricks.'),
 )
+# Types of keys that are None at the start, where a check wants to know.
+_TYPES = {
+  'classify_fakes': (bool, type(None)),
+  'class_weight': (float, int, type(None)),
+  'code_weight': (float, int, type(None)),
+}
 _FIXED = ('tricks.packing', 'tricks.num_discs')
 
 
@@ -191,7 +197,9 @@ def _own_value(config: Config, start: int, key: str) -> Any:
 def _check_type(own: Any, start: int, key: str, value: Any) -> None:
   """Raises InputError for a value of another type than the key's own."""
   kinds = (type(own),)
-  if isinstance(own, float):
+  if key in _TYPES:
+    kinds = _TYPES[key]
+  elif isinstance(own, float):
     kinds = (float, int)
   elif own is None:  # a number or a name, of which the key's check has the rest
     kinds = (float, int, str, type(None))

@@ -16,7 +16,7 @@ from gan_jax.solvers.optimizers import SCHEDULES
 from gan_jax.tricks import Tricks, adaptive, criterion, diffaugment
 from gan_jax.tricks.regularisers import FeatureMatching, LeCam, layer_number
 from gan_jax.tricks.views import packed_shape
-from gan_jax.types import InputError, Task, lookup
+from gan_jax.types import InputError, Task, Verdict, lookup
 
 Config = Any
 
@@ -52,7 +52,7 @@ def make_tricks(config: Config, disc: nn.Module, task: Task) -> Tricks:
   if keys.feature_matching:
     number = layer_number(
       keys.feature_layer,
-      _count_layers(disc, task, keys.packing),
+      len(_look(disc, task, keys.packing)[1]),
     )
     matching = FeatureMatching(
       keys.feature_matching, number, keys.feature_matching_alone
@@ -106,17 +106,22 @@ def _noise(config: Config):
   return SCHEDULES[keys.noise_schedule](keys.noise_std, steps, end)
 
 
-def _count_layers(disc: nn.Module, task: Task, packing: int) -> int:
-  """Hidden layers that D shows."""
+def _look(disc: nn.Module, task: Task, packing: int) -> tuple:
+  """D's verdict on two examples and its hidden layers, shapes alone."""
 
-  def layers():
+  def look():
     images = jnp.zeros((2, *packed_shape(task.image_shape, packing)))
     given = task.dummies(2)
     variables = disc.init(jax.random.key(0), images, given, train=False)
     params = variables.pop('params')
-    return hidden_layers(disc, params, variables, images, given)[1]
+    return hidden_layers(disc, params, variables, images, given)
 
-  return len(jax.eval_shape(layers))
+  return jax.eval_shape(look)
+
+
+def abstract_verdict(config: Config, task: Task, disc: nn.Module) -> Verdict:
+  """What D says of two examples, shapes alone."""
+  return _look(disc, task, config.tricks.packing)[0]
 
 
 def check(config: Config) -> None:

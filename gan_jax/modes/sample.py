@@ -36,7 +36,7 @@ def sample(
 
   Args:
     config: `member`, `data.dir`, and its `sample` section: num, seed, seeds,
-      label, checkpoint, ema, truncation, files, sheet.
+      label, checkpoint, ema, batch_norm, truncation, files, sheet.
     workdir: of the run.
     out: folder, or one of the two files by its suffix; None for the workdir.
 
@@ -49,7 +49,8 @@ def sample(
   asked = plan.read(config)
   keys, seeds = asked.sample, asked.sample.seed_list
   trained = restore(workdir, keys.checkpoint, asked.member)
-  gan, label = trained.sampler(ema=keys.ema), keys.class_label
+  gan = trained.sampler(ema=keys.ema, batch_norm=keys.batch_norm)
+  label = keys.class_label
   if keys.sheet != 'grid':
     seeds = seeds or range(keys.seed, keys.seed + sheets.NUM_SEEDS)
     made = sheets.SHEETS[keys.sheet](gan, seeds, label, keys.truncation)

@@ -24,6 +24,7 @@ from gan_jax.networks.autoencoder import conv_autoencoder, mlp_autoencoder
 from gan_jax.networks.biggan import biggan
 from gan_jax.networks.conv import conv
 from gan_jax.networks.dcgan import dcgan, scale_init
+from gan_jax.networks.heads import WAYS
 from gan_jax.networks.layers import Style
 from gan_jax.networks.mlp import mlp, mlp_bn
 from gan_jax.networks.norms import BATCH_NORMS, OF_MAPS, OF_VECTORS
@@ -47,6 +48,8 @@ class Architecture(NamedTuple):
     gen_style_of_labels: G's by default where the players see labels; None for
       the same.
     weights: what both players' weights may be.
+    labels_by: how D can take labels; a D that ends in `heads.verdict` can do
+      all of gan_jax.networks.heads.WAYS.
   """
 
   make: Callable[..., Any]
@@ -55,6 +58,7 @@ class Architecture(NamedTuple):
   gen_norms: tuple[str, ...] = OF_VECTORS
   weights: tuple[str, ...] = WEIGHTS
   gen_style_of_labels: Style | None = None
+  labels_by: tuple[str, ...] = ('concat',)
 
 
 _SNGAN = Style('relu', 'batch', norm_epsilon=2e-5)  # of G
@@ -62,12 +66,17 @@ _SNGAN = Style('relu', 'batch', norm_epsilon=2e-5)  # of G
 _SAGAN = Style('relu', 'batch', 'spectral', norm_momentum=0.999)
 _PROJECTION = Style('relu', weights='spectral', labels_by='projection')
 NETWORKS: dict[str, Architecture] = {
-  'mlp': Architecture(mlp, Players(Style(), Style())),
+  'mlp': Architecture(mlp, Players(Style(), Style()), labels_by=WAYS),
   'mlp_bn': Architecture(
-    mlp_bn, Players(Style(norm='batch', norm_momentum=0.8), Style())
+    mlp_bn,
+    Players(Style(norm='batch', norm_momentum=0.8), Style()),
+    labels_by=WAYS,
   ),
   'conv': Architecture(
-    conv, Players(Style(norm='batch'), Style()), disc_norms=OF_MAPS
+    conv,
+    Players(Style(norm='batch'), Style()),
+    disc_norms=OF_MAPS,
+    labels_by=WAYS,
   ),
   'dcgan': Architecture(
     dcgan,
@@ -77,12 +86,14 @@ NETWORKS: dict[str, Architecture] = {
     ),
     disc_norms=OF_MAPS,
     gen_norms=OF_MAPS,
+    labels_by=WAYS,
   ),
   'wgan_gp_resnet': Architecture(
     wgan_gp_resnet,
     Players(Style('relu', 'batch'), Style('relu')),
     disc_norms=tuple(n for n in OF_MAPS if n not in BATCH_NORMS),
     gen_norms=OF_MAPS,
+    labels_by=WAYS,
   ),
   'sngan': Architecture(
     sngan,
@@ -90,6 +101,7 @@ NETWORKS: dict[str, Architecture] = {
     disc_norms=OF_MAPS,
     gen_norms=OF_MAPS,
     gen_style_of_labels=dataclasses.replace(_SNGAN, norm='conditional'),
+    labels_by=WAYS,
   ),
   'sagan': Architecture(
     sagan,
@@ -97,6 +109,7 @@ NETWORKS: dict[str, Architecture] = {
     disc_norms=OF_MAPS,
     gen_norms=OF_MAPS,
     gen_style_of_labels=dataclasses.replace(_SAGAN, norm='conditional'),
+    labels_by=WAYS,
   ),
   'biggan': Architecture(
     biggan,
@@ -105,6 +118,7 @@ NETWORKS: dict[str, Architecture] = {
     ),
     disc_norms=OF_MAPS,
     gen_norms=('conditional', 'adain'),
+    labels_by=WAYS,
   ),
 }
 _alone = dict(
@@ -181,6 +195,9 @@ def _style(architecture, player, given, **shared) -> Style | None:
     default = of_labels
   style = dataclasses.replace(default, **changes, **shared)
   norms = getattr(architecture, f'{player}_norms')
+  if player == 'disc':
+    ways = dict.fromkeys(architecture.labels_by)
+    lookup(ways, style.labels_by, 'network.disc_labels_by')
   return check_style(style, player, norms, architecture.weights)
 
 

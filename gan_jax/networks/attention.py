@@ -53,7 +53,9 @@ class SelfAttention(nn.Module):
     theta = flat(conv(x, channels // 8))
     phi = flat(layers.max_pool(conv(x, channels // 8)))
     g = flat(layers.max_pool(conv(x, channels // 2)))
-    scores = jnp.einsum('bqc,bkc->bqk', theta, phi).astype(jnp.float32)
+    scores = jnp.einsum(
+      'bqc,bkc->bqk', theta, phi, preferred_element_type=jnp.float32
+    )
     weights = nn.softmax(scores, axis=-1)
     self.sow('intermediates', 'attention', weights)
     seen = jnp.einsum('bqk,bkc->bqc', weights.astype(g.dtype), g)
@@ -63,13 +65,13 @@ class SelfAttention(nn.Module):
 
 
 def check_sizes(
-  attention: Sequence[int], maps: Mapping[int, int]
+  attention: Sequence[int], maps: Mapping[int, Sequence[int]]
 ) -> tuple[int, ...]:
   """The sizes of maps that get attention, as a tuple.
 
   Args:
     attention: asked for, in pixels.
-    maps: pixels of the maps that both players have -> channels of the narrower.
+    maps: pixels of the maps that both players have -> channels of both.
 
   Raises:
     InputError: a size that no such map has, or channels that 8 does not divide.
@@ -81,9 +83,10 @@ def check_sizes(
         f'network.attention: both players have no map of {size!r} pixels; take '
         f'from {listed}'
       )
-    if maps[size] % 8:
-      raise InputError(
-        f'network.attention: it takes an eighth of the channels, and maps of '
-        f'{size} pixels have {maps[size]}; take widths that 8 divides'
-      )
+    for channels in maps[size]:
+      if channels % 8:
+        raise InputError(
+          f'network.attention: it takes an eighth of the channels, and a map '
+          f'of {size} pixels has {channels}; take widths that 8 divides'
+        )
   return tuple(attention)

@@ -40,9 +40,9 @@ class SharedGenerator(nn.Module):
 
   The label is embedded once. What is told joins into one vector, from which
   every conditional norm of the blocks draws its scales and biases. With the
-  hierarchy the latents are split into equal parts: the first makes the first
-  map, each other one joins the vector of its block. The embedding has no
-  spectral norm; the last norm is a plain one.
+  hierarchy the noise is split into equal parts: the first makes the first map,
+  each other one joins the vector of its block. Codes join all vectors. The
+  embedding has no spectral norm; the last norm is a plain one.
 
   Attributes:
     channels: of the image.
@@ -66,8 +66,12 @@ class SharedGenerator(nn.Module):
   ) -> jax.Array:
     style = self.style
     last_style = dataclasses.replace(style, norm='batch')
-    h, *parts = self._parts(latents)
+    num_codes = sum(style.codes)
+    noise = latents[:, : latents.shape[-1] - num_codes]
+    h, *parts = self._parts(noise)
     told = self._told(given)
+    if num_codes:
+      told.append(latents[:, -num_codes:])
     shared = dict(kernel_init=self.inits.other, dtype=style.dtype)
     first, *widths = self.widths
     dense = nn.Dense(BASE * BASE * first, **shared)
@@ -84,12 +88,12 @@ class SharedGenerator(nn.Module):
     h = style.apply(last, h, train=train, gain=1.0)
     return nn.tanh(style.output(h))
 
-  def _parts(self, latents: jax.Array) -> list:
+  def _parts(self, noise: jax.Array) -> list:
     """What makes the first map, and for each block what joins its vector."""
     blocks = len(self.widths) - 1
     if not self.hierarchy:
-      return [latents, *[()] * blocks]
-    num, dim = blocks + 1, latents.shape[-1]
+      return [noise, *[()] * blocks]
+    num, dim = blocks + 1, noise.shape[-1]
     if dim % num:
       down = dim - dim % num
       near = ' or '.join(str(d) for d in (down, down + num) if d)
@@ -97,7 +101,7 @@ class SharedGenerator(nn.Module):
         f'latent_dim: {dim} cannot be split into the {num} equal parts of '
         f'network.hierarchy; take {near}, or network.hierarchy=False'
       )
-    first, *others = jnp.split(latents, num, axis=-1)
+    first, *others = jnp.split(noise, num, axis=-1)
     return [first, *([other] for other in others)]
 
   def _told(self, given: Given) -> list[jax.Array]:
@@ -138,11 +142,13 @@ def biggan(
     shared_embedding: False gives every norm a table of its own, as the authors'
       script for CIFAR-10 does.
     hierarchy: whether each block has a part of the latents.
-    init: of all weights: orthogonal, or normal, N(0, .02).
+    init: of all weights but the tables of norms: orthogonal, or normal,
+      N(0, .02).
 
   Raises:
     InputError: no classes, an image size that there is no such pair for,
-      attention at a size that no map has, or a hierarchy without an embedding.
+      attention at a size that no map has, or a hierarchy or adain without an
+      embedding.
   """
   if not style.gen.num_classes:
     raise InputError(
@@ -153,6 +159,11 @@ def biggan(
     raise InputError(
       'network.hierarchy: parts of the latents join the shared embedding, and '
       'network.shared_embedding=False; set both to False, or both to True'
+    )
+  if style.gen.norm == 'adain' and not shared_embedding:
+    raise InputError(
+      'network.gen_norm: adain takes scales and biases from the shared '
+      'embedding, and network.shared_embedding=False; take conditional'
     )
   size = check_size('biggan', image_shape, _SIZES)
   geometry = _geometry(size, gen_width, disc_width)

@@ -113,7 +113,8 @@ class ModulatedBatchNorm(BatchNorm):
     self, x: jax.Array, scale: jax.Array, bias: jax.Array, *, train: bool
   ) -> jax.Array:
     """Of `[B, ..., C]`, with scales s0 and biases s1 `[B, C]`."""
-    scale, bias = (_over_pixels(s, x) for s in (1.0 + scale, bias))
+    scale = 1.0 + scale.astype(jnp.promote_types(scale.dtype, jnp.float32))
+    scale, bias = (_over_pixels(s, x) for s in (scale, bias))
     return self._normalised(x, scale, bias, train)
 
 

@@ -186,20 +186,17 @@ class Geometry(NamedTuple):
   disc_widths: tuple[int, ...]
   downs: int
 
-  def shared_maps(self, size: int) -> dict[int, int]:
-    """Pixels of the maps that both players' blocks make -> channels.
+  def shared_maps(self, size: int) -> dict[int, tuple[int, int]]:
+    """Pixels of the maps that both players' blocks make -> channels of both.
 
     Args:
       size: of the image, in pixels.
-
-    Returns:
-      Channels are the narrower player's.
     """
     ups = enumerate(self.gen_widths[1:], 1)
     gen = {BASE * 2**i: width for i, width in ups}
     downs = enumerate(self.disc_widths[: self.downs], 1)
     disc = {size // 2**i: width for i, width in downs}
-    return {s: min(gen[s], disc[s]) for s in sorted(gen.keys() & disc.keys())}
+    return {s: (gen[s], disc[s]) for s in sorted(gen.keys() & disc.keys())}
 
 
 def geometry_of(

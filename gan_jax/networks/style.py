@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks import conditions, heads, minibatch, norms, virtual
+from gan_jax.networks import conditions, minibatch, norms, virtual
 from gan_jax.networks import weights as weights_lib
 from gan_jax.types import Column, Given, InputError, lookup
 
@@ -253,7 +253,6 @@ def check_style(
     ('norm', norms_of),
     ('weights', weights_of),
     ('minibatch', MINIBATCH),
-    ('labels_by', heads.WAYS),
   ):
     key = f'network.{player}_{attribute}'
     lookup(dict.fromkeys(valid), getattr(style, attribute), key)

@@ -174,7 +174,7 @@ class Sampler(Drawing):
 
     Args:
       latents: `[N, Z]`.
-      labels: int32 `[N]`, of a conditional run.
+      labels: int32 `[N]`, of a conditional run, or shares of classes `[N, K]`.
       given: see `sample`.
     """
     return self._outputs(latents, labels, given)['images']
@@ -329,7 +329,7 @@ class Sampler(Drawing):
     """
     check_walk(num_points, steps, path)
     ends = self.latents(num_points, seed=seed, truncation=truncation)
-    walk = closed_walk(ends, steps, path)
+    walk = closed_walk(ends, steps, path, sum(self.codes))
     if label is None and self.num_classes:
       label = 0
     return self.generate(walk, self.labels(len(walk), label), given)

@@ -46,7 +46,9 @@ def check_walk(num_points: int, steps: int, path: str) -> None:
   lookup(INTERPOLATIONS, path, 'path')
 
 
-def closed_walk(ends: np.ndarray, steps: int, path: str) -> np.ndarray:
+def closed_walk(
+  ends: np.ndarray, steps: int, path: str, num_codes: int = 0
+) -> np.ndarray:
   """Latents `[N * steps, Z]` from each of `ends` `[N, Z]` to the next.
 
   The last one goes back to the first.
@@ -54,9 +56,15 @@ def closed_walk(ends: np.ndarray, steps: int, path: str) -> np.ndarray:
   Args:
     ends: to pass through.
     steps: from one to before the next.
-    path: one of `INTERPOLATIONS`.
+    path: one of `INTERPOLATIONS`, of the noise.
+    num_codes: at the end of the latents, which go in straight lines.
   """
   between, t = INTERPOLATIONS[path], jnp.arange(steps) / steps
   nexts = [*ends[1:], ends[0]]
-  pairs = zip(ends, nexts, strict=True)
-  return np.concatenate([between(*pair, t) for pair in pairs])
+  noise, legs = ends.shape[1] - num_codes, []
+  for start, end in zip(ends, nexts, strict=True):
+    parts = [between(start[:noise], end[:noise], t)]
+    if num_codes:
+      parts.append(lerp(start[noise:], end[noise:], t))
+    legs.append(np.concatenate(parts, axis=-1))
+  return np.concatenate(legs)

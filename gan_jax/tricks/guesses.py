@@ -78,6 +78,8 @@ def code_loss(
 ) -> jax.Array:
   """-log q of each code, summed over codes, the mean over the batch, in nats.
 
+  Of a number without the constant, log(2 pi) / 2.
+
   Args:
     guesses: logits of the values of a code, or a number, `[B, sum(codes)]`.
     values: of the codes themselves, one-hot or a number, `[B, sum(codes)]`.

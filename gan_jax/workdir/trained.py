@@ -277,6 +277,7 @@ def load(
   ema: bool = True,
   checkpoint: str = 'latest',
   member: int = 0,
+  batch_norm: str = 'running',
   plugins: Sequence[str] = (),
 ) -> TrainedGAN:
   """Loads a run to draw from it, and to judge images by its discriminator.
@@ -292,6 +293,7 @@ def load(
       raw weights.
     checkpoint: latest or best, see `restore`.
     member: which of several runs that were trained at once.
+    batch_norm: what batch norm in G goes by: running, batch, standing.
     plugins: files or modules that the run needs, which are run. Those that it
       was trained with are found if you have run them before and they are
       where they were, unchanged; a workdir alone makes no code run.
@@ -301,4 +303,5 @@ def load(
       plugin that fails.
   """
   plugins_lib.run(plugins)
-  return restore(workdir, checkpoint, member).sampler(ema=ema)
+  trained = restore(workdir, checkpoint, member)
+  return trained.sampler(ema=ema, batch_norm=batch_norm)

@@ -109,6 +109,11 @@ def test_a_sheet_shows_one_thing_at_a_time(run, tmp_path, capsys):
     (dict(sample__sheet='rows'), 'sample.sheet: .*between, classes, codes'),
     (dict(sample__sheet='codes'), 'sample.sheet: .*this run has none'),
     (dict(sample__sheet='codes', sample__files=True), 'sample.files: .*grid'),
+    (
+      dict(sample__sheet='truncation', sample__seed=2**32 - 1),
+      'sample.seed, the last of a sheet: 4294967302 is not between',
+    ),
+    (dict(sample__batch_norm='no'), 'sample.batch_norm: .*running, standing'),
   ):
     with pytest.raises(InputError, match=says):
       sample_mode.sample(changed(config, **keys), workdir, tmp_path)

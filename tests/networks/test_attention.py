@@ -47,6 +47,14 @@ def test_gamma_learns_where_it_starts():
   assert abs(grads['gamma']) > 1e-3
 
 
+def test_in_bfloat16_scores_and_their_softmax_are_float32():
+  layer, variables, x = attention()
+  layer = SelfAttention(Style(dtype=jnp.bfloat16), layer.kernel_init)
+  y, weights = apply(layer, variables, x.astype(jnp.bfloat16))
+  assert (y.dtype, weights.dtype) == (jnp.bfloat16, jnp.float32)
+  np.testing.assert_allclose(weights.sum(-1), 1.0, rtol=1e-6)
+
+
 def test_against_numpy():
   """Queries of all pixels, keys and values of 2x2 maxima, in float64."""
   layer, variables, x = attention()
@@ -117,7 +125,7 @@ def test_size_and_weights(weights):
 
 
 def test_sizes_that_are_not_there_are_listed():
-  maps = {8: 16, 16: 12}
+  maps = {8: (16, 8), 16: (32, 12)}
   assert check_sizes([8], maps) == (8,)
   with pytest.raises(InputError, match=r'network.attention: .*7 .*from 8, 16'):
     check_sizes((7,), maps)

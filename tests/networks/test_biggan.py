@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from gan_jax.networks import make_networks
 from gan_jax.networks.norms import BatchNorm, ModulatedBatchNorm, rows
 from gan_jax.types import InputError
-from tests.helpers import make_pair
+from tests.helpers import make_pair, task_of
 from tests.networks import residual_sizes as sizes
 
 CIFAR = dict(shared_embedding=False, hierarchy=False)
@@ -204,6 +205,11 @@ def test_weights_start_as_told(init):
     (dict(num_classes=0, gen_norm='adain'), 'network.name: .*conditional=True'),
     (dict(num_classes=0), 'gen_norm: .*no labels; set conditional=True$'),
     (dict(shared_embedding=False), 'network.hierarchy: .*both to False'),
+    (CIFAR | dict(gen_norm='adain'), 'network.gen_norm: .*take conditional'),
+    (
+      dict(gen_width=9, attention=(8,)),
+      'network.attention: .*8 pixels has 36; .*8 divides',
+    ),
     (dict(init='glorot'), 'network.init: .*normal, orthogonal'),
     (dict(attention=(16,)), 'network.attention: .*16 pixels; .*from 8'),
     (dict(gen_norm='batch'), 'network.gen_norm: .*adain, conditional'),
@@ -220,6 +226,27 @@ def test_latents_that_cannot_be_split_say_what_can():
   with pytest.raises(InputError, match=r'latent_dim: 2 .*take 3, or'):
     generator(latent_dim=2)
   generator(latent_dim=10, hierarchy=False)
+
+
+def test_codes_join_every_vector_and_are_not_split():
+  """Nine numbers of noise in three parts; five of codes in each block."""
+  task = task_of((16, 16, 1), 3)._replace(codes=(4, 1))
+  gen = make_networks('biggan', task, gen_width=2, embed_dim=5).gen
+  given = {'labels': np.zeros(2, np.int32)}
+
+  def init(noise):
+    latents = np.zeros((2, noise + 5))
+    return jax.eval_shape(
+      lambda: gen.init(jax.random.key(0), latents, given, train=False)
+    )
+
+  params = flatten_dict(init(9)['params'])
+  assert params['Dense_0', 'kernel'].shape == (3, 16 * 8)
+  for block in range(2):
+    path = f'GeneratorBlock_{block}', 'Dense_0', 'kernel'
+    assert params[path].shape == (5 + 3 + 5, 8)
+  with pytest.raises(InputError, match=r'latent_dim: 10 .*take 9 or 12'):
+    init(10)
 
 
 @pytest.mark.parametrize('shape', [(28, 28, 1), (256, 256, 3), (32, 64, 3)])

@@ -1,14 +1,17 @@
 """The end of D: how each architecture takes labels, and what it guesses."""
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
 
 from gan_jax.config import plan as plans
 from gan_jax.config.build import build
-from gan_jax.networks import NETWORKS, make_networks
+from gan_jax.networks import NETWORKS, Architecture, make_networks
 from gan_jax.networks.heads import WAYS
-from gan_jax.types import InputError
+from gan_jax.networks.layers import Style
+from gan_jax.networks.mlp import Generator
+from gan_jax.types import InputError, Players, Verdict
 from tests.helpers import (
   fake_batch,
   fake_info,
@@ -96,6 +99,11 @@ def test_the_projection_is_on_the_sum_over_pixels():
       dict(network__disc_labels_by='guess', conditional=True),
       'disc_labels_by: .*classifier, concat, projection',
     ),
+    (
+      dict(network__disc_labels_by='classifier', conditional=True)
+      | dict(network__disc_norm='conditional'),
+      'network.disc_norm: .*which it is to guess',
+    ),
     (dict(class_weight=1.0), 'class_weight: 1.0 .*disc_labels_by=classifier'),
     (dict(classify_fakes=False, conditional=True), 'classify_fakes: False'),
     (dict(codes=(0,)), r'codes: \(0,\) .*from 1 to'),
@@ -110,6 +118,62 @@ def test_the_projection_is_on_the_sum_over_pixels():
 def test_one_line_for_what_cannot_be(keys, says):
   with pytest.raises(InputError, match=says):
     build(tiny_digits(**keys), fake_info())
+
+
+class Silent(nn.Module):
+  """A D of a plugin, which guesses nothing."""
+
+  style: Style
+
+  @nn.compact
+  def __call__(self, images, given=None, *, train):
+    h = self.style.join_images(images, given)
+    self.sow('intermediates', 'features', h)
+    return Verdict(nn.Dense(1)(h.reshape(len(h), -1))[:, 0], {})
+
+
+@pytest.mark.parametrize(
+  ('keys', 'says'),
+  [
+    (dict(codes=(3,)), 'network.name: D of silent guesses no codes'),
+    (
+      dict(network__disc_labels_by='projection', conditional=True),
+      'network.disc_labels_by: .*valid: concat',
+    ),
+  ],
+)
+def test_a_d_of_ones_own_says_what_it_cannot(keys, says, monkeypatch):
+  def silent(image_shape, style, *, gen_widths=(8,)):
+    return Players(
+      Generator(image_shape, gen_widths, style.gen), Silent(style.disc)
+    )
+
+  entry = Architecture(silent, Players(Style(), Style()))
+  monkeypatch.setitem(NETWORKS, 'silent', entry)
+  config = tiny_digits(
+    network__name='silent', network__disc_widths=None, **keys
+  )
+  with pytest.raises(InputError, match=says):
+    build(config, fake_info())
+
+
+@pytest.mark.parametrize(
+  ('value', 'says'),
+  [
+    ({'classify_fakes': False}, ''),
+    ({'class_weight': 0.5}, ''),
+    ({'classify_fakes': 'no'}, "classify_fakes: 'no' is not of the type"),
+    ({'class_weight': 'a'}, "class_weight: 'a' is not of the type"),
+  ],
+)
+def test_a_stage_may_change_what_the_guesses_cost(value, says):
+  keys = dict(conditional=True, network__disc_labels_by='classifier')
+  config = tiny_digits(stages=((4, value),), **keys)
+  if not says:
+    assert plans.read(config).stages[1].values == value
+    return
+  with pytest.raises(InputError, match=says):
+    plans.read(config)
 
 
 def test_a_game_of_one_player_guesses_nothing():

@@ -8,6 +8,7 @@ import pytest
 
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.sampling.sheets import SHEETS, TRUNCATIONS
+from gan_jax.sampling.walks import INTERPOLATIONS, closed_walk
 from gan_jax.types import Column, InputError
 
 SEEDS = [3, 5, 8]
@@ -96,6 +97,22 @@ def test_a_code_at_a_time():
   assert (latents[0][:, [0, 1, 2, 3, 7]] == base[[0, 1, 2, 3, 7]]).all()
   assert (latents[1][:, :7] == base[:7]).all()
   assert (sheet.labels == 2).all()
+
+
+def test_codes_go_straight_where_the_noise_goes_round():
+  """What both ends agree on stays; a number stays between them."""
+  sampler = sampler_of(codes=(3, 1))
+  ends = sampler.latents(2).copy()
+  ends[:, 4:7] = [0, 1, 0]
+  for path in INTERPOLATIONS:
+    walk = closed_walk(ends, 5, path, num_codes=4)
+    np.testing.assert_array_equal(walk[:, 4:7], [[0, 1, 0]] * 10)
+    t = np.arange(5)[:, None] / 5
+    straight = (1 - t) * ends[0, 7:] + t * ends[1, 7:]
+    np.testing.assert_allclose(walk[:5, 7:], straight, rtol=1e-6, atol=1e-7)
+    own = closed_walk(ends[:, :4], 5, path)
+    np.testing.assert_array_equal(walk[:, :4], own)
+  assert sampler.interpolate(2, 3).shape == (6, 2, 2, 1)
 
 
 @pytest.mark.parametrize(
