@@ -32,6 +32,7 @@ from tests.helpers import (
   sampled,
   stack_draws,
   tiny_digits,
+  tiny_keys,
 )
 
 
@@ -283,6 +284,25 @@ NETWORK_CASES = {
   'lazy r1, wrong pairs': dict(
     conditional=True, penalty='r1', penalty_every=2, mismatch_weight=0.5
   ),
+  'ACGAN with codes': dict(
+    conditional=True, network__disc_labels_by='classifier', codes=(3, 1)
+  ),
+  # Attention, and norms of a shared embedding.
+  **{
+    name: dict(
+      conditional=True,
+      loss='hinge',
+      data__image_size=16,
+      latent_dim=6,
+      network__name=name,
+      network__disc_activation='leaky_relu',  # or D dies at this rate
+      network__gen_widths=None,
+      network__disc_widths=None,
+      network__attention=(8,),
+      **tiny_keys(name),
+    )
+    for name in ('sagan', 'biggan')
+  },
 }
 
 
@@ -291,7 +311,7 @@ def run_dispatch(config, num_devices, dtype=np.float32, steps=3):
   run_devices = parallel.select_devices(num_devices)
   from gan_jax.data import load_dataset
 
-  dataset = load_dataset('digits')
+  dataset = load_dataset('digits', image_size=config.data.image_size)
   model = build(config, dataset.info, axis_name=parallel.AXIS)
   feed = make_feed(
     dataset.train, batch_size=8, seed=0, flip=True, labels=config.conditional
@@ -317,7 +337,7 @@ def run_dispatch(config, num_devices, dtype=np.float32, steps=3):
 # Solvers beyond the fast ones differ in their updates, not in what is averaged.
 _SLOW = ('optimistic', 'consensus', 'extragradient', 'unrolled wgan_gp')
 _SLOW += ('unrolled', 'wgan_gp', 'mlp', 'spectral', 'sngan')
-_SLOW += ('lazy r1, wrong pairs',)
+_SLOW += ('lazy r1, wrong pairs', 'ACGAN with codes', 'sagan', 'biggan')
 
 
 @pytest.mark.parametrize(
@@ -349,7 +369,9 @@ def test_four_devices_equal_one(case):
   dtype, tolerance = (np.float64, 1e-9) if wide else (np.float32, 1e-5)
   with jax.enable_x64(wide):
     one, four = (run_dispatch(config, n, dtype) for n in (1, 4))
-    before = build(config, fake_info()).init(jax.random.key(0))
+    size = config.data.image_size or 8
+    info = fake_info((size, size, 1), num_classes=10)
+    before = build(config, info).init(jax.random.key(0))
   assert differs(one[0].params.gen, before.params.gen)
   assert_close(four, one, tolerance)
 
