@@ -77,16 +77,29 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope='module', autouse=True)
 def few_programs():
-  """Forgets compiled programs once there are many.
+  """Forgets compiled programs once there are many, or they fill the memory.
 
   Each takes several mappings of memory, and Linux gives a process 65,530 of
   them: beyond that XLA ends the process.
   """
   yield
   maps = pathlib.Path('/proc/self/maps')
-  if maps.exists() and maps.read_bytes().count(b'\n') > 25_000:
+  if not maps.exists():
+    return
+  many = maps.read_bytes().count(b'\n') > 25_000
+  if many or resident() > AFTER_CLEARING[0] + 3 * 2**30:
     jax.clear_caches()
     gc.collect()
+    AFTER_CLEARING[0] = resident()
+
+
+AFTER_CLEARING = [0]  # bytes in memory
+
+
+def resident():
+  """Bytes of this process in memory."""
+  pages = pathlib.Path('/proc/self/statm').read_text().split()[1]
+  return int(pages) * os.sysconf('SC_PAGE_SIZE')
 
 
 @pytest.fixture(scope='session')
