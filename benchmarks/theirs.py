@@ -27,8 +27,6 @@ def variants(name: str) -> list[str]:
     names.remove('channels_last')  # nothing but matrix products
   if name == 'wgan_gp':
     names.remove('compiled')  # torch.compile has no double backward
-  if name == 'biggan32':
-    names.remove('compiled')  # parametrised weights compile at every step
   return names
 
 
