@@ -160,6 +160,7 @@ def test_d_learns_classes_of_fakes_only_if_told():
   assert (both[last]['kernel'] != real[last]['kernel']).any()
 
 
+@pytest.mark.slow  # 120 steps
 def test_a_step_of_infogan_moves_both_towards_the_codes():
   """Over some steps the loss of codes falls below that of a blind guess."""
   codes = (3, 1)
