@@ -14,10 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.networks import attention as attention_lib
-from gan_jax.networks import conditions, layers
-from gan_jax.networks.attention import SelfAttention
+from gan_jax.networks import conditions
 from gan_jax.networks.layers import Style
-from gan_jax.networks.residual import GeneratorBlock
 from gan_jax.networks.sngan import (
   BASE,
   Discriminator,
@@ -35,8 +33,8 @@ INITS = {
 }
 
 
-class SharedGenerator(nn.Module):
-  """Latents `[B, latent_dim]` -> images `[B, H, W, C]` in [-1, 1].
+class SharedGenerator(Generator):
+  """SNGAN's G with vectors in its norms, in place of a table for each.
 
   The label is embedded once. What is told joins into one vector, from which
   every conditional norm of the blocks draws its scales and biases. With the
@@ -45,48 +43,23 @@ class SharedGenerator(nn.Module):
   embedding has no spectral norm; the last norm is a plain one.
 
   Attributes:
-    channels: of the image.
-    widths: of the first map, and of each block, which doubles its size.
-    style: see `Style`; `embed_dim` is the size of the embedding.
-    hierarchy: whether the latents are split.
-    attention: sizes of maps that get self-attention, in pixels.
-    inits: see gan_jax.networks.sngan.
+    hierarchy: whether the latents are split. The others are those of
+      `Generator`; the style's `embed_dim` is the size of the embedding.
   """
 
-  channels: int
-  widths: Sequence[int]
-  style: Style
-  hierarchy: bool
-  attention: Sequence[int]
-  inits: Inits
+  hierarchy: bool = True
 
-  @nn.compact
-  def __call__(
-    self, latents: jax.Array, given: Given | None = None, *, train: bool
-  ) -> jax.Array:
-    style = self.style
-    last_style = dataclasses.replace(style, norm='batch')
-    num_codes = sum(style.codes)
+  def enter(
+    self, latents: jax.Array, given: Given | None
+  ) -> tuple[jax.Array, list[jax.Array]]:
+    """See `Generator`: every block has what is told, and its own part."""
+    num_codes = sum(self.style.codes)
     noise = latents[:, : latents.shape[-1] - num_codes]
-    h, *parts = self._parts(noise)
+    first, *parts = self._parts(noise)
     told = self._told(given)
     if num_codes:
       told.append(latents[:, -num_codes:])
-    shared = dict(kernel_init=self.inits.other, dtype=style.dtype)
-    first, *widths = self.widths
-    dense = nn.Dense(BASE * BASE * first, **shared)
-    h = style.apply(dense, h, train=train, gain=1.0)
-    h = h.reshape(-1, BASE, BASE, first)
-    for width, part in zip(widths, parts, strict=True):
-      vector = jnp.concatenate([*told, *part], axis=-1)
-      block = GeneratorBlock(width, style, *self.inits)
-      h = block(h, given, train=train, styles=vector)
-      if h.shape[1] in self.attention:
-        h = SelfAttention(style, self.inits.other)(h, train=train)
-    h = style.activate(last_style.normalise(h, train=train))
-    last = layers.Conv(self.channels, 3, **shared)
-    h = style.apply(last, h, train=train, gain=1.0)
-    return nn.tanh(style.output(h))
+    return first, [jnp.concatenate([*told, *p], axis=-1) for p in parts]
 
   def _parts(self, noise: jax.Array) -> list:
     """What makes the first map, and for each block what joins its vector."""
@@ -177,9 +150,9 @@ def biggan(
       image_shape[-1],
       gen_widths,
       dataclasses.replace(style.gen, styles_init=inits.other),
-      hierarchy,
       at,
       inits,
+      hierarchy,
     )
   else:
     gen = Generator(image_shape[-1], gen_widths, style.gen, at, inits)
@@ -196,8 +169,4 @@ def _geometry(size: int, gen_width: int, disc_width: int) -> Geometry:
     gen, disc, downs = [16, 16, 8, 4, 2], [1, 2, 4, 8, 16], 4
   else:
     gen, disc, downs = [16, 16, 8, 4, 2, 1], [1, 2, 4, 8, 16, 16], 5
-  return Geometry(
-    tuple(gen_width * w for w in gen),
-    tuple(disc_width * w for w in disc),
-    downs,
-  )
+  return Geometry(gen, disc, downs).scaled(gen_width, disc_width)

@@ -70,19 +70,17 @@ class Generator(nn.Module):
     self, latents: jax.Array, given: Given | None = None, *, train: bool
   ) -> jax.Array:
     style = last_style = self.style
-    if style.norm == 'conditional':
+    if style.norm in ('conditional', 'adain'):
       last_style = dataclasses.replace(style, norm='batch')
-      without_labels = dataclasses.replace(style, num_classes=0)
-      h = without_labels.join_latents(latents, given)
-    else:
-      h = style.join_latents(latents, given)
+    h, vectors = self.enter(latents, given)
     shared = dict(kernel_init=self.inits.other, dtype=style.dtype)
     first, *widths = self.widths
     dense = nn.Dense(BASE * BASE * first, **shared)
     h = style.apply(dense, h, train=train, gain=1.0)
     h = h.reshape(-1, BASE, BASE, first)
-    for width in widths:
-      h = GeneratorBlock(width, style, *self.inits)(h, given, train=train)
+    for width, vector in zip(widths, vectors, strict=True):
+      block = GeneratorBlock(width, style, *self.inits)
+      h = block(h, given, train=train, styles=vector)
       if h.shape[1] in self.attention:
         h = SelfAttention(style, self.inits.other)(h, train=train)
     h = style.activate(last_style.normalise(h, given, train=train))
@@ -90,6 +88,16 @@ class Generator(nn.Module):
       layers.Conv(self.channels, 3, **shared), h, train=train, gain=1.0
     )
     return nn.tanh(style.output(h))
+
+  def enter(
+    self, latents: jax.Array, given: Given | None
+  ) -> tuple[jax.Array, list[jax.Array | None]]:
+    """What makes the first map, and a vector for each block's norms or None."""
+    style = self.style
+    if style.norm == 'conditional':
+      style = dataclasses.replace(style, num_classes=0)
+    vectors = [None] * (len(self.widths) - 1)
+    return style.join_latents(latents, given), vectors
 
 
 class Discriminator(nn.Module):
@@ -198,6 +206,14 @@ class Geometry(NamedTuple):
     disc = {size // 2**i: width for i, width in downs}
     return {s: (gen[s], disc[s]) for s in sorted(gen.keys() & disc.keys())}
 
+  def scaled(self, gen_width: int, disc_width: int) -> 'Geometry':
+    """The same with each player's channels times its unit."""
+    return Geometry(
+      tuple(gen_width * w for w in self.gen_widths),
+      tuple(disc_width * w for w in self.disc_widths),
+      self.downs,
+    )
+
 
 def geometry_of(
   name: str,
@@ -228,11 +244,7 @@ def geometry_of(
     downs = 5
   gen_width = gen_width or (256 if size <= 32 else 64)
   disc_width = disc_width or (128 if size <= 32 else 64)
-  return Geometry(
-    tuple(gen_width * w for w in gen_widths),
-    tuple(disc_width * w for w in disc_widths),
-    downs,
-  )
+  return Geometry(gen_widths, disc_widths, downs).scaled(gen_width, disc_width)
 
 
 def check_size(

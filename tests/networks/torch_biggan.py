@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.networks.torch_sngan import Conv, Embed, Norm, Spectral
+from tests.networks.torch_sngan import Conv, DownBlock, Embed, Norm, Spectral
 
 
 class Linear(Spectral):
@@ -100,23 +100,6 @@ class Generator(nn.Module):
       if i == 1:
         h = self.SelfAttention_0(h)
     return torch.tanh(self.Conv_0(F.relu(self.BatchNorm_0(h, labels))))
-
-
-class DownBlock(nn.Module):
-  def __init__(self, i, o, number):
-    super().__init__()
-    self.number = number
-    self.Conv_0, self.Conv_1 = Conv(i, o, 3), Conv(o, o, 3)
-    if number < 2:
-      self.Conv_2 = Conv(i, o, 1)
-
-  def forward(self, x):
-    h = self.Conv_1(F.relu(self.Conv_0(F.relu(x) if self.number else x)))
-    if self.number == 0:
-      return F.avg_pool2d(h, 2) + self.Conv_2(F.avg_pool2d(x, 2))
-    if self.number == 1:
-      return F.avg_pool2d(h, 2) + F.avg_pool2d(self.Conv_2(x), 2)
-    return h + x
 
 
 class Discriminator(nn.Module):
