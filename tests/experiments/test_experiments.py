@@ -135,7 +135,7 @@ def test_classes_without_overlap_are_folded_normals():
 @pytest.mark.usefixtures('optimised')
 def test_a_class_head_pushes_classes_apart_and_a_projection_does_not():
   drawn = {
-    name: conditioning.train(conditioning.METHODS[name], 2_000, 2, 0)
+    name: conditioning.train(conditioning.METHODS[name], 3_000, 2, 0)
     for name in ('projection', 'ACGAN')
   }
   assert np.all(np.abs(drawn['projection'].means - 0.9) < 0.15)  # on its way
