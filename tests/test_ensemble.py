@@ -214,6 +214,7 @@ def test_resumed_equals_uninterrupted(together, tmp_path, stop):
   assert whose == [(step, i) for step in steps for i in range(4)]
 
 
+@pytest.mark.slow  # as of a single run; each has its members
 def test_two_devices_equal_one(together, tmp_path):
   """Each takes two members, and sends nothing."""
   train(tiny_digits(**FULL, **SEVERAL, num_devices=2), tmp_path)

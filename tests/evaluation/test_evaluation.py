@@ -663,6 +663,24 @@ def test_accuracy_of_a_conditional_d_needs_labels_of_test(digits, tmp_path):
   )
 
 
+def test_fakes_that_are_told_more_need_labels_of_their_split(digits, tmp_path):
+  """G has the label of the image that it is told of: none is one line."""
+  hidden = copy.copy(digits.test)
+  hidden.labelled = False
+  keys = eval_keys(num_real=50, split='test')
+  told = Noise()
+  told.num_classes, told.columns = 10, ('source',)
+  unknown = Uneven(digits.test, hidden=True)
+  unknown.given = lambda names, indices: {
+    name: unknown.whole()[name][indices] for name in names
+  }
+  for test in (hidden, unknown):
+    data = digits._replace(test=test)
+    evaluator = Evaluator(keys, data, progress=False, cache=tmp_path)
+    with pytest.raises(InputError, match=r'eval.split: images of test have no'):
+      evaluator.score(told, ['fid'], 20)
+
+
 def test_a_wrong_channel_count_is_named(digits, tmp_path):
   keys = eval_keys()
   evaluator = Evaluator(keys, digits, progress=False, cache=tmp_path)

@@ -120,10 +120,10 @@ def block_e_max(net, x):
 @pytest.mark.parametrize(
   ('module', 'reference'),
   [
-    (inception_blocks.BlockA(32), block_a),
+    pytest.param(inception_blocks.BlockA(32), block_a, marks=pytest.mark.slow),
     (inception_blocks.BlockB(), block_b),
-    (inception_blocks.BlockC(8), block_c),
-    (inception_blocks.BlockD(), block_d),
+    pytest.param(inception_blocks.BlockC(8), block_c, marks=pytest.mark.slow),
+    pytest.param(inception_blocks.BlockD(), block_d, marks=pytest.mark.slow),
     (inception_blocks.BlockE(), block_e),
     (inception_blocks.BlockE(pool_max=True), block_e_max),
   ],

@@ -118,7 +118,7 @@ def test_without_look_ahead_unrolled_is_alternating_bit_for_bit(network):
   ('name', 'unroll_steps'),
   sampled(
     itertools.product(['sgd', 'adam', 'rmsprop'], [1, 2, 3]),
-    ('adam', 2),
+    ('sgd', 2),
   ),
 )
 def test_unrolled_gradient_is_that_of_the_look_ahead(name, unroll_steps):
@@ -507,11 +507,14 @@ def test_schedules_keep_pace_with_steps_under_extragradient():
 
 @pytest.mark.parametrize(
   ('solver', 'key', 'values', 'player'),
-  [
-    ('unrolled', 'unroll_steps', (1, 3), 'gen'),
-    ('consensus', 'consensus_weight', (0.0, 1.0), 'gen'),
+  sampled(
+    [
+      ('unrolled', 'unroll_steps', (1, 3), 'gen'),
+      ('consensus', 'consensus_weight', (0.0, 1.0), 'gen'),
+      ('two_time_scale', 'time_scale_ratio', (1.0, 4.0), 'disc'),
+    ],
     ('two_time_scale', 'time_scale_ratio', (1.0, 4.0), 'disc'),
-  ],
+  ),
 )
 def test_a_solvers_key_reaches_it(solver, key, values, player):
   ends = []

@@ -73,7 +73,8 @@ def run(request, tmp_path_factory):
 # --- Bit for bit, and side by side --------------------------------------------
 
 
-@pytest.mark.parametrize(('game', 'name'), sampled(FAMILIES, FAST))
+@pytest.mark.slow  # two are one in tests/config/test_given.py
+@pytest.mark.parametrize(('game', 'name'), FAMILIES)
 def test_four_devices_equal_one(game, name):
   config = config_of(game, name)
   one, four = (run_dispatch(config, n) for n in (1, 4))

@@ -140,6 +140,7 @@ def test_scores_that_cannot_be_had_cost_no_other(tmp_path, capsys):
     evaluate_mode.evaluate(config, tmp_path)
 
 
+@pytest.mark.slow
 def test_best_is_what_best_holds(run, tmp_path):
   """Not the newest checkpoint: here best/ has one of step 4."""
   config = scored_digits(num_steps=4)

@@ -233,7 +233,8 @@ def test_resumed_equals_uninterrupted(tmp_path, uninterrupted, stop):
   assert set(steps) >= {4, 8, 12}
 
 
-@pytest.mark.parametrize('steps_per_dispatch', sampled([1, 2], 2))
+@pytest.mark.slow
+@pytest.mark.parametrize('steps_per_dispatch', [1, 2])
 def test_bits_do_not_depend_on_the_dispatch_length(
   tmp_path, uninterrupted, steps_per_dispatch
 ):
@@ -241,6 +242,7 @@ def test_bits_do_not_depend_on_the_dispatch_length(
   assert_same_bits(final_state(config, tmp_path), uninterrupted)
 
 
+@pytest.mark.slow  # the feeds are told apart in tests/data
 def test_streamed_equals_device_cached(tmp_path, uninterrupted):
   config = tiny_digits(**FULL, data__cache='stream', num_steps=8)
   final_state(config, tmp_path)

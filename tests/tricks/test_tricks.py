@@ -76,8 +76,8 @@ TRICKS = {
 }
 # Their own tests are beside this file; each kind of place is met here.
 _FAST = set(
-  'paired,label flip,packing,feature matching,lecam,several discs,'
-  'accuracy limit,lookahead,virtual,orthogonal'.split(',')
+  'paired,packing,feature matching,lecam,several discs,accuracy limit,'
+  'virtual'.split(',')
 )
 # Those that act in other places than the objectives.
 _OUTSIDE = ('lookahead', 'accuracy limit', 'orthogonal', 'historical')
@@ -205,12 +205,15 @@ def operations(step, state, batches):
   'keys',
   [
     dict(),
-    dict(
-      network__name='dcgan',
-      network__gen_widths=None,
-      network__disc_widths=None,
-      network__gen_width=4,
-      network__disc_width=4,
+    pytest.param(
+      dict(
+        network__name='dcgan',
+        network__gen_widths=None,
+        network__disc_widths=None,
+        network__gen_width=4,
+        network__disc_width=4,
+      ),
+      marks=pytest.mark.slow,
     ),
   ],
   ids=['mlp', 'dcgan'],
