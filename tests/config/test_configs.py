@@ -55,7 +55,8 @@ def assert_finite(tree):
 # The largest of each network are slow; what they differ in is not their size.
 _SLOW = {'dcgan_64', 'dcgan_cifar', 'cdcgan_fashion', 'wgan_gp_cifar'}
 # Others are of their kind.
-_SLOW |= {'wgan_cifar', 'lsgan_mnist', 'cgan_mnist'}
+_SLOW |= {'wgan_cifar', 'lsgan_mnist', 'cgan_mnist', 'mlp_mnist'}
+_SLOW |= {'mlp_bn_mnist', 'dcgan_mnist', 'autoencoder_mnist', 'infogan_mnist'}
 _SLOW |= {'sngan_cifar', 'sngan_fashion', 'projection_mnist', 'sagan_128'}
 _SLOW |= {'sagan_cifar', 'biggan_32', 'biggan_128', 'biggan_fashion'}
 
@@ -113,7 +114,7 @@ def shape_for(network):
 
 
 # The configs above have them too.
-_COSTLY = ('wgan_gp_resnet', 'mlp_bn', 'sngan', 'biggan')
+_COSTLY = ('wgan_gp_resnet', 'mlp_bn', 'sngan', 'sagan', 'biggan')
 
 
 def name_pairs():

@@ -52,7 +52,7 @@ def stopped(tmp_path_factory):
   return workdir, diverge(workdir)
 
 
-@pytest.mark.parametrize('cache', ['device', 'stream'])
+@pytest.mark.parametrize('cache', sampled(['device', 'stream'], 'stream'))
 def test_the_step_is_named_and_no_bad_state_is_kept(cache, tmp_path):
   error = diverge(tmp_path, data__cache=cache)
   assert error.step == AT

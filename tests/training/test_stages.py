@@ -59,9 +59,10 @@ def test_a_stage_is_the_run_with_its_keys(whole, tmp_path):
   assert [('penalty' in row) for row in rows] == [False, False, True]
 
 
-def test_resumed_at_a_boundary_equals_uninterrupted(whole, tmp_path):
+@pytest.mark.parametrize('stops', sampled([[10], [7, 10]], [10]))
+def test_resumed_at_a_boundary_equals_uninterrupted(whole, tmp_path, stops):
   """Exactly there, where optimizers begin anew, and in the midst of a stage."""
-  for num_steps in (7, 10, 12):
+  for num_steps in (*stops, 12):
     train(tiny_digits(stages=STAGES, num_steps=num_steps, **EMA), tmp_path)
   assert_same_bits(restore(whole).state, restore(tmp_path).state)
 
