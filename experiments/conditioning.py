@@ -232,6 +232,6 @@ if __name__ == '__main__':
     experiment,
     __doc__,
     steps=(3_000, 'training steps of each run'),
-    seeds=(5, 'runs of each method'),
+    seeds=(3, 'runs of each method'),
     seed=(0, 'of the first run'),
   )
