@@ -149,12 +149,12 @@ def combinations():
   Norms and labels go round, so that each meets each penalty: all with all would
   take an hour. Architectures with losses and labels: test_given.py.
   """
-  losses = [(loss, p, 'mlp') for loss in LOSSES for p in PENALTIES]
-  others = [('hinge', p, n) for n in NETWORKS if n != 'mlp' for p in PENALTIES]
-  for i, (loss, penalty, network) in enumerate(losses + others):
-    turn = i + i // len(PENALTIES)
-    conditional = network in BY_CLASS or turn // len(NORMS) % 2 == 0
-    yield loss, penalty, network, NORMS[turn % len(NORMS)], conditional
+  pairs = [(loss, 'mlp') for loss in LOSSES]
+  pairs += [('hinge', network) for network in NETWORKS if network != 'mlp']
+  for i, (loss, network) in enumerate(pairs):
+    conditional = network in BY_CLASS or i // len(NORMS) % 2 == 0
+    for j, penalty in enumerate(PENALTIES):
+      yield loss, penalty, network, NORMS[(i + j) % len(NORMS)], conditional
 
 
 @pytest.mark.slow

@@ -3,8 +3,6 @@
 import functools
 import re
 import resource
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -25,7 +23,7 @@ from experiments import (
 from gan_jax.data import load_dataset
 from gan_jax.features.classifier_training import Recipe
 from gan_jax.types import InputError
-from tests.helpers import ROOT, cli_environment
+from tests.helpers import ROOT, run_experiment
 
 NAMES = sorted(
   path.stem
@@ -38,17 +36,6 @@ def cells(table):
   """The rows of a Markdown table, without its head."""
   lines = [line for line in table.splitlines() if line.startswith('|')]
   return [[c.strip() for c in line.strip('|').split('|')] for line in lines[2:]]
-
-
-def run(name, *arguments):
-  return subprocess.run(
-    [sys.executable, str(ROOT / 'experiments' / f'{name}.py'), *arguments],
-    capture_output=True,
-    text=True,
-    env=cli_environment(),
-    cwd='/',
-    check=False,
-  )
 
 
 def section(path, title):
@@ -216,7 +203,7 @@ _LONG = ('metric_directions', 'ring_and_grid', 'stacked_mnist')
 def test_each_is_one_command(name, tmp_path):
   """Of two minutes on two cores: CPU time, whatever else runs beside it."""
   before = resource.getrusage(resource.RUSAGE_CHILDREN)
-  done = run(name, f'--out={tmp_path}')
+  done = run_experiment(name, f'--out={tmp_path}')
   after = resource.getrusage(resource.RUSAGE_CHILDREN)
   assert done.returncode == 0, done.stderr
   assert (tmp_path / f'{name}.png').exists()
@@ -278,7 +265,7 @@ def test_scores_move_the_right_way_on_real_data(tmp_path):
       load_dataset(name)
     except InputError as error:
       pytest.skip(f'{name} is not prepared: {error}')
-  done = run('metric_directions', f'--out={tmp_path}')
+  done = run_experiment('metric_directions', f'--out={tmp_path}')
   assert done.returncode == 0, done.stderr
   for name in ('mnist', 'fashion mnist'):
     rows = section(tmp_path / 'metric_directions.md', name)
@@ -304,7 +291,7 @@ def test_scores_move_the_right_way_on_real_data(tmp_path):
   ],
 )
 def test_a_wrong_flag_is_one_line(arguments, words):
-  done = run('loss_landscape', *arguments)
+  done = run_experiment('loss_landscape', *arguments)
   assert done.returncode == 2
   assert not done.stdout
   [line] = done.stderr.splitlines()
@@ -315,7 +302,7 @@ def test_a_wrong_flag_is_one_line(arguments, words):
 
 @pytest.mark.slow
 def test_help_is_the_docstring():
-  done = run('loss_landscape', '--help')
+  done = run_experiment('loss_landscape', '--help')
   assert done.returncode == 0
   assert 'arXiv 1406.2661' in done.stdout
   assert '--steps' in done.stdout

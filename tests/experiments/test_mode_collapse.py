@@ -3,8 +3,6 @@
 import functools
 import itertools
 import re
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -17,20 +15,9 @@ from gan_jax.data import load_dataset
 from gan_jax.metrics.mixture_modes import mixture_modes
 from gan_jax.metrics.mode_coverage import mode_coverage
 from gan_jax.types import InputError
-from tests.helpers import ROOT, cli_environment, sampled
+from tests.helpers import run_experiment, sampled
 
 KEY = jax.random.key(0)
-
-
-def run(name, *arguments):
-  return subprocess.run(
-    [sys.executable, str(ROOT / 'experiments' / f'{name}.py'), *arguments],
-    capture_output=True,
-    text=True,
-    timeout=900,
-    env=cli_environment(),
-    check=False,
-  )
 
 
 # --- Counting -----------------------------------------------------------------
@@ -149,7 +136,7 @@ def test_training_is_by_seed_and_the_table_has_both_figures():
 
 @pytest.mark.slow  # trains; its parts are tested above
 def test_one_command_for_ring_and_grid(tmp_path):
-  done = run(
+  done = run_experiment(
     'ring_and_grid',
     f'--out={tmp_path}',
     '--budget=smoke',
@@ -165,11 +152,11 @@ def test_one_command_for_ring_and_grid(tmp_path):
 
 @pytest.mark.slow
 def test_a_wrong_flag_of_ring_and_grid_is_one_line():
-  done = run('ring_and_grid', '--only=foo')
+  done = run_experiment('ring_and_grid', '--only=foo')
   assert done.returncode == 2
   assert "--only: unknown name 'foo'" in done.stderr
   assert 'PacGAN4' in done.stderr
-  done = run('ring_and_grid', '--budget=huge')
+  done = run_experiment('ring_and_grid', '--budget=huge')
   assert done.returncode == 2
   assert 'smoke' in done.stderr
 
@@ -270,7 +257,7 @@ def test_one_command_for_stacked_mnist(tmp_path):
     load_dataset('mnist')
   except InputError as error:
     pytest.skip(f'mnist is not prepared: {error}')
-  done = run(
+  done = run_experiment(
     'stacked_mnist',
     f'--out={tmp_path}',
     '--budget=smoke',
