@@ -9,6 +9,7 @@ import pytest
 
 from gan_jax.config.build import build
 from gan_jax.config.sweep import SWEPT
+from gan_jax.data import load_dataset
 from gan_jax.losses import LOSSES
 from gan_jax.networks import NETWORKS
 from gan_jax.penalties import PENALTIES
@@ -26,7 +27,7 @@ from tests.helpers import (
   tiny_keys,
 )
 
-# Image shapes of the datasets that the configs name.
+# Image shapes of the datasets that the configs name; of others by their data.
 SHAPES = {
   'digits': (8, 8, 1),
   'mnist': (28, 28, 1),
@@ -73,7 +74,9 @@ def test_config_builds_and_takes_two_steps(name):
   else:
     keys = dict(network__gen_widths=(8,))
   config = load_config(name, **keys)
-  shape = SHAPES[config.data.name]
+  shape = SHAPES.get(config.data.name)
+  if shape is None:
+    shape = load_dataset(config.data.name).info.image_shape
   if size := config.data.image_size:
     shape = (size, size, shape[-1])
   state, metrics = two_steps(config, shape)
