@@ -3,9 +3,14 @@
 Paper: Odena et al. 2017, arXiv 1610.09585: one logit and the classes' logits
 from D's last layer, cross-entropy of the classes in both players' losses.
 Deviations: the DCGAN pair of dcgan_mnist at half its width, for the paper's
-networks; Adam 2e-4 (.5, .999), batch 128, as there.
+networks; spectral weights in D for batch norm, and its classifier learns from
+real images alone; Adam 2e-4 (.5, .999), batch 128, as there.
 Command: python run.py --config=configs/acgan_mnist.py
-Measured: not trained yet; two steps of a tiny version run in the tests.
+Measured: 900 steps in 3 min on two CPU cores beside other work: a classifier of
+99.5 % sees the digit asked for in 99.7 % of 10,000 samples of the raw weights,
+in 91 % of the average's; a digit is nearly one image yet. With batch norm in D
+and its classifier on fakes too, G and D agree on classes of their own, as
+batches of real and of fake images let them: 28 % after 2,345 steps.
 """
 
 from ml_collections import ConfigDict
@@ -22,6 +27,9 @@ def get_config() -> ConfigDict:
   config.network.gen_width = 32
   config.network.disc_width = 32
   config.network.disc_labels_by = 'classifier'
+  config.network.disc_norm = 'none'
+  config.network.disc_weights = 'spectral'
+  config.classify_fakes = False
   config.batch_size = 128
   config.num_steps = 2_345  # 5 epochs
   config.ema_decay = 0.995
