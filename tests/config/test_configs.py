@@ -74,9 +74,8 @@ def test_config_builds_and_takes_two_steps(name):
   else:
     keys = dict(network__gen_widths=(8,))
   config = load_config(name, **keys)
-  shape = SHAPES.get(config.data.name)
-  if shape is None:
-    shape = load_dataset(config.data.name).info.image_shape
+  data = config.data.name
+  shape = SHAPES.get(data) or load_dataset(data).info.image_shape
   if size := config.data.image_size:
     shape = (size, size, shape[-1])
   state, metrics = two_steps(config, shape)

@@ -18,6 +18,7 @@ from gan_jax.types import InputError
 from tests.helpers import run_experiment, sampled
 
 KEY = jax.random.key(0)
+run = functools.partial(run_experiment, timeout=900)
 
 
 # --- Counting -----------------------------------------------------------------
@@ -136,7 +137,7 @@ def test_training_is_by_seed_and_the_table_has_both_figures():
 
 @pytest.mark.slow  # trains; its parts are tested above
 def test_one_command_for_ring_and_grid(tmp_path):
-  done = run_experiment(
+  done = run(
     'ring_and_grid',
     f'--out={tmp_path}',
     '--budget=smoke',
@@ -152,11 +153,11 @@ def test_one_command_for_ring_and_grid(tmp_path):
 
 @pytest.mark.slow
 def test_a_wrong_flag_of_ring_and_grid_is_one_line():
-  done = run_experiment('ring_and_grid', '--only=foo')
+  done = run('ring_and_grid', '--only=foo')
   assert done.returncode == 2
   assert "--only: unknown name 'foo'" in done.stderr
   assert 'PacGAN4' in done.stderr
-  done = run_experiment('ring_and_grid', '--budget=huge')
+  done = run('ring_and_grid', '--budget=huge')
   assert done.returncode == 2
   assert 'smoke' in done.stderr
 
@@ -257,7 +258,7 @@ def test_one_command_for_stacked_mnist(tmp_path):
     load_dataset('mnist')
   except InputError as error:
     pytest.skip(f'mnist is not prepared: {error}')
-  done = run_experiment(
+  done = run(
     'stacked_mnist',
     f'--out={tmp_path}',
     '--budget=smoke',

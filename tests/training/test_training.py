@@ -242,7 +242,7 @@ def test_bits_do_not_depend_on_the_dispatch_length(
   assert_same_bits(final_state(config, tmp_path), uninterrupted)
 
 
-@pytest.mark.slow  # the feeds are told apart in tests/data
+@pytest.mark.slow  # tests/data compares the feeds
 def test_streamed_equals_device_cached(tmp_path, uninterrupted):
   config = tiny_digits(**FULL, data__cache='stream', num_steps=8)
   final_state(config, tmp_path)
