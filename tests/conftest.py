@@ -30,6 +30,7 @@ os.environ['XDG_CACHE_HOME'] = str(KEPT / 'home')
 
 import jax
 import pytest
+from PIL import Image
 
 jax.config.update('jax_num_cpu_devices', 4)
 # Many tests compile the same programs.
@@ -94,6 +95,24 @@ def few_programs():
 
 
 AFTER_CLEARING = [0]  # bytes in memory
+
+
+@pytest.fixture(scope='module', autouse=True)
+def few_figures(request):
+  """Plots are one pixel but in the tests that look at them.
+
+  To render one takes as long as a dozen steps of a tiny run.
+  """
+  if request.path.parent.name in ('reporting', 'experiments'):
+    yield
+    return
+
+  def save(figure, path, **keys):
+    Image.new('L', (1, 1)).save(path, 'png')
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr('matplotlib.figure.Figure.savefig', save)
+    yield
 
 
 def resident():

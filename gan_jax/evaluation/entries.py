@@ -18,6 +18,7 @@ from gan_jax.metrics.density_coverage import (
 from gan_jax.metrics.disc_accuracy import accuracy
 from gan_jax.metrics.inception_score import inception_score
 from gan_jax.metrics.kernel_distance import kernel_distance
+from gan_jax.metrics.label_accuracy import label_accuracy
 from gan_jax.metrics.mode_coverage import mode_coverage
 from gan_jax.metrics.mode_score import mode_score
 from gan_jax.metrics.ms_ssim import ms_ssim_diversity
@@ -65,6 +66,7 @@ class Inputs(NamedTuple):
     train: images of the training split, as many as of `test`, or None.
     test: held-out images, or None.
     logits: of D on (held-out images, fakes) with its boundary, or None.
+    labels: that the fakes were drawn by, int `[N]`, or None.
     balls: neighbourhoods by k, made by `compute` for all scores at once.
   """
 
@@ -75,6 +77,7 @@ class Inputs(NamedTuple):
   train: np.ndarray | None = None
   test: np.ndarray | None = None
   logits: tuple[np.ndarray, np.ndarray, float | None] | None = None
+  labels: np.ndarray | None = None
   balls: dict[int, Neighbourhoods] = {}  # noqa: RUF012
 
 
@@ -134,6 +137,20 @@ def of_modes(inputs: Inputs) -> dict[str, Entry]:
       'value': result.kl_to_uniform,
       'noise_floor': result.noise_floor,
     },
+  }
+
+
+def of_label_accuracy(inputs: Inputs) -> dict[str, Entry]:
+  """The share of fakes that are of the class asked for, and of each class."""
+  classes = inputs.network.classes
+  result = label_accuracy(inputs.fake.seen, inputs.labels, len(classes))
+  by_class = zip(classes, result.by_class.tolist(), strict=True)
+  return {
+    'label_accuracy': {
+      'value': result.value,
+      'standard_error': result.standard_error,
+      'by_class': {k: v for k, v in by_class if v == v},
+    }
   }
 
 

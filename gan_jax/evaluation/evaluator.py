@@ -220,11 +220,12 @@ class Evaluator:
       ImageSet(num, self._info.image_shape, read),
       keep_features='features' in needs,
       keep_images=self._images_to_keep(num) if 'images' in needs else 0,
+      keep_seen='labels' in needs,
       splits=min(keys.splits, num),
       **self._extraction('generated images'),
     )
     settings = Settings(*(getattr(keys, name) for name in Settings._fields))
-    inputs = Inputs(self.network, real, fake, settings)
+    inputs = Inputs(self.network, real, fake, settings, labels=labels)
     if 'images' in needs:
       images = self._images.sample_of_reference(len(fake.images))
       inputs = inputs._replace(real=real._replace(images=images))

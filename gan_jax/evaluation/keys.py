@@ -136,6 +136,7 @@ def check(
   info: DatasetInfo,
   which: str = 'scores',
   *,
+  conditional: bool = False,
   cache: pathlib.Path | None = None,
 ) -> tuple[str, ...]:
   """Checks what is asked for against the data, before any work.
@@ -144,6 +145,7 @@ def check(
     keys: the section, see configs/base.py.
     info: of the data.
     which: the key whose scores are wanted, scores or every_scores.
+    conditional: whether G is told labels: what is scored if no name is given.
     cache: see `network_of`.
 
   Returns:
@@ -158,11 +160,13 @@ def check(
   if names:
     _check_network(network, f'eval.{which}', names)
   elif which == 'scores':
-    lacking = _LACKING.get(network)
+    lacking = {_LACKING.get(network)}
+    if not conditional:
+      lacking.add('labels')
     names = tuple(
       name
       for name, score in SCORES.items()
-      if name not in _ON_REQUEST and lacking not in score.needs
+      if name not in _ON_REQUEST and not lacking & score.needs
     )
   else:
     raise InputError(f'eval.{which}: no score is named')

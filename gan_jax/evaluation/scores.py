@@ -20,8 +20,8 @@ class Score(NamedTuple):
     compute: Inputs -> entries by name.
     gives: those names.
     needs: of features, balls (of neighbours among them), logits (of K
-      classes), classes (that are those of the data), images, splits (train
-      and test images), disc.
+      classes), classes (that are those of the data), labels (of the
+      fakes), images, splits (train and test images), disc.
     of_network: whether names carry the feature network's.
   """
 
@@ -58,6 +58,9 @@ SCORES: dict[str, Score] = {
   ),
   'mode_score': _score(entries.of_mode_score, 'mode_score', 'logits'),
   'modes': _score(entries.of_modes, 'modes modes_kl', 'logits classes'),
+  'label_accuracy': _score(
+    entries.of_label_accuracy, 'label_accuracy', 'logits classes labels'
+  ),
   'precision_recall': _score(
     entries.of_precision_recall, 'precision recall', 'features balls'
   ),
@@ -88,6 +91,7 @@ BETTER: dict[str, Literal['lower', 'higher']] = {
   'inception_score': 'higher',
   'mode_score': 'higher',
   'modes': 'higher',
+  'label_accuracy': 'higher',
   'precision': 'higher',
   'recall': 'higher',
   'coverage': 'higher',
@@ -218,8 +222,13 @@ def _check(name: str, score: Score, inputs: Inputs) -> None:
     )
   if 'classes' in score.needs and not inputs.network.classes:
     raise InputError(
-      f'eval.scores: {name} counts the classes of the data, which {network} '
+      f'eval.scores: {name} is of the classes of the data, which {network} '
       'does not know; leave it out, or take eval.network=classifier'
+    )
+  if 'labels' in score.needs and inputs.labels is None:
+    raise InputError(
+      f'eval.scores: {name} is of the labels that G is told, and this G is '
+      'told none; leave it out, or train with conditional=True'
     )
   for need, value in (
     ('splits', inputs.test),

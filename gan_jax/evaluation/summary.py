@@ -34,6 +34,7 @@ class Summary(NamedTuple):
     predictions: sums over the network's classes, None if it has no logits.
     features: float32 `[N, D]`, None unless asked for.
     images: uint8 `[n, H, W, C]`, those that were asked for, or None.
+    seen: the likeliest class of each image, int `[N]`, None unless asked for.
     images_per_second: through reading and network; 0 if from the cache.
   """
 
@@ -43,6 +44,7 @@ class Summary(NamedTuple):
   features: np.ndarray | None
   images: np.ndarray | None
   images_per_second: float
+  seen: np.ndarray | None = None
 
 
 def summarise(
@@ -51,6 +53,7 @@ def summarise(
   *,
   keep_features: bool = False,
   keep_images: int = 0,
+  keep_seen: bool = False,
   splits: int = 1,
   devices: Sequence[jax.Device] | None = None,
   batch_size: int = 64,
@@ -65,6 +68,7 @@ def summarise(
     images: the set.
     keep_features: for scores of neighbours and kernels.
     keep_images: the first so many, for scores of pixels.
+    keep_seen: the class of each image, of a network that has classes.
     splits: of the Inception score.
     devices: see `extract`.
     batch_size: see `extract`.
@@ -76,6 +80,7 @@ def summarise(
   started = time.monotonic()
   moments, classes = MomentStream(), None
   features, pixels = [], [np.zeros((0, *images.image_shape), np.uint8)]
+  seen = []
   for batch, outputs in extract(
     network, images, devices=devices, batch_size=batch_size, progress=progress
   ):
@@ -84,6 +89,7 @@ def summarise(
       if classes is None:
         classes = PredictionStream(images.num, splits=splits)
       classes.update(outputs['logits'])
+      seen.append(outputs['logits'].argmax(axis=1))
     if keep_features:
       features.append(outputs['features'].astype(np.float32))
     pixels.append(batch[: keep_images - sum(map(len, pixels))])
@@ -95,6 +101,7 @@ def summarise(
     np.concatenate(features) if keep_features else None,
     np.concatenate(pixels) if keep_images else None,
     images.num / (time.monotonic() - started),
+    np.concatenate(seen) if keep_seen and seen else None,
   )
 
 

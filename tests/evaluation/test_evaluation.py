@@ -73,6 +73,7 @@ def inputs(network):
       features.image_set(some_images(seed=seed)),
       keep_features=True,
       keep_images=60,
+      keep_seen=True,
       splits=2,
     )
     for seed in (1, 2)
@@ -82,7 +83,8 @@ def inputs(network):
   )
   test, train = some_images(30, seed=3), some_images(30, seed=4)
   logits = np.arange(3.0), np.arange(4.0), 0.0
-  return Inputs(network, real, fake, settings, train, test, logits)
+  labels = np.arange(60) % 12
+  return Inputs(network, real, fake, settings, train, test, logits, labels)
 
 
 # --- One pass ---------------------------------------------------------------
@@ -195,6 +197,7 @@ def test_every_entry_is_its_metric_of_the_right_sets(network):
       features.image_set(images),
       keep_features=True,
       keep_images=99,
+      keep_seen=True,
       splits=splits,
     )
     for images, splits in ((wide, 1), (narrow, 4))
@@ -202,11 +205,12 @@ def test_every_entry_is_its_metric_of_the_right_sets(network):
   settings = Settings(kid_subsets=2, kid_subset_size=20, ssim_pairs=9)
   train, test = some_images(30, seed=3), some_images(20, seed=4) // 2
   logits = np.array([1.0, -1, 1, 1]), np.array([-1.0, 1, 1]), 0.0
-  inputs = Inputs(network, real, fake, settings, train, test, logits)
+  outputs = network.apply(network.variables, narrow)['logits']
+  labels = np.array(outputs).argmax(axis=1)
+  labels[:10] = (labels[:10] + 1) % 12
+  inputs = Inputs(network, real, fake, settings, train, test, logits, labels)
   found = {k: e['value'] for k, e in compute(inputs, list(SCORES)).items()}
-  parts = predictions_lib.predictions(
-    np.asarray(network.apply(network.variables, narrow)['logits']), splits=4
-  )
+  parts = predictions_lib.predictions(np.asarray(outputs), splits=4)
   balls = neighbourhoods(real.features, fake.features, [3, 5])
   keys = dict(num_projections=512, seed=0)
   expected = {
@@ -217,6 +221,7 @@ def test_every_entry_is_its_metric_of_the_right_sets(network):
     'inception_score': inception_score(parts).value,
     'mode_score': mode_score(parts, real.predictions.marginal),
     'modes': np.count_nonzero(parts.counts),
+    'label_accuracy': 30 / 40,
     'precision': precision_recall(balls[3]).precision,
     'recall': precision_recall(balls[3]).recall,
     'density': density_coverage(balls[5]).density,
@@ -289,8 +294,10 @@ def test_what_a_score_needs_and_lacks_is_named(inputs):
     with pytest.raises(InputError, match=message):
       compute(bare, [name])
   nameless = inputs._replace(network=inputs.network._replace(classes=()))
-  with pytest.raises(InputError, match='modes counts the classes of the data'):
+  with pytest.raises(InputError, match='modes is of the classes of the data'):
     compute(nameless, ['modes'])
+  with pytest.raises(InputError, match='told none; leave it out, or train'):
+    compute(inputs._replace(labels=None), ['label_accuracy'])
   with pytest.raises(InputError, match=r"eval.scores: unknown name 'fad'; val"):
     needs_of(['fid', 'fad'])
 
@@ -452,7 +459,12 @@ def test_no_names_mean_all_that_the_network_can_give(digits):
     'inception_score',
     'mode_score',
     'modes',
+    'label_accuracy',
   }
+  keys.network = 'classifier'
+  for conditional in (False, True):
+    given = keys_lib.check(keys, digits.info, conditional=conditional)
+    assert ('label_accuracy' in given) == conditional
   keys.network = 'inception'
   assert 'inception_score' in keys_lib.check(keys, digits.info)
   keys.every_scores = ()

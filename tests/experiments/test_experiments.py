@@ -19,11 +19,13 @@ from experiments import (
   mode_seeking,
   optimal_discriminator,
   reference,
+  truncation,
 )
 from gan_jax.data import load_dataset
 from gan_jax.features.classifier_training import Recipe
+from gan_jax.modes.train import train
 from gan_jax.types import InputError
-from tests.helpers import ROOT, run_experiment
+from tests.helpers import ROOT, run_experiment, tiny_digits
 
 NAMES = sorted(
   path.stem
@@ -193,9 +195,9 @@ def test_simultaneous_factor_in_closed_form():
     )
 
 
-# The scores of spoilt images take a classifier of real data, see below; mode
-# collapse takes an hour, see test_mode_collapse.py.
-_LONG = ('metric_directions', 'ring_and_grid', 'stacked_mnist')
+# The scores of spoilt images take a classifier of real data and truncation a
+# run, see below; mode collapse takes an hour, see test_mode_collapse.py.
+_LONG = ('metric_directions', 'ring_and_grid', 'stacked_mnist', 'truncation')
 
 
 @pytest.mark.slow
@@ -270,6 +272,34 @@ def test_scores_move_the_right_way_on_real_data(tmp_path):
   for name in ('mnist', 'fashion mnist'):
     rows = section(tmp_path / 'metric_directions.md', name)
     assert_directions(by_score(rows))
+
+
+@pytest.mark.slow  # trains a little
+def test_a_run_is_scored_at_each_threshold(tmp_path):
+  config = tiny_digits(conditional=True)
+  train(config, tmp_path / 'run')
+  done = run_experiment(
+    'truncation',
+    f'--workdir={tmp_path / "run"}',
+    f'--out={tmp_path}',
+    '--num=60',
+    '--network=random',
+  )
+  assert done.returncode == 0, done.stderr
+  rows = section(tmp_path / 'truncation.md', 'scores')
+  names = [truncation.name_of(t) for t in truncation.THRESHOLDS]
+  assert [row[0] for row in rows] == names
+  assert len({row[1] for row in rows}) == len(rows)  # each is another FID
+  assert (tmp_path / 'truncation.png').stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+  ('workdir', 'says'),
+  [('', '--workdir: name the folder'), ('/nowhere', '/nowhere holds no run')],
+)
+def test_truncation_needs_a_run(tmp_path, workdir, says):
+  with pytest.raises(InputError, match=says):
+    truncation.experiment(tmp_path, workdir, 60, 'random')
 
 
 # --- Flags and tables -------------------------------------------------------

@@ -196,6 +196,7 @@ def test_images_do_not_depend_on_their_batch(variables):
       )
 
 
+@pytest.mark.slow  # two programs of the whole network
 def test_grey_is_colour_of_equal_channels(variables):
   grey = pixels(1, (3, 8, 8, 1))
   outputs = apply(variables, grey)

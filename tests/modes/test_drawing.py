@@ -233,7 +233,7 @@ def test_the_generator_in_a_gradient(run):
   assert slopes.any()
 
 
-@pytest.mark.parametrize('run', [False], indirect=True, ids=['plain'])
+@pytest.mark.parametrize('run', [True], indirect=True, ids=['labels'])
 def test_a_run_without_the_newer_keys_goes_on(run, tmp_path):
   """config.json of an earlier version: it loads, and training resumes."""
   config, workdir = run

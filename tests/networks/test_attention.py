@@ -22,14 +22,18 @@ def attention(gamma=0.7, weights='none'):
   )
   rng = np.random.default_rng(0)
   x = rng.normal(size=(3, 6, 4, CHANNELS)).astype(np.float32)
-  variables = layer.init(jax.random.key(0), x, train=False)
+  variables = jax.jit(lambda: layer.init(jax.random.key(0), x, train=False))()
   assert variables['params']['gamma'] == 0.0
   variables['params']['gamma'] = jnp.float32(gamma)
   return layer, variables, x
 
 
 def apply(layer, variables, x):
-  y, state = layer.apply(variables, x, train=False, mutable='intermediates')
+  y, state = jax.jit(
+    lambda variables, x: layer.apply(
+      variables, x, train=False, mutable='intermediates'
+    )
+  )(variables, x)
   return y, state['intermediates']['attention'][0]
 
 
@@ -41,8 +45,8 @@ def test_without_gamma_it_is_the_identity():
 
 def test_gamma_learns_where_it_starts():
   layer, variables, x = attention(0.0)
-  grads = jax.grad(
-    lambda p: (layer.apply({'params': p}, x, train=False) ** 2).sum()
+  grads = jax.jit(
+    jax.grad(lambda p: (layer.apply({'params': p}, x, train=False) ** 2).sum())
   )(variables['params'])
   assert abs(grads['gamma']) > 1e-3
 

@@ -1,5 +1,7 @@
 """Conditions as vectors, and how they join the input of a player."""
 
+import itertools
+
 import flax
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ import pytest
 
 from gan_jax.networks import NETWORKS, conditions, make_networks
 from gan_jax.types import Column, InputError, Task
-from tests.helpers import assert_same_bits, task_of
+from tests.helpers import assert_same_bits, sampled, task_of
 
 KEY = jax.random.key(2)
 SHAPE = (8, 8, 1)
@@ -113,9 +115,16 @@ def test_labels_alone_are_where_they_were(name):
     assert embeds == {('Embed_0', 'embedding'): (3, width)}
 
 
-@pytest.mark.parametrize('name', ['mlp', 'dcgan'])
+_ALL = ('labels', 'text', 'source', 'other')
+
+
 @pytest.mark.parametrize(
-  'told', [('source',), ('text',), ('labels', 'text', 'source', 'other')]
+  ('name', 'told'),
+  sampled(
+    itertools.product(['mlp', 'dcgan'], [('source',), ('text',), _ALL]),
+    ('mlp', _ALL),
+    ('dcgan', _ALL),
+  ),
 )
 def test_both_players_read_each_column(name, told):
   pair = make_networks(name, task(*told), **tiny(name))

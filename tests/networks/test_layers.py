@@ -35,9 +35,11 @@ def test_batch_norm_is_flaxs(shape, train):
     momentum=0.8, use_running_average=not train, use_fast_variance=False
   )
 
+  @jax.jit
   def our_apply(variables, x):
     return ours.apply(variables, x, train=train, mutable='batch_stats')
 
+  @jax.jit
   def their_apply(variables, x):
     return theirs.apply(variables, x, mutable='batch_stats')
 
@@ -55,7 +57,7 @@ def test_batch_norm_is_flaxs(shape, train):
       y, _ = apply(variables | {'params': params}, x)
       return jnp.sum(weights * y**2)
 
-    return jax.grad(loss, by)(variables['params'], x)
+    return jax.jit(jax.grad(loss, by))(variables['params'], x)
 
   for by in (0, 1):
     found, expected = slopes(our_apply, by), slopes(their_apply, by)
@@ -131,7 +133,7 @@ def test_second_derivatives_of_batch_norm_are_those_of_the_plain_formula():
     def squared(x):
       return jnp.sum(jax.grad(lambda x: jnp.sum(slopes * norm(x) ** 2))(x) ** 2)
 
-    return jax.grad(squared)(x)
+    return jax.jit(jax.grad(squared))(x)
 
   np.testing.assert_allclose(
     penalty(ours), penalty(plain), rtol=2e-4, atol=1e-4

@@ -211,9 +211,11 @@ def test_g_draws_the_label_under_any_norm():
 
 def logits_of(labels, disc, variables, images):
   given = {'labels': jnp.full(len(images), labels)}
-  verdict, state = disc.apply(
-    variables, images, given, train=False, mutable='intermediates'
-  )
+  verdict, state = jax.jit(
+    lambda variables, given: disc.apply(
+      variables, images, given, train=False, mutable='intermediates'
+    )
+  )(variables, given)
   return np.float64(verdict.logits), state['intermediates']['features']
 
 

@@ -69,7 +69,7 @@ def as_float64(tree):
 def state_in_float64(game, optimizers, warm_up=0):
   """A state, after some alternating steps to fill the optimizers' moments."""
   state = as_float64(solvers.init_state(game, optimizers, KEY))
-  step = solvers.make_train_step(game, optimizers)
+  step = jax.jit(solvers.make_train_step(game, optimizers))
   for t in range(warm_up):
     state, _ = step(state, as_float64(batches()), jax.random.key(t))
   return state
@@ -134,7 +134,7 @@ def test_unrolled_gradient_is_that_of_the_look_ahead(name, unroll_steps):
       optimizers,
       solver=solvers.make_solver('unrolled', unroll_steps=unroll_steps),
     )
-    after, _ = step(state, data, KEY)
+    after, _ = jax.jit(step)(state, data, KEY)
     ours = optax.tree.sub(state.params.gen, after.params.gen)
 
     gen_key = jax.random.split(KEY, 2)[1]
@@ -164,7 +164,8 @@ def test_unrolled_gradient_is_that_of_the_look_ahead(name, unroll_steps):
       slope = optax.tree.vdot(ours, direction)
       np.testing.assert_allclose(slope, expected, rtol=1e-6)
     # The look-ahead is felt: alternating's gradient is another one.
-    plain, _ = solvers.make_train_step(game, optimizers)(state, data, KEY)
+    plain = solvers.make_train_step(game, optimizers)
+    plain, _ = jax.jit(plain)(state, data, KEY)
     gap = optax.tree.norm(optax.tree.sub(plain.params.gen, after.params.gen))
     assert gap > 1e-3 * optax.tree.norm(ours)
 
@@ -306,7 +307,8 @@ def test_dead_units_do_not_break_the_look_ahead(name):
   step = solvers.make_train_step(
     game, optimizers, solver=solvers.make_solver('unrolled')
   )
-  state, _ = step(solvers.init_state(game, optimizers, KEY), jnp.zeros(1), KEY)
+  state = solvers.init_state(game, optimizers, KEY)
+  state, _ = jax.jit(step)(state, jnp.zeros(1), KEY)
   assert np.isfinite(state.params.gen)
   assert state.params.gen != 1.0
 
@@ -332,7 +334,7 @@ def test_consensus_descends_the_squared_field():
     for name in ('simultaneous', 'consensus'):
       solver = solvers.make_solver(name, consensus_weight=weight)
       step = solvers.make_train_step(game, optimizers, solver=solver)
-      ends[name], metrics = step(state, data, KEY)
+      ends[name], metrics = jax.jit(step)(state, data, KEY)
     pull = optax.tree.sub(ends['simultaneous'].params, ends['consensus'].params)
     gen_key, disc_key = jax.random.split(KEY, 2)[::-1]
     batch = jax.tree.map(lambda x: x[0], data)

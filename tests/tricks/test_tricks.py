@@ -75,10 +75,7 @@ TRICKS = {
   'historical': dict(gen_optimizer__historical_weight=0.1),
 }
 # Their own tests are beside this file; each kind of place is met here.
-_FAST = set(
-  'paired,packing,feature matching,lecam,several discs,accuracy limit,'
-  'virtual'.split(',')
-)
+_FAST = set('paired,packing,feature matching,lecam,accuracy limit'.split(','))
 # Those that act in other places than the objectives.
 _OUTSIDE = ('lookahead', 'accuracy limit', 'orthogonal', 'historical')
 

@@ -5,6 +5,7 @@ Nothing is written beside them. See tests/config/test_fuzz.py.
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -21,7 +22,7 @@ from gan_jax.modes import sample as sample_mode
 from gan_jax.modes.train import train
 from gan_jax.workdir.trained import load
 from tests.config.test_fuzz import bounded, edited, edits, fuzz
-from tests.helpers import abandoned_reads, tiny_digits
+from tests.helpers import abandoned_reads, sampled, tiny_digits
 
 pytestmark = abandoned_reads
 
@@ -194,8 +195,14 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize('alone', [True, False])
-@pytest.mark.parametrize('case', ROWS)
+@pytest.mark.parametrize(
+  ('case', 'alone'),
+  sampled(
+    itertools.product(ROWS, [True, False]),
+    *((case, False) for case in ROWS),
+    ('binary', True),
+  ),
+)
 def test_junk_among_metrics(case, alone, finished, tmp_path):
   workdir = tmp_path / 'run'
   shutil.copytree(finished, workdir)
