@@ -76,22 +76,37 @@ def pytest_collection_modifyitems(items):
       item.add_marker('whole')
 
 
+PROC = pathlib.Path('/proc/self')
+
+
+@pytest.fixture(autouse=True)
+def little_memory():
+  """Forgets compiled programs once they fill the memory."""
+  yield
+  if PROC.exists() and resident() > AFTER_CLEARING[0] + 3 * 2**30:
+    forget()
+
+
 @pytest.fixture(scope='module', autouse=True)
 def few_programs():
-  """Forgets compiled programs once there are many, or they fill the memory.
+  """Forgets compiled programs once there are many.
 
   Each takes several mappings of memory, and Linux gives a process 65,530 of
   them: beyond that XLA ends the process.
   """
   yield
-  maps = pathlib.Path('/proc/self/maps')
-  if not maps.exists():
-    return
-  many = maps.read_bytes().count(b'\n') > 25_000
-  if many or resident() > AFTER_CLEARING[0] + 3 * 2**30:
-    jax.clear_caches()
-    gc.collect()
-    AFTER_CLEARING[0] = resident()
+  if PROC.exists() and (PROC / 'maps').read_bytes().count(b'\n') > 25_000:
+    forget()
+  gc.freeze()  # our code and libraries collect now and then: not through all
+
+
+def forget():
+  """Drops compiled programs, and what only cycles kept alive."""
+  jax.clear_caches()
+  gc.unfreeze()
+  gc.collect()
+  gc.freeze()
+  AFTER_CLEARING[0] = resident()
 
 
 AFTER_CLEARING = [0]  # bytes in memory
@@ -117,7 +132,7 @@ def few_figures(request):
 
 def resident():
   """Bytes of this process in memory."""
-  pages = pathlib.Path('/proc/self/statm').read_text().split()[1]
+  pages = (PROC / 'statm').read_text().split()[1]
   return int(pages) * os.sysconf('SC_PAGE_SIZE')
 
 
