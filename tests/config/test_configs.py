@@ -60,7 +60,7 @@ _SLOW |= {'wgan_cifar', 'lsgan_mnist', 'cgan_mnist', 'mlp_mnist'}
 _SLOW |= {'mlp_bn_mnist', 'dcgan_mnist', 'autoencoder_mnist', 'infogan_mnist'}
 _SLOW |= {'sngan_cifar', 'sngan_fashion', 'projection_mnist', 'sagan_128'}
 _SLOW |= {'sagan_cifar', 'biggan_32', 'biggan_128', 'biggan_fashion'}
-_SLOW |= {'biggan_mnist'}
+_SLOW |= {'biggan_mnist', 'acgan_mnist'}
 
 
 @pytest.mark.parametrize('name', sampled(CONFIGS, *set(CONFIGS) - _SLOW))

@@ -232,7 +232,11 @@ def test_latents_that_cannot_be_split_say_what_can():
     generator(latent_dim=10)
   with pytest.raises(InputError, match=r'latent_dim: 2 .*take 3, or'):
     generator(latent_dim=2)
-  generator(latent_dim=10, hierarchy=False)
+  gen = tiny(hierarchy=False).gen
+  given = {'labels': np.zeros(2, np.int32)}
+  jax.eval_shape(
+    lambda: gen.init(jax.random.key(0), np.zeros((2, 10)), given, train=False)
+  )
 
 
 def test_codes_join_every_vector_and_are_not_split():
@@ -262,6 +266,7 @@ def test_image_sizes_that_do_not_fit(shape):
     make_pair('biggan', shape, num_classes=3)
 
 
+@pytest.mark.slow  # another G
 def test_adain_takes_the_vectors_too():
   gen, variables, latents, given = generator(gen_norm='adain')
   draw = jax.jit(

@@ -95,7 +95,7 @@ PADDINGS = ('SAME', 'VALID', ((1, 2), (0, 1)))
 @pytest.mark.usefixtures('both_ways')
 @pytest.mark.parametrize('padding', PADDINGS, ids=str)
 @pytest.mark.parametrize('stride', [1, 2])
-@pytest.mark.parametrize('kernel', sampled([3, 4, 5], 3, 4))
+@pytest.mark.parametrize('kernel', sampled([3, 4, 5], 4))
 def test_convolution(kernel, stride, padding):
   x, w = inputs((7, 6), (kernel, kernel))
   strides = (stride, stride)
@@ -135,7 +135,7 @@ def our_transpose(strides, padding):
 @pytest.mark.usefixtures('both_ways')
 @pytest.mark.parametrize('padding', ['SAME', 'VALID'])
 @pytest.mark.parametrize('stride', [1, 2])
-@pytest.mark.parametrize('kernel', sampled([3, 4, 5], 4, 5))
+@pytest.mark.parametrize('kernel', sampled([3, 4, 5], 4))
 def test_transposed_convolution(kernel, stride, padding):
   y, w = inputs((3, 4), (kernel, kernel))
   strides = (stride, stride)
@@ -328,7 +328,7 @@ class Reference:
 
 @pytest.mark.parametrize('padding', PADDINGS, ids=str)
 @pytest.mark.parametrize('stride', [1, 2])
-@pytest.mark.parametrize('kernel', [3, 4, 5])
+@pytest.mark.parametrize('kernel', sampled([3, 4, 5], 3, 4))
 def test_values_and_two_derivatives_are_those_of_float64(
   kernel, stride, padding
 ):

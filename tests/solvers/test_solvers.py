@@ -142,7 +142,7 @@ def test_ema_averages_batch_statistics_too(image_model):
   """After one step from the average's start: half old, half new."""
   step = solvers.make_train_step(image_model.game, sgd(), ema_decay=0.5)
   before = solvers.init_state(image_model.game, sgd(), KEY, ema=True)
-  after, _ = step(before, stack_draws(fake_batch()), KEY)
+  after, _ = jax.jit(step)(before, stack_draws(fake_batch()), KEY)
   for kind, old, new in (
     ('params', before.params.gen, after.params.gen),
     ('model_state', before.model_state.gen, after.model_state.gen),
@@ -330,10 +330,10 @@ def test_reused_latents_give_the_same_fakes():
 
 def test_metrics_name_what_was_promised():
   model = build(tiny_digits(penalty='r1'), fake_info())
-  state = model.init(KEY)
+  state = jax.jit(model.init)(KEY)
   batches = stack_draws(fake_batch())
-  after, metrics = model.train_step(state, batches, KEY)
-  metrics |= model.probe(after, batches, KEY)
+  after, metrics = jax.jit(model.train_step)(state, batches, KEY)
+  metrics |= jax.jit(model.probe)(after, batches, KEY)
   assert set(metrics) >= {
     'disc_loss',
     'disc_loss_real',

@@ -249,6 +249,7 @@ def test_keys_are_checked_before_training(digits, overrides, message):
 
 
 # --- Several runs at once -----------------------------------------------------
+# Slow: scored as each by itself they are in tests/modes/test_members.py.
 
 
 def several(**overrides):
@@ -284,6 +285,7 @@ def test_every_member_has_rows(members):
   assert len(set(values)) == 12
 
 
+@pytest.mark.slow
 def test_rows_are_of_the_member_that_they_name(members):
   config = several(member=2)
   config.eval.update(scores=('fid',), num_samples=40)
@@ -293,6 +295,7 @@ def test_rows_are_of_the_member_that_they_name(members):
   )
 
 
+@pytest.mark.slow
 def test_every_member_keeps_its_own_best(members, tmp_path):
   workdir, _ = members
   steps = []
@@ -317,6 +320,7 @@ def test_every_member_keeps_its_own_best(members, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_screen_has_a_line_a_group(members):
   workdir, said = members
   head = 'step 4, 40 fakes of each of 4 runs; best fid_random so far of 4 runs'
@@ -337,6 +341,7 @@ def test_the_screen_has_a_line_a_group(members):
   assert said.count('random features rank nothing') == 1
 
 
+@pytest.mark.slow
 def test_the_final_table_ranks_by_the_last_scores(members):
   workdir, said = members
   assert 'scores at step 12, ranked by fid_random (lower is better)' in said

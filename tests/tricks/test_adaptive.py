@@ -73,7 +73,7 @@ def test_each_transform_comes_as_often_as_told(probability):
   place = functools.partial(
     adaptive.placement, probability=jnp.float32(probability), size=(8, 8)
   )
-  origins = np.asarray(jax.vmap(place)(keys))
+  origins = np.asarray(jax.jit(jax.vmap(place))(keys))
   still = np.abs(origins - np.eye(3)).max(axis=(1, 2)) < 1e-6
   p = probability
   expected = (1 - p / 2) * (1 - 3 * p / 4) * (1 - p * (1 - 1 / 4))

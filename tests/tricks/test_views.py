@@ -146,10 +146,11 @@ def test_every_image_has_a_draw_of_its_own_and_gradients_pass():
   # Given its draws it is affine in the image, so a slope is a difference.
   weights = np.float32(RNG.normal(size=same.shape))
 
+  @jax.jit
   def value(images):
     return jnp.sum(weights * diffaugment.diffaugment(images, KEYS, policy))
 
-  slope = jnp.vdot(jax.grad(value)(IMAGES), same - IMAGES)
+  slope = jnp.vdot(jax.jit(jax.grad(value))(IMAGES), same - IMAGES)
   np.testing.assert_allclose(value(same) - value(IMAGES), slope, rtol=1e-4)
 
 
