@@ -65,6 +65,7 @@ WHOLE_FILES = {
     *('inception', 'inception_blocks', 'micro_batch', 'minibatch_layers'),
     *('precision', 'solver_algorithms', 'tricks', 'tricks_runs', 'weights'),
     *('networks', 'neighbours', 'comparison', 'f_divergences', 'divergences'),
+    *('biggan', 'heads', 'conditions', 'layers', 'autoencoder', 'told'),
   )
 }
 

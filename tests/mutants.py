@@ -467,6 +467,12 @@ FAULTS = [
     'predictions',
   ),
   Fault(
+    'label_accuracy_by_what_is_seen',
+    'nums = np.bincount(asked, minlength=num_classes)',
+    'nums = np.bincount(seen, minlength=num_classes)',
+    'label_accuracy',
+  ),
+  Fault(
     'mode_score_sign',
     'gain - kl(p_bar, reference)',
     'gain + kl(p_bar, reference)',
