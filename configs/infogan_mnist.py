@@ -7,7 +7,9 @@ pair of dcgan_mnist at half its width, Adam 2e-4 for both players (the paper:
 D's last layer.
 Command: python run.py --config=configs/infogan_mnist.py
 Then: python run.py --mode=sample --workdir=RUN --config.sample.sheet=codes
-Measured: not trained yet; two steps of a tiny version run in the tests.
+Measured: 2,345 steps in 4 min 30 s on two CPU cores, seed 0: at one seed the
+code of ten values changes the digit, half of them legible; the first number
+changes its slant, the second its width a little. No score was taken.
 """
 
 from ml_collections import ConfigDict
