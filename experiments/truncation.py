@@ -62,10 +62,9 @@ def measured(
   dataset = data.load_dataset(**trained.plan.dataset())
   layout.check_data(layout.absolute(workdir), dataset.info)
   gan, evaluator = trained.sampler(), Evaluator(keys, dataset)
-  values, pictures = {}, []
+  values, pictures, weights = {}, [], weights_name(trained.state, keys.ema)
   for threshold in THRESHOLDS:
     evaluator.keys = dataclasses.replace(keys, truncation=threshold)
-    weights = weights_name(trained.state, keys.ema)
     result = evaluator.score(gan, SCORES, num, weights=weights)
     for name, entry in result.scores.items():
       values.setdefault(name, []).append(entry['value'])

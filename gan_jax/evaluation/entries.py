@@ -149,7 +149,7 @@ def of_label_accuracy(inputs: Inputs) -> dict[str, Entry]:
     'label_accuracy': {
       'value': result.value,
       'standard_error': result.standard_error,
-      'by_class': {k: v for k, v in by_class if v == v},
+      'by_class': {name: v for name, v in by_class if not np.isnan(v)},
     }
   }
 

@@ -89,7 +89,8 @@ def summarise(
       if classes is None:
         classes = PredictionStream(images.num, splits=splits)
       classes.update(outputs['logits'])
-      seen.append(outputs['logits'].argmax(axis=1))
+      if keep_seen:
+        seen.append(outputs['logits'].argmax(axis=1))
     if keep_features:
       features.append(outputs['features'].astype(np.float32))
     pixels.append(batch[: keep_images - sum(map(len, pixels))])
@@ -101,7 +102,7 @@ def summarise(
     np.concatenate(features) if keep_features else None,
     np.concatenate(pixels) if keep_images else None,
     images.num / (time.monotonic() - started),
-    np.concatenate(seen) if keep_seen and seen else None,
+    np.concatenate(seen) if seen else None,
   )
 
 

@@ -237,8 +237,8 @@ def _draw_runs(axis, steps, values, window, colour, style, marker) -> None:
 
 
 # Scores that are shares, by how their names begin.
-_SHARES = ('precision', 'recall', 'coverage', 'disc_accuracy')
-_SHARES += ('label_accuracy',)
+_SHARES = ('precision', 'recall', 'coverage')
+_SHARES += ('disc_accuracy', 'label_accuracy')
 
 
 def limits_of_score(name: str) -> str:

@@ -19,13 +19,9 @@ from tests.helpers import ROOT, assert_same_bits, cli_environment
 QUICK = Recipe(width=8, feature_dim=16, epochs=1, min_steps=200, batch_size=32)
 
 
-def whole(images):
-  return images.read(np.arange(len(images)))
-
-
 @pytest.fixture(scope='module')
 def splits(digits):
-  return whole(digits.train), whole(digits.test)
+  return digits.train.whole(), digits.test.whole()
 
 
 @pytest.fixture(scope='module')
@@ -193,15 +189,13 @@ def test_no_labels_and_one_class_are_refused(splits, tmp_path):
 # In a process of its own: its minutes of training are worth optimisation.
 PRINT_ACCURACY = """
 import sys
-import numpy as np
 from gan_jax.data import load_dataset
 from gan_jax.features.classifier import classifier_network
 
 dataset = load_dataset(sys.argv[1])
-train, test = (
-  split.read(np.arange(len(split))) for split in (dataset.train, dataset.test)
+network = classifier_network(
+  dataset.train.whole(), dataset.test.whole(), dataset.info.class_names
 )
-network = classifier_network(train, test, dataset.info.class_names)
 print(network.notes['classifier_test_accuracy'])
 """
 
