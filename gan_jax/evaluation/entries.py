@@ -23,7 +23,7 @@ from gan_jax.metrics.mode_coverage import mode_coverage
 from gan_jax.metrics.mode_score import mode_score
 from gan_jax.metrics.ms_ssim import ms_ssim_diversity
 from gan_jax.metrics.nearest_neighbours import nearest_distances
-from gan_jax.metrics.neighbours import Neighbourhoods
+from gan_jax.metrics.neighbours import Neighbourhoods, Reference
 from gan_jax.metrics.parzen import parzen_score
 from gan_jax.metrics.precision_recall import precision_recall
 from gan_jax.metrics.sliced_wasserstein import sliced_wasserstein_images
@@ -67,6 +67,7 @@ class Inputs(NamedTuple):
     test: held-out images, or None.
     logits: of D on (held-out images, fakes) with its boundary, or None.
     labels: that the fakes were drawn by, int `[N]`, or None.
+    reference: the real features as neighbourhoods need them, or None.
     balls: neighbourhoods by k, made by `compute` for all scores at once.
   """
 
@@ -78,6 +79,7 @@ class Inputs(NamedTuple):
   test: np.ndarray | None = None
   logits: tuple[np.ndarray, np.ndarray, float | None] | None = None
   labels: np.ndarray | None = None
+  reference: Reference | None = None
   balls: dict[int, Neighbourhoods] = {}  # noqa: RUF012
 
 

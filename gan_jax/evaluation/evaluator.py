@@ -19,6 +19,7 @@ from gan_jax.features import FeatureNetwork, ImageSet, published
 from gan_jax.features.classifier import classifier_network, random_network
 from gan_jax.features.network import UNKNOWN, check_channels
 from gan_jax.features.published import PUBLISHED
+from gan_jax.metrics.neighbours import Reference
 from gan_jax.sampling.labels import labels_like
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.storage.files import cache_dir
@@ -99,6 +100,7 @@ class Evaluator:
     self._devices, self.progress = devices, progress
     self._cache = cache or cache_dir()
     self._summaries: dict[bool, Summary] = {}
+    self._reference: Reference | None = None
     if network is not None:
       self.network, self.network_name = network, network.name
 
@@ -147,6 +149,15 @@ class Evaluator:
       **self._extraction('real images'),
     )
     return self._summaries[keep_features]
+
+  def _reference_of(self, real: Summary) -> Reference | None:
+    """Its features; their radii are kept for the next generator."""
+    if real.features is None:
+      return None
+    known = self._reference
+    if known is None or known.features is not real.features:
+      self._reference = Reference(real.features)
+    return self._reference
 
   def score(
     self,
@@ -225,7 +236,14 @@ class Evaluator:
       **self._extraction('generated images'),
     )
     settings = Settings(*(getattr(keys, name) for name in Settings._fields))
-    inputs = Inputs(self.network, real, fake, settings, labels=labels)
+    inputs = Inputs(
+      self.network,
+      real,
+      fake,
+      settings,
+      labels=labels,
+      reference=self._reference_of(real),
+    )
     if 'images' in needs:
       images = self._images.sample_of_reference(len(fake.images))
       inputs = inputs._replace(real=real._replace(images=images))

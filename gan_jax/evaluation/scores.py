@@ -208,8 +208,8 @@ def _with_balls(inputs: Inputs, names: Iterable[str]) -> Inputs:
   ks = [k for k in ks if k < min(inputs.real.num, inputs.fake.num)]
   if not ks:
     return inputs
-  real, fake = inputs.real.features, inputs.fake.features
-  return inputs._replace(balls=neighbourhoods(real, fake, ks))
+  real = inputs.reference or inputs.real.features
+  return inputs._replace(balls=neighbourhoods(real, inputs.fake.features, ks))
 
 
 def _check(name: str, score: Score, inputs: Inputs) -> None:

@@ -53,12 +53,7 @@ def _nearest(rows, own, points, k):
   """The k smallest squared distances of rows to points but themselves."""
   distances = _squared_distances(rows, points)
   distances = distances.at[jnp.arange(len(rows)), own].set(jnp.inf)
-  smallest = []
-  for _ in range(k):  # k passes: cheaper than sorting, for a small k
-    at = jnp.argmin(distances, axis=1)
-    smallest.append(jnp.take_along_axis(distances, at[:, None], axis=1)[:, 0])
-    distances = distances.at[jnp.arange(len(rows)), at].set(jnp.inf)
-  return jnp.stack(smallest, axis=1)
+  return -jax.lax.top_k(-distances, k)[0]
 
 
 @jax.jit
@@ -98,8 +93,36 @@ def squared_radii(points: jax.Array, k: int, tile: int = TILE) -> np.ndarray:
   return np.concatenate(parts)[:num]
 
 
+class Reference:
+  """Real features, with what is the same for all sets of fakes kept.
+
+  Attributes:
+    features: `[N, D]`.
+    centre: their mean, float64 `[D]`.
+  """
+
+  def __init__(self, features: np.ndarray):
+    """Takes them as they are; radii are worked out when first needed."""
+    self.features = features
+    self.centre = features.mean(axis=0, dtype=np.float64)
+    self._radii: dict[np.dtype, np.ndarray] = {}
+
+  def centred(self, features: np.ndarray, dtype: type) -> jax.Array:
+    """Features `[M, D]` around the real mean."""
+    return jnp.asarray(
+      np.subtract(features, self.centre, dtype=dtype, casting='same_kind')
+    )
+
+  def squared_radii(self, real: jax.Array, k: int, tile: int) -> np.ndarray:
+    """Those of the centred real features, see the function; `[N, >= k]`."""
+    known = self._radii.get(real.dtype)
+    if known is None or known.shape[1] < k:
+      self._radii[real.dtype] = squared_radii(real, k, tile)
+    return self._radii[real.dtype]
+
+
 def neighbourhoods(
-  real: np.ndarray,
+  real: np.ndarray | Reference,
   fake: np.ndarray,
   ks: Sequence[int],
   *,
@@ -108,7 +131,8 @@ def neighbourhoods(
   """Who lies in whose balls, for several k in one pass over the distances.
 
   Args:
-    real: features `[N, D]`.
+    real: features `[N, D]`; a `Reference` where fakes of several generators
+      meet the same ones.
     fake: features `[M, D]`.
     ks: numbers of neighbours, each at least 1.
     tile: rows of distances at a time; changes nothing but memory.
@@ -116,20 +140,21 @@ def neighbourhoods(
   Raises:
     InputError: a set has fewer than k + 1 vectors, or k is below 1.
   """
+  if not isinstance(real, Reference):
+    real = Reference(real)
   ks, most = sorted(set(ks)), max(ks)
   if ks[0] < 1:
     raise InputError(f'k: {ks[0]} neighbours; at least 1 is needed')
-  for name, features in (('real', real), ('generated', fake)):
+  for name, features in (('real', real.features), ('generated', fake)):
     if len(features) < most + 1:
       raise InputError(
         f'k: {most} neighbours need {most + 1} images, and there are '
         f'{len(features)} {name} ones'
       )
-  centre = real.mean(axis=0, dtype=np.float64)
-  found = _in_precision(np.float32, real, fake, centre, ks, tile)
+  found = _in_precision(np.float32, real, fake, ks, tile)
   if found is None:
     with jax.enable_x64(True):
-      found = _in_precision(np.float64, real, fake, centre, ks, tile)
+      found = _in_precision(np.float64, real, fake, ks, tile)
   return found
 
 
@@ -138,16 +163,13 @@ _SMALLEST = 1e-4
 
 
 def _in_precision(
-  dtype, real, fake, centre, ks, tile
+  dtype, real, fake, ks, tile
 ) -> dict[int, Neighbourhoods] | None:
   """Neighbourhoods; None if float32 is not enough for these sets."""
-  x, y = (
-    jnp.asarray(np.subtract(features, centre, dtype=dtype, casting='same_kind'))
-    for features in (real, fake)
-  )
-  radii = [squared_radii(points, max(ks), tile) for points in (x, y)]
+  x, y = (real.centred(features, dtype) for features in (real.features, fake))
   columns = [k - 1 for k in ks]
-  of_real, of_fake = (r[:, columns] for r in radii)
+  of_real = real.squared_radii(x, max(ks), tile)[:, columns]
+  of_fake = squared_radii(y, max(ks), tile)[:, columns]
   if dtype == np.float32:
     for points, smallest in ((x, of_real[:, 0]), (y, of_fake[:, 0])):
       if np.any(smallest < _SMALLEST * np.asarray(jnp.sum(points**2, axis=1))):

@@ -39,7 +39,7 @@ from gan_jax.metrics.kernel_distance import kernel_distance
 from gan_jax.metrics.mode_score import mode_score
 from gan_jax.metrics.ms_ssim import ms_ssim_diversity
 from gan_jax.metrics.nearest_neighbours import nearest_distances
-from gan_jax.metrics.neighbours import neighbourhoods
+from gan_jax.metrics.neighbours import neighbourhoods, squared_radii
 from gan_jax.metrics.parzen import parzen_score
 from gan_jax.metrics.precision_recall import precision_recall
 from gan_jax.metrics.sliced_wasserstein import sliced_wasserstein_images
@@ -644,6 +644,30 @@ def test_an_evaluator_scores_with_a_network_of_ones_own(digits, tmp_path):
   assert (record['split'], record['step']) == ('test', 3)
   assert record['network_digest'] == '1'
   assert set(protocol.MEASURE) <= set(record)
+
+
+def test_radii_of_the_real_images_are_worked_out_once(
+  digits, tmp_path, monkeypatch
+):
+  evaluator = Evaluator(
+    eval_keys(num_real=60),
+    digits,
+    progress=False,
+    cache=tmp_path,
+  )
+  counted = []
+
+  def counting(points, *args):
+    counted.append(len(points))
+    return squared_radii(points, *args)
+
+  monkeypatch.setattr('gan_jax.metrics.neighbours.squared_radii', counting)
+  found = [
+    evaluator.score(Noise(), ['precision_recall'], num).scores
+    for num in (40, 50, 40)
+  ]
+  assert counted == [60, 40, 50, 40]
+  assert found[0] == found[2]
 
 
 def test_accuracy_of_a_conditional_d_needs_labels_of_test(digits, tmp_path):

@@ -12,7 +12,11 @@ from gan_jax.metrics.density_coverage import (
   density_coverage,
   expected_coverage,
 )
-from gan_jax.metrics.neighbours import neighbourhoods, squared_radii
+from gan_jax.metrics.neighbours import (
+  Reference,
+  neighbourhoods,
+  squared_radii,
+)
 from gan_jax.metrics.precision_recall import precision_recall
 from gan_jax.types import InputError
 from tests.helpers import sampled
@@ -161,6 +165,37 @@ def test_several_k_are_those_of_each():
     assert precision_recall(both[k]) == precision_recall(
       neighbourhoods(real, fake, [k])[k]
     )
+
+
+def test_equal_distances_count_each():
+  points = np.array([[0.0], [1.0], [-1.0], [1.0], [3.0]])
+  np.testing.assert_array_equal(
+    squared_radii(points, 3),
+    [[1, 1, 1], [0, 1, 4], [1, 4, 4], [0, 1, 4], [4, 4, 9]],
+  )
+
+
+def test_a_reference_works_out_its_radii_once(monkeypatch):
+  rng = np.random.default_rng(0)
+  real, *fakes = rng.normal(size=(4, 60, 6))
+  counted = []
+
+  def counting(points, *args):
+    counted.append(np.asarray(points))
+    return squared_radii(points, *args)
+
+  module = 'gan_jax.metrics.neighbours.squared_radii'
+  reference = Reference(real)
+  for k, fake in zip((3, 5, 2), fakes, strict=True):
+    with monkeypatch.context() as patched:
+      patched.setattr(module, counting)
+      found = neighbourhoods(reference, fake, [k])[k]
+    for a, b in zip(found, neighbourhoods(real, fake, [k])[k], strict=True):
+      np.testing.assert_array_equal(a, b)
+  centred = np.asarray(reference.centred(real, np.float32))
+  of_real = [p for p in counted if np.array_equal(p, centred)]
+  assert len(of_real) == 2  # for k = 3, and again for 5, but not for 2
+  assert len(counted) == 5
 
 
 def test_bad_input_is_named():
