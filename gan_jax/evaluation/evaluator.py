@@ -100,7 +100,6 @@ class Evaluator:
     self._devices, self.progress = devices, progress
     self._cache = cache or cache_dir()
     self._summaries: dict[bool, Summary] = {}
-    self._reference: Reference | None = None
     if network is not None:
       self.network, self.network_name = network, network.name
 
@@ -150,14 +149,10 @@ class Evaluator:
     )
     return self._summaries[keep_features]
 
-  def _reference_of(self, real: Summary) -> Reference | None:
-    """Its features; their radii are kept for the next generator."""
-    if real.features is None:
-      return None
-    known = self._reference
-    if known is None or known.features is not real.features:
-      self._reference = Reference(real.features)
-    return self._reference
+  @functools.cached_property
+  def _reference(self) -> Reference:
+    """Kept features; their radii serve every generator."""
+    return Reference(self._summaries[True].features)
 
   def score(
     self,
@@ -236,14 +231,9 @@ class Evaluator:
       **self._extraction('generated images'),
     )
     settings = Settings(*(getattr(keys, name) for name in Settings._fields))
-    inputs = Inputs(
-      self.network,
-      real,
-      fake,
-      settings,
-      labels=labels,
-      reference=self._reference_of(real),
-    )
+    inputs = Inputs(self.network, real, fake, settings, labels=labels)
+    if real is self._summaries.get(True):
+      inputs = inputs._replace(reference=self._reference)
     if 'images' in needs:
       images = self._images.sample_of_reference(len(fake.images))
       inputs = inputs._replace(real=real._replace(images=images))
