@@ -53,7 +53,14 @@ def _nearest(rows, own, points, k):
   """The k smallest squared distances of rows to points but themselves."""
   distances = _squared_distances(rows, points)
   distances = distances.at[jnp.arange(len(rows)), own].set(jnp.inf)
-  return -jax.lax.top_k(-distances, k)[0]
+  value = jnp.full(len(rows), -jnp.inf, distances.dtype)
+  smallest, upto = [], 0  # k passes: `top_k` sorts, where it is not float32
+  for rank in range(k):
+    larger = jnp.where(distances > value[:, None], distances, jnp.inf)
+    value = jnp.where(upto > rank, value, larger.min(axis=1))
+    upto = jnp.sum(distances <= value[:, None], axis=1)
+    smallest.append(value)
+  return jnp.stack(smallest, axis=1)
 
 
 @jax.jit
