@@ -5,7 +5,7 @@
 The noise of G is drawn from a normal distribution that is cut at a threshold
 (resampled, not clipped). Below, the scores of so many fakes at each threshold;
 `none` is the distribution that G was trained with. Fakes have the same seeds
-and labels at each.
+and labels at each; batch norm in G goes by fresh statistics at each threshold.
 
 Reference:
   Brock et al., Large Scale GAN Training for High Fidelity Natural Image
@@ -61,15 +61,19 @@ def measured(
   keys = plan.read(config).eval
   dataset = data.load_dataset(**trained.plan.dataset())
   layout.check_data(layout.absolute(workdir), dataset.info)
-  gan, evaluator = trained.sampler(), Evaluator(keys, dataset)
+  gan = trained.sampler()
+  if not gan.columns:  # of what else is told, there are no fresh statistics
+    gan = trained.sampler(batch_norm='standing')
+  evaluator = Evaluator(keys, dataset)
   values, pictures, weights = {}, [], weights_name(trained.state, keys.ema)
   for threshold in THRESHOLDS:
     evaluator.keys = dataclasses.replace(keys, truncation=threshold)
-    result = evaluator.score(gan, SCORES, num, weights=weights)
+    cut = gan.at(threshold)
+    result = evaluator.score(cut, SCORES, num, weights=weights)
     for name, entry in result.scores.items():
       values.setdefault(name, []).append(entry['value'])
-    latents = gan.latents_of(SEEDS, truncation=threshold)
-    pictures.append(gan.generate(latents, gan.labels(len(SEEDS))))
+    latents = cut.latents_of(SEEDS, truncation=threshold)
+    pictures.append(cut.generate(latents, cut.labels(len(SEEDS))))
   suffix = next(iter(values)).removeprefix('fid')
   by_name = {name.removesuffix(suffix): row for name, row in values.items()}
   record = result.protocol

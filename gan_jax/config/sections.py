@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from gan_jax.config.overrides import section
 from gan_jax.config.ranges import check_seed
-from gan_jax.sampling.sampler import BATCH_NORMS
 from gan_jax.sampling.sheets import NUM_SEEDS, SHEETS
+from gan_jax.sampling.standing import BATCH_NORMS
 from gan_jax.types import InputError, lookup
 
 T = TypeVar('T')

@@ -8,7 +8,7 @@ import pathlib
 from gan_jax.data import DatasetInfo
 from gan_jax.evaluation.scores import BETTER, SCORES, needs_of
 from gan_jax.features.weights import mobilenet_path
-from gan_jax.sampling.sampler import BATCH_NORMS
+from gan_jax.sampling.standing import BATCH_NORMS
 from gan_jax.types import InputError, lookup
 
 NETWORKS = ('auto', 'classifier', 'inception', 'mobilenet', 'random')

@@ -50,6 +50,7 @@ def sample(
   keys, seeds = asked.sample, asked.sample.seed_list
   trained = restore(workdir, keys.checkpoint, asked.member)
   gan = trained.sampler(ema=keys.ema, batch_norm=keys.batch_norm)
+  gan = gan.at(keys.truncation)
   label = keys.class_label
   if keys.sheet != 'grid':
     seeds = seeds or range(keys.seed, keys.seed + sheets.NUM_SEEDS)

@@ -1,6 +1,5 @@
 """Drawing images from a trained generator."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,18 +10,16 @@ import numpy as np
 
 from gan_jax.pixels import from_uint8, to_uint8
 from gan_jax.sampling import given as given_lib
-from gan_jax.sampling.batches import BATCH, batched, take
+from gan_jax.sampling.batches import batched
 from gan_jax.sampling.drawing import Drawing
 from gan_jax.sampling.labels import shortened
-from gan_jax.sampling.standing import NUM_BATCHES, standing_statistics
+from gan_jax.sampling.standing import BATCH_NORMS, Standing
 from gan_jax.sampling.walks import check_walk, closed_walk
 from gan_jax.sampling.weights import WEIGHTS
 from gan_jax.types import Column, Given, InputError, lookup
 
-BATCH_NORMS = ('running', 'batch', 'standing')
 
-
-class Sampler(Drawing):
+class Sampler(Standing, Drawing):
   """Draws images from a trained generator.
 
   Attributes:
@@ -100,28 +97,6 @@ class Sampler(Drawing):
     listed = ', '.join(f'{name}={value}' for name, value in fields.items())
     return f'{type(self).__name__}({listed})'
 
-  def _settled(self, variables: chex.ArrayTree) -> chex.ArrayTree:
-    """Variables with the statistics that `batch_norm` asks for."""
-    if self._batch_norm != 'standing':
-      return variables
-    if self.columns:
-      raise InputError(
-        'batch_norm: standing draws latents alone, and this run is told '
-        f'{", ".join(self.columns)} too; take running or batch'
-      )
-    return standing_statistics(
-      self._generate, variables, self._fresh_batches(NUM_BATCHES)
-    )
-
-  def _fresh_batches(self, num_batches: int) -> list[tuple]:
-    """Batches of latents and what is given, of seed 0."""
-    num = num_batches * BATCH
-    inputs = self.latents(num), self._given(num, self.labels(num))
-    return [
-      take(inputs, slice(start, start + BATCH))
-      for start in range(0, num, BATCH)
-    ]
-
   def _given(
     self,
     num: int,
@@ -131,12 +106,6 @@ class Sampler(Drawing):
     """What G is told, of labels `[num]` and of what else a user gives."""
     told = given_lib.encode(given, self.columns, num, self._vocabulary)
     return told if labels is None else {'labels': labels, **told}
-
-  def with_variables(self, variables: chex.ArrayTree) -> 'Sampler':
-    """The same sampler over other weights, without compiling again."""
-    other = copy.copy(self)
-    other._variables, other._about = self._settled(variables), {}
-    return other
 
   def generator(
     self,
@@ -235,13 +204,14 @@ class Sampler(Drawing):
       Indices `[n]` -> uint8 `[n, H, W, C]`. It raises InputError where the
       generator's output is not finite, which uint8 would hide.
     """
-    latents = self.latents(num, seed=seed, truncation=truncation)
-    labels = self.labels(num) if labels is None else labels
+    gan = self.at(truncation)
+    latents = gan.latents(num, seed=seed, truncation=truncation)
+    labels = gan.labels(num) if labels is None else labels
     columns = given_lib.by_index(given or {})
 
     def read(indices):
       part = None if labels is None else labels[indices]
-      outputs = self._outputs(latents[indices], part, columns(indices))
+      outputs = gan._outputs(latents[indices], part, columns(indices))
       if not outputs['finite'].all():
         index = indices[np.argmin(outputs['finite'])]
         raise InputError(
@@ -278,7 +248,8 @@ class Sampler(Drawing):
       InputError: a column is missing, not known, or of another shape.
     """
     latents = self.latents(num, seed=seed, truncation=truncation)
-    return self.generate(latents, self.labels(num, label), given)
+    labels = self.labels(num, label)
+    return self.at(truncation).generate(latents, labels, given)
 
   def translate(
     self, images: np.ndarray, *, seed: int = 0, label: int | str | None = None
@@ -332,4 +303,5 @@ class Sampler(Drawing):
     walk = closed_walk(ends, steps, path, sum(self.codes))
     if label is None and self.num_classes:
       label = 0
-    return self.generate(walk, self.labels(len(walk), label), given)
+    labels = self.labels(len(walk), label)
+    return self.at(truncation).generate(walk, labels, given)

@@ -56,12 +56,18 @@ def truncations(sampler: Sampler, seeds, label, truncation) -> Sheet:
   The classes go in turn over the columns, unless one is asked for.
   """
   del truncation
-  rows = [sampler.latents_of(seeds, truncation=t) for t in TRUNCATIONS]
+  _check(sampler)
   labels = sampler.labels(len(seeds), label)
+  rows = [sampler.latents_of(seeds, truncation=t) for t in TRUNCATIONS]
+  images = [
+    sampler.at(t).generate(row, labels)
+    for t, row in zip(TRUNCATIONS, rows, strict=True)
+  ]
   if labels is not None:
     labels = np.tile(labels, len(rows))
-  sides = [f'{t:g}' if t else 'none' for t in TRUNCATIONS]
-  return _sheet(sampler, np.concatenate(rows), labels, sides, _seeds(seeds))
+  sides = tuple(f'{t:g}' if t else 'none' for t in TRUNCATIONS)
+  images, latents = np.concatenate(images), np.concatenate(rows)
+  return Sheet(images, latents, labels, sides, tuple(_seeds(seeds)))
 
 
 def between(sampler: Sampler, seeds, label, truncation) -> Sheet:
@@ -130,12 +136,16 @@ SHEETS: dict[str, Callable[..., Sheet]] = {
 }
 
 
-def _sheet(sampler, latents, labels, sides, heads) -> Sheet:
+def _check(sampler: Sampler) -> None:
   if sampler.columns:
     raise InputError(
       f'sample.sheet: this run is told {", ".join(sampler.columns)} too, which '
       'a sheet has none of; take sample.sheet=grid'
     )
+
+
+def _sheet(sampler, latents, labels, sides, heads) -> Sheet:
+  _check(sampler)
   images = sampler.generate(latents, labels)
   return Sheet(images, latents, labels, tuple(sides), tuple(heads))
 

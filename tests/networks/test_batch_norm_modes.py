@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from gan_jax.games import of_network
-from gan_jax.sampling.sampler import BATCH_NORMS, Sampler, standing_statistics
+from gan_jax.sampling.sampler import Sampler
+from gan_jax.sampling.standing import BATCH_NORMS, standing_statistics
 from gan_jax.types import InputError
 from tests.helpers import assert_same_bits
 
@@ -71,6 +72,25 @@ def test_other_weights_get_standing_statistics_too():
   assert_same_bits(
     statistics(sampler.with_variables(fresh)), statistics(sampler)
   )
+
+
+def test_standing_statistics_are_of_latents_cut_at_a_threshold():
+  sampler = make('standing')
+  cut = sampler.at(0.5)
+  variance = sampler._variables['batch_stats']['BatchNorm_0']['var']
+  of_cut = cut._variables['batch_stats']['BatchNorm_0']['var']
+  # phi(.5) = .35207, erf(.5 / sqrt 2) = .38292
+  share = 1 - 2 * 0.5 * 0.35207 / 0.38292
+  np.testing.assert_allclose(of_cut / variance, share, rtol=0.03)
+  assert cut.at(0.5) is cut
+  for other in (make('running'), make('batch')):
+    assert other.at(0.5) is other
+  latents = sampler.latents(70, truncation=0.5)
+  np.testing.assert_array_equal(
+    sampler.sample(70, truncation=0.5), cut.generate(latents)
+  )
+  read = sampler.stream(70, truncation=0.5)
+  np.testing.assert_array_equal(read(np.arange(70)), cut.generate(latents))
 
 
 def test_standing_touches_nothing_else():
