@@ -209,6 +209,7 @@ def get_config() -> ConfigDict:
         test_fraction=0.1,  # held out, where the data has no test split
         # Of a folder: leave out images that cannot be decoded; False: refuse.
         skip_broken=False,
+        background='black',  # of a folder: behind what is transparent; or white
         # Of a folder. single: each image by itself; paired: A/ and B/ with the
         # same file names; unpaired: A/ and B/ with any; halves: each file is A
         # on the left and B on the right. B is the image, A its source (paired,

@@ -51,6 +51,7 @@ ADDED = {
   'likelihood_std': None,
   'kl_weight': None,
   'given': (),
+  'data.background': 'black',
   'data.layout': 'single',
   'data.direction': 'a2b',
   'data.derive': 'none',

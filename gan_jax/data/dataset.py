@@ -8,7 +8,7 @@ from gan_jax.data import pairs
 from gan_jax.data.derive import NONE, Derive, make_derive
 from gan_jax.data.examples import Images
 from gan_jax.data.folder import open_folder
-from gan_jax.data.images import MOST_PIXELS
+from gan_jax.data.images import BACKGROUNDS, MOST_PIXELS
 from gan_jax.data.shapes import (
   FITS,
   image_shape_of,
@@ -76,6 +76,24 @@ def _check(
       raise InputError(f'data.{key}: {value!r} is no whole number')
   if not isinstance(test_fraction, int | float):
     raise InputError(f'data.test_fraction: {test_fraction!r} is no number')
+  _check_folder(texts, skip_broken)
+  lookup(FITS, texts['fit'], 'data.fit')
+  image_size, channels = numbers['image_size'], numbers['channels']
+  if channels not in (0, 1, 3):
+    raise InputError(f'data.channels: {channels} is not 0 (as is), 1 or 3')
+  if image_size < 0:
+    raise InputError(f'data.image_size: {image_size} is negative')
+  if image_size**2 > MOST_PIXELS:
+    raise InputError(
+      f'data.image_size: {image_size} is more than {math.isqrt(MOST_PIXELS):,} '
+      'pixels, the limit'
+    )
+  if not 0.0 < test_fraction < 1.0:
+    raise InputError(f'data.test_fraction: {test_fraction} is not in (0, 1)')
+
+
+def _check_folder(texts: dict[str, Any], skip_broken: Any) -> None:
+  """Raises InputError for what a folder, or any other data, does not take."""
   pairs.check(texts['layout'], texts['direction'])
   single = texts['layout'] == 'single'
   if not single and texts['name'] != 'folder':
@@ -97,19 +115,12 @@ def _check(
       'data.skip_broken: is for data.name=folder alone, and data.name is '
       f'{texts["name"]}'
     )
-  lookup(FITS, texts['fit'], 'data.fit')
-  image_size, channels = numbers['image_size'], numbers['channels']
-  if channels not in (0, 1, 3):
-    raise InputError(f'data.channels: {channels} is not 0 (as is), 1 or 3')
-  if image_size < 0:
-    raise InputError(f'data.image_size: {image_size} is negative')
-  if image_size**2 > MOST_PIXELS:
+  lookup(dict.fromkeys(BACKGROUNDS), texts['background'], 'data.background')
+  if texts['background'] != 'black' and texts['name'] != 'folder':
     raise InputError(
-      f'data.image_size: {image_size} is more than {math.isqrt(MOST_PIXELS):,} '
-      'pixels, the limit'
+      f'data.background: {texts["background"]} is for data.name=folder alone, '
+      f'and data.name is {texts["name"]}'
     )
-  if not 0.0 < test_fraction < 1.0:
-    raise InputError(f'data.test_fraction: {test_fraction} is not in (0, 1)')
 
 
 def load_dataset(
@@ -127,6 +138,7 @@ def load_dataset(
   derive: str = NONE,
   derive_factor: int = 4,
   captions: bool = False,
+  background: str = 'black',
 ) -> Dataset:
   """Opens a dataset; images are read on access.
 
@@ -147,11 +159,13 @@ def load_dataset(
     derive: what is made of each image as its source, one of `DERIVE` or none.
     derive_factor: by which `low_res` shrinks.
     captions: whether each image of a folder comes with a text.
+    background: that transparency in images of a folder is laid on, one of
+      `BACKGROUNDS`.
 
   Raises:
     InputError: unknown, empty, unreadable, or of the wrong kind.
   """
-  sides = dict(layout=layout, direction=direction)
+  sides = dict(layout=layout, direction=direction, background=background)
   _check(
     dict(name=name, dir=dir, fit=fit, derive=derive, **sides),
     dict(image_size=image_size, channels=channels, derive_factor=derive_factor),

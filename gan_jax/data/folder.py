@@ -38,6 +38,7 @@ class Folder:
     partners: list[Any] | None = None,
     halves: str = '',
     texts: np.ndarray | None = None,
+    background: str = 'black',
   ):
     """Names the files.
 
@@ -48,21 +49,23 @@ class Folder:
       partners: paths of their sources; None for none.
       halves: a direction of `pairs`, if each file holds a pair side by side.
       texts: tokens of each, int32 `[N, L]`; None for none.
+      background: see `decode`.
     """
     self._paths, self._labels, self.origin = paths, labels, origin
     self._partners, self._halves, self._texts = partners, halves, texts
+    self._background = background
 
   def __len__(self) -> int:
     return len(self._paths)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
-    path = self._paths[index]
+    path, behind = self._paths[index], self._background
     if self._partners is not None:
-      example = pairs.read_pair(path, self._partners[index])
+      example = pairs.read_pair(path, self._partners[index], behind)
     elif self._halves:
-      example = pairs.read_halves(path, self._halves)
+      example = pairs.read_halves(path, self._halves, behind)
     else:
-      example = {'image': decode(path)}
+      example = {'image': decode(path, behind)}
     if self._labels is not None:
       example['label'] = self._labels[index]
     if self._texts is not None:
@@ -76,6 +79,8 @@ class Folder:
       facts.append(file_facts(self._partners))
     if self._texts is not None:
       facts.append(self._texts.tolist())
+    if self._background != 'black':
+      facts.append(self._background)
     return facts + [self._halves] * bool(self._halves)
 
 
@@ -87,6 +92,7 @@ def open_folder(
   layout: str = 'single',
   direction: str = 'a2b',
   captions: bool = False,
+  background: str = 'black',
 ) -> Splits:
   """Opens a folder or a ZIP of images, searched in depth.
 
@@ -104,6 +110,7 @@ def open_folder(
       above lies in each of the folders `A` and `B`.
     direction: a2b or b2a, from the sources to the images.
     captions: whether each image comes with a text, see `captions`.
+    background: that transparency is laid on, see `decode`.
 
   Raises:
     InputError: no such folder, no images in it, more files of kinds that are
@@ -115,7 +122,7 @@ def open_folder(
     )
   try:
     root = pathlib.Path(data_dir).expanduser()
-    layout = _Layout(layout, direction, captions)
+    layout = _Layout(layout, direction, captions, background)
     return _open(root, test_fraction, skip_broken, layout)
   except (OSError, RuntimeError) as error:  # no permission; ~ of nobody
     raise InputError(f'data.dir: cannot read {data_dir!r}: {error}') from error
@@ -127,6 +134,7 @@ class _Layout(NamedTuple):
   name: str
   direction: str
   captions: bool
+  background: str
 
   @property
   def halves(self) -> str:
@@ -157,17 +165,23 @@ def _open(
       images = [x for x in images if partners.get(x.path, x.path) in kept]
     parts = divide_side(root, images, target, layout.name, test_fraction)
   texts = texts and _texts(root, parts, texts)
-  splits = _as_splits(parts, root.absolute(), partners, layout.halves, texts)
+  splits = _as_splits(parts, root.absolute(), layout, partners, texts)
   everything = parts.train + parts.test
   if partners is not None:
     everything += [x._replace(path=partners[x.path]) for x in everything]
   elif layout.name == 'unpaired':
     others = divide_side(root, images, source, layout.name, test_fraction)
     everything += others.train + others.test
-    others = _as_splits(others, root.absolute() / source)
+    others = _as_splits(others, root.absolute() / source, layout)
     splits = splits._replace(others=(others.train, others.test))
   return splits._replace(
-    version=', '.join([files_lib.version(everything), *(texts or ())[:1]]),
+    version=', '.join(
+      [
+        files_lib.version(everything),
+        *(texts or ())[:1],
+        *[f'on {layout.background}'] * (layout.background != 'black'),
+      ]
+    ),
     summary=_summary(root, parts, splits.class_names, found.ignored, broken),
   )
 
@@ -175,8 +189,8 @@ def _open(
 def _as_splits(
   parts: Division,
   origin: pathlib.Path,
+  layout: _Layout,
   partners: dict[Any, Any] | None = None,
-  halves: str = '',
   texts: '_Texts | None' = None,
 ) -> Splits:
   """Both splits with their classes; see `Folder`."""
@@ -196,7 +210,8 @@ def _as_splits(
       labels,
       f'{name} of {origin}',
       partners=partners and [partners[path] for path in paths],
-      halves=halves,
+      halves=layout.halves,
+      background=layout.background,
       texts=texts and getattr(texts, name),
     )
 

@@ -14,6 +14,7 @@ from gan_jax.types import InputError
 MOST_PIXELS = 2**26
 MOST_PIXELS_OF_SIDE = 2**16 - 1
 
+BACKGROUNDS = ('black', 'white')  # of what is transparent
 FORMATS = 'PNG, JPEG, WebP, BMP, TIFF, GIF, PGM and PPM'
 SUFFIXES = frozenset(
   '.png .jpg .jpeg .jpe .jfif .webp .bmp .tif .tiff .gif .pbm .pgm .ppm '
@@ -68,17 +69,18 @@ def open_image(file: BinaryIO) -> Any:
   return image
 
 
-def decode(path: Any) -> np.ndarray:
-  """uint8 `[H, W, 1 or 3]`; transparency is laid on black.
+def decode(path: Any, background: str = 'black') -> np.ndarray:
+  """uint8 `[H, W, 1 or 3]`.
 
   Args:
     path: a `pathlib.Path`, or what opens like one.
+    background: that transparency is laid on, one of `BACKGROUNDS`.
 
   Raises:
     InputError: the file is not a whole image, or too large.
   """
   try:
-    return _pixels(path)
+    return _pixels(path, background)
   except Exception as error:  # damage can show anywhere in a decoder
     raise InputError(
       f'data.dir: cannot read image {shown(path)}: {reason_of(error)}; replace '
@@ -101,7 +103,7 @@ def reason_of(error: Exception) -> str:
   return shown(text)
 
 
-def _pixels(path: Any) -> np.ndarray:
+def _pixels(path: Any, background: str = 'black') -> np.ndarray:
   from PIL import Image
 
   with path.open('rb') as file:
@@ -116,7 +118,7 @@ def _pixels(path: Any) -> np.ndarray:
       image = Image.fromarray(np.round(levels).clip(0, 255).astype(np.uint8))
     elif 'A' in image.mode or 'transparency' in image.info:
       layer = image.convert('RGBA')
-      image = Image.new('RGBA', image.size, 'black')
+      image = Image.new('RGBA', image.size, background)
       image.alpha_composite(layer)
     pixels = np.asarray(image.convert('L' if grey else 'RGB'))
   return pixels.reshape(*pixels.shape[:2], -1)

@@ -75,13 +75,13 @@ def matched(
   return {path: sources[name] for name, path in targets.items()}
 
 
-def read_pair(path: Any, source: Any) -> dict[str, np.ndarray]:
-  """A target and its source, uint8 `[H, W, 1 or 3]` each.
+def read_pair(path: Any, source: Any, background: str) -> dict[str, np.ndarray]:
+  """A target and its source, uint8 `[H, W, 1 or 3]` each; see `decode`.
 
   Raises:
     InputError: one is no image, or they differ in size.
   """
-  image, other = decode(path), decode(source)
+  image, other = (decode(file, background) for file in (path, source))
   if image.shape[:2] != other.shape[:2]:
     raise InputError(
       f'data.layout: {shown(source)} has {_size(other)} pixels and its pair '
@@ -90,13 +90,15 @@ def read_pair(path: Any, source: Any) -> dict[str, np.ndarray]:
   return {'image': image, 'source': other}
 
 
-def read_halves(path: Any, direction: str) -> dict[str, np.ndarray]:
+def read_halves(
+  path: Any, direction: str, background: str
+) -> dict[str, np.ndarray]:
   """An image whose left half is A and whose right half is B, as `read_pair`.
 
   Raises:
     InputError: it is no image, or its width is odd.
   """
-  pixels = decode(path)
+  pixels = decode(path, background)
   if pixels.shape[1] % 2:
     raise InputError(
       f'data.layout: {shown(path)} has {_size(pixels)} pixels, and halves '

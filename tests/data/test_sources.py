@@ -679,6 +679,49 @@ def test_png_decodes(array, options, expected, tmp_path):
 
 
 @pytest.mark.parametrize(
+  ('array', 'expected'),
+  [
+    ([[[200, 255], [200, 0]]], [[[200], [255]]]),
+    ([[[200, 100, 50, 51]]], [[[244, 224, 214]]]),
+    ([[[1, 2, 3], [4, 5, 6]]], [[[1, 2, 3], [4, 5, 6]]]),
+  ],
+)
+def test_transparency_is_laid_on_white_where_asked(array, expected, tmp_path):
+  array = np.array(array, np.uint8)
+  for name in ('one/a', 'one/b', 'two/A/a', 'two/A/b', 'two/B/a', 'two/B/b'):
+    save(tmp_path / f'{name}.png', array)
+  for name in 'ab':
+    save(tmp_path / 'halves' / f'{name}.png', np.hstack([array, array]))
+  for folder, layout in (
+    ('one', 'single'),
+    ('two', 'paired'),
+    ('halves', 'halves'),
+  ):
+    splits = folders.open_folder(
+      tmp_path / folder, 0.5, layout=layout, background='white'
+    )
+    example = splits.train[0]
+    for kind in ('image', 'source') if layout != 'single' else ('image',):
+      np.testing.assert_array_equal(example[kind], expected)
+    black = folders.open_folder(tmp_path / folder, 0.5, layout=layout)
+    assert splits.version == f'{black.version}, on white'
+    assert splits.train.fingerprint() != black.train.fingerprint()
+
+
+@pytest.mark.parametrize(
+  ('keys', 'says'),
+  [
+    (dict(name='digits', background='white'), 'is for data.name=folder alone'),
+    (dict(name='folder', background='red'), "unknown name 'red'; valid: black"),
+    (dict(name='folder', background=0), '0 is no text'),
+  ],
+)
+def test_the_background_is_checked(keys, says, tmp_path):
+  with pytest.raises(InputError, match=rf'data\.background: .*{says}'):
+    load_dataset(dir=str(tmp_path), **keys)
+
+
+@pytest.mark.parametrize(
   ('options', 'third'),
   [
     ({}, [0, 0, 255]),
