@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from benchmarks import torch_biggan, torch_gans
+from benchmarks import torch_biggan, torch_gans, torch_stylegan2
 from benchmarks.works import RING_LATENTS, RING_WIDTHS, WORKS, Run
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -61,6 +61,12 @@ def networks(name: str) -> list[torch.nn.Module]:
       torch_biggan.Generator(16, 3, work.classes, 128, 128),
       torch_biggan.Discriminator(16, 3, work.classes),
     )
+  elif name == 'stylegan2':
+    widths = (128, 128, 64, 32)
+    players = (
+      torch_stylegan2.Generator(widths, 3, 128, 128, 2),
+      torch_stylegan2.Discriminator(widths, 3, 4),
+    )
   elif work.image_shape is None:
     players = (
       torch_gans.mlp([RING_LATENTS, *RING_WIDTHS, 2]),
@@ -89,8 +95,8 @@ def _step(
   work = WORKS[name]
   torch.backends.cudnn.benchmark = True
   torch.backends.cudnn.allow_tf32 = False  # float32 is float32 on both sides
-  latents = {'wgan_gp': (128,), 'biggan32': (128,), 'mlp': (100,)}
-  latents = latents.get(name, (100, 1, 1))
+  latents = dict.fromkeys(['wgan_gp', 'biggan32', 'stylegan2'], (128,))
+  latents = (latents | {'mlp': (100,)}).get(name, (100, 1, 1))
   if work.image_shape is None:
     latents = (RING_LATENTS,)
     draw_real = torch_gans.ring(work.batch, DEVICE)
@@ -122,6 +128,8 @@ def _step(
     return torch_biggan.hinge_step(
       *arguments, classes=work.classes, autocast=autocast
     )
+  if name == 'stylegan2':
+    return torch_stylegan2.style_step(*arguments, autocast=autocast)
   if name == 'wgan_gp':
     return torch_gans.critic_step(*arguments, autocast=autocast)
   return torch_gans.adversarial_step(

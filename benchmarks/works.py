@@ -80,6 +80,14 @@ WORKS: dict[str, Work] = {
     ),
     classes=10,
   ),
+  'stylegan2': Work(
+    'StyleGAN2, 32x32, with lazy terms',
+    32,
+    16,
+    1.2,
+    (32, 32, 3),
+    ('stylegan2_mnist', {'ema_decay': 0.0}),
+  ),
   'ring': Work('8 Gaussians, 2x128 MLPs', 256, 500, 3.0, unit='steps'),
   'ring10': Work(
     '8 Gaussians, 10 seeds at once', 256, 100, 6.0, seeds=10, unit='steps'

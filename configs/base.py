@@ -38,6 +38,43 @@ def set_optimizers(config: ConfigDict, **keys) -> None:
   config.disc_optimizer.update(keys)
 
 
+def set_growing(
+  config: ConfigDict,
+  sizes: tuple[int, ...],
+  *,
+  stable: int,
+  fade: int,
+  batch_sizes: dict[int, int] | None = None,
+) -> None:
+  """Sets the stages in which a pair grows, and the steps of the whole run.
+
+  The first size trains for `stable` images. Each other one fades in, and trains
+  on. Optimizers begin anew as a fade begins and as it ends.
+
+  Args:
+    config: of a growing pair.
+    sizes: in pixels, from the first to that of the images.
+    stable: real images of each size once its layers are in.
+    fade: real images in which they fade in.
+    batch_sizes: of sizes that have another than the config's.
+  """
+  step, stages = 0, []
+  for size in sizes:
+    batch_size = (batch_sizes or {}).get(size, config.batch_size)
+    keys = {
+      'network.resolution': size,
+      'batch_size': batch_size,
+      'reset_optimizers': True,
+    }
+    if stages:
+      end = step + fade // batch_size
+      stages.append((step, {**keys, 'fade_in': (step, end)}))
+      step = end
+    stages.append((step, keys))
+    step += stable // batch_size
+  config.stages, config.num_steps = tuple(stages), step
+
+
 def get_config() -> ConfigDict:
   """The defaults, which train nothing well by themselves."""
   return ConfigDict(
@@ -72,6 +109,17 @@ def get_config() -> ConfigDict:
       penalty_weight=10.0,
       # k > 1: in each k-th step k times the penalty, in the others none
       penalty_every=1,
+      # Steps of half a cosine along which the values below go to their ends,
+      # as in R3GAN; 0: num_steps. Learning rates have their own schedule.
+      anneal_steps=0,
+      penalty_weight_end=placeholder(float),  # None: it stays, as the others
+      # By its half-life, and from none if ema_decay is 0.
+      ema_decay_end=placeholder(float),
+      b2_end=placeholder(float),  # of both optimizers
+      drift_weight=0.0,  # on E D(x)^2 of real images, in D's loss
+      # Of style-based G: on (|J^T y| - a)^2, in G's loss; 0: none
+      path_length_weight=0.0,
+      path_length_every=4,  # as penalty_every, of the path length
       weight_clip=0.0,  # clip D's parameters to +- this; 0: off
       latent_dim=100,  # size of a latent vector
       latent_prior='normal',  # normal: N(0, I); uniform: U[-1, 1]
@@ -98,6 +146,9 @@ def get_config() -> ConfigDict:
       # Workdir of a run whose parameters this one begins with; '': the seed's.
       init_from='',
       moving='both',  # which players move: both, gen, disc
+      # Of a growing pair: steps made when the layers of network.resolution
+      # begin to fade in, and when they are in, such as (2_000, 4_000).
+      fade_in=(),
       # --- the solver
       # alternating, simultaneous, unrolled, extragradient, optimistic,
       # consensus, two_time_scale; descent for a game of one player
@@ -134,6 +185,9 @@ def get_config() -> ConfigDict:
         noise_schedule='linear',  # constant, linear, exponential, cosine
         noise_steps=0,  # steps in which instance noise fades; 0: num_steps
         augment='none',  # of what D sees: none, diffaugment, ada
+        # ada: where its probability goes from 0 (see anneal_steps); None: D
+        # steers it
+        augment_end=placeholder(float),
         augment_policy=('colour', 'translation', 'cutout'),  # of diffaugment
         ada_target=0.6,  # of E sign(D(x)), x real
         ada_images=500_000,  # in which ADA's probability goes from 0 to 1
@@ -152,8 +206,8 @@ def get_config() -> ConfigDict:
         lookahead_rate=0.5,  # share of the way kept at a look back
       ),
       network=dict(
-        # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet, sngan, sagan, biggan; of one
-        # player: mlp, conv
+        # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet, sngan, sagan, biggan,
+        # progressive, stylegan, stylegan2, r3gan; of one player: mlp, conv
         name='mlp',
         # None keeps the architecture's default; a key that it lacks is refused.
         gen_widths=placeholder(
@@ -165,7 +219,8 @@ def get_config() -> ConfigDict:
         gen_width=placeholder(int),
         disc_width=placeholder(int),  # likewise, of D
         depth=placeholder(int),  # dcgan, wgan_gp_resnet: halvings of the image
-        critic=placeholder(str),  # D of wgan_gp_resnet: resnet, dcgan
+        # D of wgan_gp_resnet: resnet, dcgan; of stylegan2: residual, plain
+        critic=placeholder(str),
         gen_activation=placeholder(
           str
         ),  # of G: relu, leaky_relu, elu, gelu, ...
@@ -183,6 +238,22 @@ def get_config() -> ConfigDict:
         disc_minibatch=placeholder(str),  # in D: none, stddev, discrimination
         minibatch_kernels=placeholder(int),  # features that discrimination adds
         minibatch_dim=placeholder(int),  # dimensions in which it compares
+        # Examples that stddev compares; None: all, in growing pairs 4
+        minibatch_group=placeholder(int),
+        # Of progressive, stylegan, stylegan2, r3gan: maps of S pixels have
+        # channel_base / S channels
+        channel_base=placeholder(int),
+        channel_max=placeholder(int),  # or so many, if that is less
+        # Of progressive, stylegan: pixels at which both work in training
+        # (stages change it); None: the image's
+        resolution=placeholder(int),
+        mapping_depth=placeholder(int),  # of style-based G: layers from z to w
+        style_dim=placeholder(int),  # of style-based G: size of w
+        # Of style-based G: probability that two styles are mixed in training
+        mixing=placeholder(float),
+        blocks=placeholder(int),  # of r3gan: of each size
+        # Of r3gan: of its 3x3 convolutions, where they are widest
+        groups=placeholder(int),
         norm_momentum=placeholder(float),  # old value's share in batch norm
         # Size of a label's vector beside the latents; of biggan's shared one
         embed_dim=placeholder(int),
@@ -256,9 +327,13 @@ def get_config() -> ConfigDict:
         ema=True,  # the moving average if there is one; False: raw weights
         batch_norm='running',  # statistics in G: running, batch, standing
         truncation=0.0,  # of a normal prior, in standard deviations; 0: none
+        psi=1.0,  # of a style-based G: how far styles are from their mean
+        psi_cutoff=0,  # in so many layers, the first; 0: in all
         files=False,  # one PNG each, into --out or images/, and nothing else
         # What samples.png shows: grid (num images); by eight seeds: classes,
-        # truncation (.2 to 1, and none), between (from class to class), codes
+        # truncation (.2 to 1, and none), between (from class to class), codes;
+        # of a style-based G: mixing (coarse layers of a row, fine ones of a
+        # column), psi (from 0 to 1); of a growing one: growth (by size)
         sheet='grid',
       ),
       interpolate=dict(
@@ -271,6 +346,8 @@ def get_config() -> ConfigDict:
         ema=True,  # the moving average if there is one; False: raw weights
         batch_norm='running',  # statistics in G: running, batch, standing
         truncation=0.0,  # of a normal prior, in standard deviations; 0: none
+        psi=1.0,  # of a style-based G: how far styles are from their mean
+        psi_cutoff=0,  # in so many layers, the first; 0: in all
       ),
       diagnose=dict(
         window=1_000,  # steps from the end on that the verdict is about
@@ -287,11 +364,11 @@ def get_config() -> ConfigDict:
         num_samples=10_000,  # fakes
         split='train',  # real images to compare with: train or test
         num_real=0,  # so many of them, at random; 0: all
-        # of features: classifier, mobilenet, inception, random; auto: the first
-        # where there are labels, else the second if its weights are there, else
-        # the last, which ranks nothing
+        # of features: classifier, mobilenet, inception, lpips, random; auto:
+        # the first where there are labels, else the second if its weights are
+        # there, else the last, which ranks nothing
         network='auto',
-        weights='',  # file of mobilenet or inception; '': in the cache
+        weights='',  # of mobilenet, inception or lpips; '': in the cache
         weights_sha256='',  # of another file; '': the published one's
         download=False,  # fetch Inception's published file if it is missing
         batch_size=64,  # images through the network at a time, all devices
@@ -299,6 +376,8 @@ def get_config() -> ConfigDict:
         ema=True,  # the moving average if there is one; False: raw weights
         batch_norm='running',  # statistics in G: running, batch, standing
         truncation=0.0,  # of a normal prior, in standard deviations; 0: none
+        psi=1.0,  # of a style-based G: how far styles are from their mean
+        psi_cutoff=0,  # in so many layers, the first; 0: in all
         seed=0,  # of latents, pairs and projections; KID's subsets have 2020
         splits=10,  # of the fakes, for the Inception score
         kid_subsets=100,  # subsets of KID
@@ -307,6 +386,9 @@ def get_config() -> ConfigDict:
         coverage_k=5,  # neighbours of density and coverage
         ssim_pairs=1_000,  # pairs of images for MS-SSIM
         projections=512,  # directions of the sliced Wasserstein distance
+        # Of the perceptual path length, where steps are: end (the start of each
+        # way), full (anywhere on it)
+        ppl_sampling='end',
         # --- during training
         every=0,  # steps between evaluations; 0: none
         every_scores=('fid',),  # their names, as in eval.scores

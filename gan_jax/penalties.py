@@ -157,17 +157,25 @@ def dragan(
 
 
 class Penalty(NamedTuple):
-  """A penalty and the constant its paper puts before it."""
+  """A penalty and the constant its paper puts before it.
+
+  Attributes:
+    value: see above.
+    factor: that constant.
+    at: of one that is the sum of E ||grad D||^2 at examples themselves, which:
+      real, fake; () of another.
+  """
 
   value: Callable[..., jax.Array]
   factor: float
+  at: tuple[str, ...] = ()
 
 
 PENALTIES: dict[str, Penalty | None] = {
   'none': None,
   'wgan_gp': Penalty(wgan_gp, 1.0),
-  'r1': Penalty(r1, 0.5),
-  'r2': Penalty(r2, 0.5),
-  'r1_r2': Penalty(r1_r2, 0.5),
+  'r1': Penalty(r1, 0.5, ('real',)),
+  'r2': Penalty(r2, 0.5, ('fake',)),
+  'r1_r2': Penalty(r1_r2, 0.5, ('real', 'fake')),
   'dragan': Penalty(dragan, 1.0),
 }

@@ -148,12 +148,14 @@ class Task(NamedTuple):
       leaves `[B, ...]` for a generator that takes more.
     codes: those at the end of the latents, which D guesses; see
       gan_jax.sampling.priors.
+    num_seeds: numbers at their start, of a generator's own noise; see there.
   """
 
   image_shape: tuple[int, ...]
   given: dict[str, Column]
   draw: Callable[[jax.Array], Any]
   codes: tuple[int, ...] = ()
+  num_seeds: int = 0
 
   def dummies(self, num: int) -> Given:
     """Columns of `num` examples, all zeros."""
@@ -173,7 +175,7 @@ class TrainState(NamedTuple):
     model_state: non-trained variables of both players (batch statistics,
       spectral-norm vectors), each a flax collection dict, possibly empty.
     ema: exponential moving average of the generator, `{'params': ...,
-      'model_state': ...}`, or None when `ema_decay` is 0.
+      'model_state': ...}`, or None if none is kept.
     slow: parameters of both players that lookahead goes back towards, or None
       without it.
   """

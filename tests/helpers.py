@@ -89,6 +89,7 @@ def tiny_keys(network: str) -> dict[str, Any]:
   keys = dict(
     gen_width=width, disc_width=width, gen_widths=(8, 8), disc_widths=widths
   )
+  keys |= dict(channel_max=4, style_dim=6, mapping_depth=2, blocks=1, groups=2)
   valid = network_keys(network)
   return {f'network__{key}': keys[key] for key in keys if key in valid}
 

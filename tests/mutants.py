@@ -32,6 +32,151 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
+  # --- growing and styles
+  Fault(
+    'fade_by_whole_steps',
+    '(step - first) / (last - first)',
+    '(step - first) // (last - first)',
+    'growth',
+  ),
+  Fault(
+    'reals_do_not_fade',
+    'new = growing.faded(upsample(mean_pool(new)), new, self.share(step))',
+    'pass',
+    'growth',
+  ),
+  Fault(
+    'fade_turned_round',
+    'return old + share.astype(old.dtype) * (new - old)',
+    'return new + share.astype(old.dtype) * (old - new)',
+    'growth progressive',
+  ),
+  Fault(
+    'grown_by_a_level_more',
+    'grown - (k - 1), *inputs)',
+    'grown - k, *inputs)',
+    'growth progressive',
+  ),
+  Fault(
+    'first_dense_gain',
+    'gain=math.sqrt(2.0) / 4',
+    'gain=math.sqrt(2.0)',
+    'progressive',
+  ),
+  Fault(
+    'mixing_without_first_layer',
+    'cut = jax.random.randint(cut_key, (), 1, num)',
+    'cut = jax.random.randint(cut_key, (), 0, num)',
+    'stylegan',
+  ),
+  Fault(
+    'mean_style_of_latest',
+    'self.mean_style.value = mean + _AVERAGE_DECAY * (old - mean)',
+    'self.mean_style.value = old + _AVERAGE_DECAY * (mean - old)',
+    'stylegan',
+  ),
+  Fault(
+    'latents_normed_with_labels',
+    'h = jnp.concatenate([norms.pixel_norm(x) for x in parts], axis=-1)',
+    'h = norms.pixel_norm(jnp.concatenate(parts, axis=-1))',
+    'stylegan2',
+  ),
+  Fault(
+    'mapping_learns_as_fast',
+    'gain=gain, rate=MAPPING_RATE)',
+    'gain=gain)',
+    'stylegan stylegan2',
+  ),
+  Fault(
+    'modulation_from_nought',
+    'channels, bias_init=nn.initializers.ones, dtype=style.dtype',
+    'channels, dtype=style.dtype',
+    'stylegan2',
+  ),
+  Fault(
+    'demodulated_by_mean',
+    'squares = (weights**2).sum(axis=(0, 1))',
+    'squares = (weights**2).mean(axis=(0, 1))',
+    'stylegan2',
+  ),
+  Fault(
+    'image_demodulated',
+    'conv = Modulated(self.channels, 1, self.style, demodulate=False)',
+    'conv = Modulated(self.channels, 1, self.style)',
+    'stylegan2',
+  ),
+  Fault(
+    'up_without_gain',
+    'return 4.0 * resampling.filtered(y, CUBIC, (1, 1))',
+    'return resampling.filtered(y, CUBIC, (1, 1))',
+    'stylegan2',
+  ),
+  Fault(
+    'image_of_own_style',
+    'to_image(h, styles[:, number + 1], train=train)',
+    'to_image(h, styles[:, number], train=train)',
+    'stylegan2',
+  ),
+  Fault(
+    'residual_doubles',
+    'return (h + shortcut) / _ROOT2',
+    'return h + shortcut',
+    'stylegan2',
+  ),
+  Fault(
+    'path_mean_detached',
+    'mean = mean + _RATE * (newest - mean)',
+    'mean = mean + _RATE * (jax.lax.stop_gradient(newest) - mean)',
+    'path_length',
+  ),
+  Fault(
+    'path_length_of_sums',
+    'squares.sum(axis=2).mean(axis=1)',
+    'squares.sum(axis=2).sum(axis=1)',
+    'path_length',
+  ),
+  Fault(
+    'psi_turned_round',
+    'moved = mean + psi * (styles - mean)',
+    'moved = styles + psi * (mean - styles)',
+    'styles',
+  ),
+  Fault(
+    'r3gan_block_starts_at_work',
+    "activate(h, 'bias_1'), self.width, 1, 0.0)",
+    "activate(h, 'bias_1'), self.width, 1, self.gain)",
+    'r3gan',
+  ),
+  Fault(
+    'r3gan_gain_of_eight',
+    'return _GAIN * num_blocks**-0.25',
+    'return _GAIN * num_blocks**-0.5',
+    'r3gan',
+  ),
+  Fault(
+    'deviation_transposed',
+    'y = y.reshape(size, len(y) // size, -1)',
+    'y = y.reshape(len(y) // size, size, -1).swapaxes(0, 1)',
+    'minibatch_layers',
+  ),
+  Fault(
+    'half_cosine',
+    '(1.0 + jnp.cos(jnp.pi * share))',
+    '(1.0 + jnp.cos(2.0 * jnp.pi * share))',
+    'annealing',
+  ),
+  Fault(
+    'lpips_head_not_rooted',
+    'weighted.append(layer / length * jnp.sqrt(head))',
+    'weighted.append(layer / length * head)',
+    'lpips',
+  ),
+  Fault(
+    'lpips_pool_before_third',
+    'pooled=(1, 2),',
+    'pooled=(1, 3),',
+    'lpips',
+  ),
   # --- networks
   Fault(
     'sngan_mean_pooling',
@@ -47,8 +192,8 @@ FAULTS = [
   ),
   Fault(
     'adain_without_one',
-    '(1.0 + scale) * instance_norm(x)',
-    'scale * instance_norm(x)',
+    '(1.0 + scale) * instance_norm(x, epsilon)',
+    'scale * instance_norm(x, epsilon)',
     'norms',
   ),
   Fault(
@@ -230,8 +375,8 @@ FAULTS = [
   ),
   Fault(
     'r1_factor',
-    "'r1': Penalty(r1, 0.5),",
-    "'r1': Penalty(r1, 1.0),",
+    "'r1': Penalty(r1, 0.5, ('real',)),",
+    "'r1': Penalty(r1, 1.0, ('real',)),",
     'penalties',
   ),
   Fault(

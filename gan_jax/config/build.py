@@ -12,10 +12,19 @@ import jax
 import optax
 
 from gan_jax import solvers
-from gan_jax.config import checks, games, parts, ranges, sweep, tricks
+from gan_jax.config import (
+  annealing,
+  checks,
+  games,
+  parts,
+  ranges,
+  sweep,
+  tricks,
+)
 from gan_jax.config.given import task_of
 from gan_jax.config.overrides import replaced
 from gan_jax.data import DatasetInfo
+from gan_jax.devices.precision import PRECISIONS
 from gan_jax.games import Game
 from gan_jax.networks import style_of
 from gan_jax.sampling.sampler import Sampler
@@ -57,13 +66,14 @@ class Model(NamedTuple):
       self.drawing,
       generate=self.game.generate,
       encode=self.game.encode,
+      styled=self.game.styled,
       variables=generator_variables(state, ema),
       weights=weights_name(state, ema),
     )
 
-  def sampler(self, state: TrainState, *, ema: bool) -> Sampler:
-    """A sampler over a state, see `drawn_from`."""
-    return Sampler(**self.drawn_from(state, ema=ema))
+  def sampler(self, state: TrainState, *, ema: bool, **keys: Any) -> Sampler:
+    """A sampler over a state, see `drawn_from`, with more of its arguments."""
+    return Sampler(**self.drawn_from(state, ema=ema), **keys)
 
 
 def build(
@@ -94,8 +104,9 @@ def build(
   ranges.check_image_shape(info.image_shape)
   values = {sweep.SWEPT[name]: value for name, value in (swept or {}).items()}
   config = replaced(config, values)
-  task = task_of(config, info)
   kind = games.kind_of(config)
+  architecture = kind.architectures[config.network.name]
+  task = task_of(config, info, architecture.num_seeds)
   networks = kind.networks(config, task, axis_name)
   checks.check_combination(config, style_of(networks.disc))
   game = kind.game(config, task, networks, reference, axis_name)
@@ -107,14 +118,14 @@ def build(
     axis_name=axis_name,
     micro_batch=config.micro_batch,
   )
-  kept = dict(ema=config.ema_decay > 0, lookahead=lookahead is not None)
+  kept = dict(ema=annealing.averages(config), lookahead=lookahead is not None)
   init = functools.partial(solvers.init_state, game, optimizers, **kept)
   train_step = solvers.make_train_step(
     game,
     optimizers,
     solver=parts.solver_of(config),
     gen_steps=config.gen_steps,
-    ema_decay=config.ema_decay,
+    ema_decay=annealing.ema_decay(config),
     ema_start=config.ema_start,
     lookahead=lookahead,
     disc_accuracy_limit=config.tricks.disc_accuracy_limit,
@@ -136,9 +147,11 @@ def _drawing(config: Config, task: Task, info: DatasetInfo) -> dict[str, Any]:
   """How a sampler draws, and what it is told of what is given."""
   columns = dict(task.given)
   return dict(
-    latent_dim=config.latent_dim + sum(task.codes),
+    latent_dim=task.num_seeds + config.latent_dim + sum(task.codes),
     prior=config.latent_prior,
     codes=task.codes,
+    num_seeds=task.num_seeds,
+    exact=PRECISIONS[config.precision].dtype is None,
     num_classes=columns.pop('labels', Column(())).size,
     class_names=info.class_names if config.conditional else (),
     columns=columns,

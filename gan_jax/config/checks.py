@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from gan_jax.config import games, given, parts, ranges, stages, sweep, tricks
+from gan_jax.config import (
+  annealing,
+  games,
+  given,
+  parts,
+  ranges,
+  stages,
+  sweep,
+  tricks,
+)
 from gan_jax.devices.precision import PRECISIONS
 from gan_jax.networks.style import Style
 from gan_jax.penalties import PENALTIES
@@ -31,6 +40,7 @@ def check(config: Config) -> None:
   for player in ('gen_optimizer', 'disc_optimizer'):
     parts.optimizer_of(config, player)
   tricks.check(config)
+  annealing.check(config)
   _check_pairs(config)
   _check_codes(config)
   lookup(parts.MOVING, config.moving, 'moving')
@@ -122,6 +132,18 @@ def _check_labels(config: Config, disc: Style) -> None:
     )
 
 
+def _check_groups(config: Config, disc: Style) -> None:
+  """Raises InputError for groups that do not divide what D sees at once."""
+  batch = config.batch_size // config.tricks.packing
+  group = min(disc.minibatch_group, batch)
+  if disc.minibatch == 'stddev' and group and batch % group:
+    packs = ' packs' * (config.tricks.packing > 1)
+    raise InputError(
+      f'network.minibatch_group: groups of {group} do not divide a batch of '
+      f'{batch}{packs}; take a batch_size that they do, or another group'
+    )
+
+
 def check_combination(config: Config, disc: Style) -> None:
   """Refuses what makes no sense, with the reason.
 
@@ -133,6 +155,12 @@ def check_combination(config: Config, disc: Style) -> None:
     InputError: the keys at fault and the way out.
   """
   _check_labels(config, disc)
+  if config.micro_batch and disc.minibatch != 'none':
+    raise InputError(
+      'network.disc_minibatch: D compares the examples of a batch, which '
+      f'micro_batch={config.micro_batch} splits; set micro_batch=0'
+    )
+  _check_groups(config, disc)
   penalised = config.penalty != 'none'
   if penalised and disc.batch_norm:
     raise InputError(

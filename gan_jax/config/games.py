@@ -11,15 +11,17 @@ import flax.linen as nn
 
 from gan_jax import networks as networks_lib
 from gan_jax import solvers
-from gan_jax.config import parts, tricks
+from gan_jax.config import annealing, growing, parts, styled, tricks
 from gan_jax.config.overrides import section, value_at
 from gan_jax.devices.precision import PRECISIONS
 from gan_jax.games import Game, autoencoder
+from gan_jax.games.growth import Growth, growing_game
 from gan_jax.games.image import image_gan, pairs_of
 from gan_jax.networks.style import Style
 from gan_jax.penalties import PENALTIES
 from gan_jax.tricks.guesses import class_terms, code_terms
-from gan_jax.tricks.terms import Term, gradient_penalty
+from gan_jax.tricks.path_length import path_length_term
+from gan_jax.tricks.terms import Term, drift, gradient_penalty
 from gan_jax.types import InputError, Players, Task, lookup
 
 Config = Any
@@ -68,7 +70,8 @@ def _adversarial(
   reference: Any,
   axis_name: str | None,
 ) -> Game:
-  return image_gan(
+  styled.check(config, networks.gen)
+  game = image_gan(
     networks,
     parts.loss_of(config),
     task=task,
@@ -78,6 +81,10 @@ def _adversarial(
     reference=reference,
     axis_name=axis_name,
   )
+  if not growing.grows(config):
+    return game
+  size = config.network.resolution or task.image_shape[0]
+  return growing_game(game, Growth(size, tuple(config.fade_in)))
 
 
 def _terms(
@@ -85,9 +92,14 @@ def _terms(
 ) -> Players[tuple[Term, ...]]:
   """What the players add to their losses, but for tricks."""
   penalty = gradient_penalty(
-    PENALTIES[config.penalty], config.penalty_weight, config.penalty_every
+    PENALTIES[config.penalty],
+    annealing.penalty_weight(config),
+    config.penalty_every,
   )
-  found = [Players(gen=(), disc=penalty)]
+  found = [Players(gen=(), disc=(*penalty, *drift(config.drift_weight)))]
+  if config.path_length_weight:
+    term = path_length_term(config.path_length_weight, config.path_length_every)
+    found.append(Players(gen=(term,), disc=()))
   by_classes = guesses_labels(networks_lib.style_of(networks.disc))
   if by_classes or task.codes:
     _check_guesses(config, task, networks.disc, by_classes)
@@ -183,7 +195,9 @@ def _check_vae(config: Config) -> None:
 
 _coalition = dict(architectures=networks_lib.AUTOENCODERS, players=('gen',))
 GAMES: dict[str, Kind] = {
-  'adversarial': Kind(networks_lib.NETWORKS, _pair, _adversarial),
+  'adversarial': Kind(
+    networks_lib.NETWORKS, _pair, _adversarial, check=growing.check
+  ),
   'autoencoder': Kind(networks=_coder(1), game=_autoencoder, **_coalition),
   'vae': Kind(
     networks=_coder(2),
@@ -205,6 +219,11 @@ _NEUTRAL = {
   'label_smoothing': 0.0,
   'penalty': 'none',
   'penalty_every': 1,
+  'penalty_weight_end': None,
+  'drift_weight': 0.0,
+  'fade_in': (),
+  'path_length_weight': 0.0,
+  'path_length_every': 4,
   'mismatch_weight': 0.0,
   'class_weight': None,
   'classify_fakes': None,
@@ -235,6 +254,7 @@ _NEUTRAL = {
   'tricks.packing': 1,
   'tricks.noise_std': 0.0,
   'tricks.augment': 'none',
+  'tricks.augment_end': None,
   'tricks.feature_matching': 0.0,
   'tricks.lecam_weight': 0.0,
   'tricks.consistency_weight': 0.0,

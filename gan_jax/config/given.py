@@ -47,8 +47,13 @@ def advice(config: Config) -> list[str]:
   return [f'{key} makes a column that nobody is told; consider given={name}']
 
 
-def task_of(config: Config, info: DatasetInfo) -> Task:
+def task_of(config: Config, info: DatasetInfo, num_seeds: int = 0) -> Task:
   """What both networks are built for, by the config and the data.
+
+  Args:
+    config: of the run.
+    info: of the data.
+    num_seeds: that G has at the start of its latents.
 
   Raises:
     InputError: a column that the data lacks, and how to have it.
@@ -64,8 +69,9 @@ def task_of(config: Config, info: DatasetInfo) -> Task:
     prior=config.latent_prior,
     latent_dim=config.latent_dim,
     codes=codes,
+    num_seeds=num_seeds,
   )
-  return Task(tuple(info.image_shape), columns, draw, codes)
+  return Task(tuple(info.image_shape), columns, draw, codes, num_seeds)
 
 
 def _num_classes(info: DatasetInfo) -> int:

@@ -61,6 +61,24 @@ ADDED = {
   'codes': (),
   'code_weight': None,
   'ema_start': 0,
+  'anneal_steps': 0,
+  'penalty_weight_end': None,
+  'ema_decay_end': None,
+  'b2_end': None,
+  'tricks.augment_end': None,
+  'drift_weight': 0.0,
+  'fade_in': (),
+  'path_length_weight': 0.0,
+  'path_length_every': 4,
+  'network.mapping_depth': None,
+  'network.style_dim': None,
+  'network.mixing': None,
+  'network.blocks': None,
+  'network.groups': None,
+  'network.channel_base': None,
+  'network.channel_max': None,
+  'network.resolution': None,
+  'network.minibatch_group': None,
   'network.disc_labels_by': None,
   'network.attention': None,
   'network.shared_embedding': None,
@@ -69,6 +87,12 @@ ADDED = {
   'sample.sheet': 'grid',
   'sample.batch_norm': 'running',
   'interpolate.batch_norm': 'running',
+  'eval.ppl_sampling': 'end',
+  **{
+    f'{section}.{key}': value
+    for section in ('sample', 'interpolate', 'eval')
+    for key, value in (('psi', 1.0), ('psi_cutoff', 0))
+  },
 }
 _LONGEST = 200  # bytes of a folder's name; file systems take 255
 

@@ -6,6 +6,7 @@ from typing import Any
 import optax
 
 from gan_jax import solvers
+from gan_jax.config import annealing
 from gan_jax.config.overrides import section
 from gan_jax.data import load_dataset
 from gan_jax.losses import AdversarialLoss, make_loss
@@ -95,5 +96,9 @@ def optimizer_of(
   keys = section(getattr(config, key))
   keys['decay_steps'] = keys['decay_steps'] or config.num_steps
   return optimizers_lib.make_optimizer(
-    keys.pop('name'), key=key, updates_per_step=updates_per_step, **keys
+    keys.pop('name'),
+    key=key,
+    updates_per_step=updates_per_step,
+    b2_course=annealing.b2(config, keys['b2']),
+    **keys,
   )

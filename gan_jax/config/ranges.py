@@ -39,10 +39,13 @@ _AT_LEAST_ONE = [
   'checkpoint_every',
   'keep_checkpoints',
   'penalty_every',
+  'path_length_every',
 ]
 _NOT_NEGATIVE = [
   'weight_clip',
   'penalty_weight',
+  'drift_weight',
+  'path_length_weight',
   'consensus_weight',
   'time_scale_ratio',
 ]
@@ -110,7 +113,7 @@ def _check_ranges(config: Any) -> None:
     raise InputError(f'ema_decay: {config.ema_decay} is not in [0, 1)')
   if config.ema_start < 0:
     raise InputError(f'ema_start: {config.ema_start} is not a step from 0 on')
-  if config.ema_start and not config.ema_decay:
+  if config.ema_start and not config.ema_decay and config.ema_decay_end is None:
     raise InputError(
       f'ema_start: {config.ema_start} delays a moving average, and none is '
       'kept; set ema_decay, or ema_start=0'

@@ -12,6 +12,7 @@ from gan_jax.config.overrides import section
 from gan_jax.config.ranges import check_seed
 from gan_jax.sampling.sheets import NUM_SEEDS, SHEETS
 from gan_jax.sampling.standing import BATCH_NORMS
+from gan_jax.sampling.styles import check_psi
 from gan_jax.types import InputError, lookup
 
 T = TypeVar('T')
@@ -71,6 +72,8 @@ class _Drawing:
   ema: bool
   batch_norm: str
   truncation: float
+  psi: float
+  psi_cutoff: int
 
   def __post_init__(self):
     name = type(self).__name__.lower()
@@ -81,6 +84,7 @@ class _Drawing:
       )
     lookup(dict.fromkeys(CHECKPOINTS), self.checkpoint, f'{name}.checkpoint')
     lookup(dict.fromkeys(BATCH_NORMS), self.batch_norm, f'{name}.batch_norm')
+    check_psi(self.psi, self.psi_cutoff, name)
     if not 0 <= self.truncation < math.inf:
       raise InputError(f'{name}.truncation: {self.truncation} is not from 0 on')
 

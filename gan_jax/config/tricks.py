@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import solvers
+from gan_jax.config import annealing
 from gan_jax.games.passes import hidden_layers
 from gan_jax.losses import make_loss
 from gan_jax.networks.style import Style
@@ -43,9 +44,7 @@ def make_tricks(config: Config, disc: nn.Module, task: Task) -> Tricks:
   keys = config.tricks
   augment, adaptation = None, None
   if keys.augment == 'ada':
-    boundary = make_loss(config.loss).boundary
-    augment = _augment_adaptively
-    adaptation = adaptive.Adaptive(keys.ada_target, keys.ada_images, boundary)
+    augment, adaptation = _augment_adaptively, _adaptation(config)
   elif keys.augment == 'diffaugment':
     augment = functools.partial(_diffaugment, policy=tuple(keys.augment_policy))
   matching, top_k = None, None
@@ -86,6 +85,16 @@ def lookahead(config: Config) -> solvers.Lookahead | None:
   if not keys.lookahead_steps:
     return None
   return solvers.Lookahead(keys.lookahead_steps, keys.lookahead_rate)
+
+
+def _adaptation(config: Config) -> adaptive.Adaptive | adaptive.Annealed:
+  """How the probability of ada's transforms moves."""
+  keys = config.tricks
+  course = annealing.augmentation(config)
+  if course is not None:
+    return adaptive.Annealed(course)
+  boundary = make_loss(config.loss).boundary
+  return adaptive.Adaptive(keys.ada_target, keys.ada_images, boundary)
 
 
 def _augment_adaptively(images, keys, memory):
@@ -237,13 +246,15 @@ def _check_cancelling(config: Config) -> None:
       f'tricks.mixing_weight: {keys.mixing_weight} mixes several '
       'discriminators, and there is one; set tricks.num_discs'
     )
-  if keys.augment == 'ada' and (
+  steered = keys.augment == 'ada' and keys.augment_end is None
+  if steered and (
     keys.relativistic != 'none' or make_loss(config.loss).boundary is None
   ):
     raise InputError(
       'tricks.augment: ada reads overfitting from the sign of D, which has no '
       f'meaning under loss={config.loss} with tricks.relativistic='
-      f'{keys.relativistic}; take diffaugment, or another loss'
+      f'{keys.relativistic}; take diffaugment, or another loss, or set '
+      'tricks.augment_end'
     )
   if keys.disc_accuracy_limit < 1.0 and config.solver == 'extragradient':
     raise InputError(
@@ -277,9 +288,9 @@ def _check_micro_batch(config: Config) -> None:
     ),
   }
   refused = {f'tricks.{key}': value for key, value in of_whole_batch.items()}
-  refused['network.disc_minibatch'] = (
-    (config.network.disc_minibatch or 'none') != 'none',
-    'it compares the examples of a batch',
+  refused['path_length_weight'] = (
+    config.path_length_weight,
+    'its mean moves once per update of G, by the lengths of a batch',
   )
   for key, (on, reason) in refused.items():
     if config.micro_batch and on:

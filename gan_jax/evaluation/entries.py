@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan_jax.evaluation.paths import EPSILON
 from gan_jax.evaluation.summary import Summary
 from gan_jax.features import FeatureNetwork
 from gan_jax.metrics import frechet
@@ -25,6 +26,7 @@ from gan_jax.metrics.ms_ssim import ms_ssim_diversity
 from gan_jax.metrics.nearest_neighbours import nearest_distances
 from gan_jax.metrics.neighbours import Neighbourhoods, Reference
 from gan_jax.metrics.parzen import parzen_score
+from gan_jax.metrics.perceptual_path_length import perceptual_path_length
 from gan_jax.metrics.precision_recall import precision_recall
 from gan_jax.metrics.sliced_wasserstein import sliced_wasserstein_images
 
@@ -43,6 +45,7 @@ class Settings(NamedTuple):
     ssim_pairs: pairs of images.
     projections: directions of the sliced Wasserstein distance.
     seed: of pairs, projections and subsets other than KID's.
+    ppl_sampling: see gan_jax.evaluation.paths.
   """
 
   splits: int = 10
@@ -53,6 +56,7 @@ class Settings(NamedTuple):
   ssim_pairs: int = 1_000
   projections: int = 512
   seed: int = 0
+  ppl_sampling: str = 'end'
 
 
 class Inputs(NamedTuple):
@@ -67,6 +71,7 @@ class Inputs(NamedTuple):
     test: held-out images, or None.
     logits: of D on (held-out images, fakes) with its boundary, or None.
     labels: that the fakes were drawn by, int `[N]`, or None.
+    paths: see gan_jax.evaluation.paths, or None.
     reference: the real features as neighbourhoods need them, or None.
     balls: neighbourhoods by k, made by `compute` for all scores at once.
   """
@@ -79,6 +84,7 @@ class Inputs(NamedTuple):
   test: np.ndarray | None = None
   logits: tuple[np.ndarray, np.ndarray, float | None] | None = None
   labels: np.ndarray | None = None
+  paths: dict[str, np.ndarray] | None = None
   reference: Reference | None = None
   balls: dict[int, Neighbourhoods] = {}  # noqa: RUF012
 
@@ -173,6 +179,15 @@ def of_density_coverage(inputs: Inputs) -> dict[str, Entry]:
   return {
     'density': {'value': density, 'k': k, 'expected': 1.0},
     'coverage': {'value': coverage, 'k': k, 'expected': expected},
+  }
+
+
+def of_ppl(inputs: Inputs) -> dict[str, Entry]:
+  """The perceptual path length in each space that G has."""
+  keys = {'epsilon': EPSILON, 'sampling': inputs.settings.ppl_sampling}
+  return {
+    f'ppl_{space}': perceptual_path_length(distances)._asdict() | keys
+    for space, distances in inputs.paths.items()
   }
 
 

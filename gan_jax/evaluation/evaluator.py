@@ -12,6 +12,7 @@ from gan_jax.data import Dataset, labelled_only
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import protocol, remarks
 from gan_jax.evaluation.entries import Entry, Inputs, Settings
+from gan_jax.evaluation.paths import squared_distances
 from gan_jax.evaluation.real_images import RealImages
 from gan_jax.evaluation.scores import compute_each, needs_of
 from gan_jax.evaluation.summary import Summary, cached_summary, summarise
@@ -177,8 +178,13 @@ class Evaluator:
         one that cannot is left out, with a line in the warnings.
     """
     keys, names, left_out = self.keys, tuple(names), []
-    if reason := self._why_no_disc(sampler, disc):
-      names, left_out, disc = *remarks.without_disc(names, reason), None
+    lacking = remarks.lacking(
+      sampler, disc, self._images.labelled('test'), keys
+    )
+    for need, reason in lacking.items():
+      names, lines = remarks.without(need, names, reason)
+      left_out += lines
+    disc = None if 'disc' in lacking else disc
     labels = self._labels_of_fakes(sampler, num)
     inputs = self._inputs(sampler, needs_of(names), num, labels, disc)
     scores, problems = compute_each(inputs, names, progress=self.progress)
@@ -237,6 +243,11 @@ class Evaluator:
     if 'images' in needs:
       images = self._images.sample_of_reference(len(fake.images))
       inputs = inputs._replace(real=real._replace(images=images))
+    if 'paths' in needs:
+      keys = dict(sampling=keys.ppl_sampling, seed=keys.seed, labels=labels)
+      with jax.default_matmul_precision('highest'):  # steps are of 1e-4
+        paths = squared_distances(self.network, sampler, num, **keys)
+      inputs = inputs._replace(paths=paths)
     if 'splits' in needs:
       inputs = self._with_splits(inputs, labels, disc)
     return inputs
@@ -263,16 +274,6 @@ class Evaluator:
     if real is None:
       return sampler.labels(num)
     return labels_like(real, num, self.keys.seed)
-
-  def _why_no_disc(self, sampler: Sampler, disc: Discriminator | None) -> str:
-    """Why D's accuracy cannot be had; '' if it can."""
-    if disc is None:
-      return 'the run has no D'
-    if sampler.columns:
-      return f'D is told {", ".join(sampler.columns)} of each image'
-    if disc.conditional and not self._images.labelled('test'):
-      return 'D is shown labels, and those of the test images are hidden'
-    return ''
 
   def _how_labelled(self, labels: np.ndarray | None) -> dict[str, str]:
     """What labels the fakes had, for the protocol of a conditional model."""

@@ -6,16 +6,20 @@ import os
 import pathlib
 
 from gan_jax.data import DatasetInfo
+from gan_jax.evaluation.paths import SAMPLINGS
 from gan_jax.evaluation.scores import BETTER, SCORES, needs_of
 from gan_jax.features.weights import mobilenet_path
 from gan_jax.sampling.standing import BATCH_NORMS
+from gan_jax.sampling.styles import check_psi
 from gan_jax.types import InputError, lookup
 
-NETWORKS = ('auto', 'classifier', 'inception', 'mobilenet', 'random')
+NETWORKS = ('auto', 'classifier', 'inception', 'lpips', 'mobilenet', 'random')
 SPLITS = ('train', 'test')
 # What scores may need.
-_LACKING = {'random': 'logits', 'inception': 'classes', 'mobilenet': 'classes'}
-_ON_REQUEST = ('fid_infinity', 'parzen')  # not among those of no names
+_LACKING = {'random': 'logits', 'lpips': 'logits'} | dict.fromkeys(
+  ('inception', 'mobilenet'), 'classes'
+)
+_ON_REQUEST = ('fid_infinity', 'parzen', 'ppl')  # not among those of no names
 _AT_LEAST_ONE = ('num_samples', 'batch_size', 'splits', 'kid_subsets')
 _AT_LEAST_ONE += ('precision_k', 'coverage_k')
 _AT_LEAST_ONE += ('ssim_pairs', 'projections')
@@ -38,6 +42,8 @@ class Evaluation:
   ema: bool
   batch_norm: str
   truncation: float
+  psi: float
+  psi_cutoff: int
   seed: int
   splits: int
   kid_subsets: int
@@ -46,6 +52,7 @@ class Evaluation:
   coverage_k: int
   ssim_pairs: int
   projections: int
+  ppl_sampling: str
   every: int
   every_scores: tuple[str, ...]
   every_num_samples: int
@@ -66,6 +73,7 @@ def check_values(keys: Evaluation) -> None:
       raise InputError(f'eval.{key}: {getattr(keys, key)} is not at least 1')
   if not 0 <= keys.seed < 2**32:
     raise InputError(f'eval.seed: {keys.seed} is not between 0 and 2 ** 32 - 1')
+  check_psi(keys.psi, keys.psi_cutoff, 'eval')
   if not 0.0 <= keys.truncation < math.inf:
     raise InputError(f'eval.truncation: {keys.truncation} is not from 0 on')
   for key in ('num_real', 'every'):
@@ -74,6 +82,7 @@ def check_values(keys: Evaluation) -> None:
   lookup(dict.fromkeys(NETWORKS), keys.network, 'eval.network')
   lookup(dict.fromkeys(SPLITS), keys.split, 'eval.split')
   lookup(dict.fromkeys(BATCH_NORMS), keys.batch_norm, 'eval.batch_norm')
+  lookup(dict.fromkeys(SAMPLINGS), keys.ppl_sampling, 'eval.ppl_sampling')
   if keys.kid_subset_size < 2:
     raise InputError(
       f'eval.kid_subset_size: {keys.kid_subset_size} is not at least 2'

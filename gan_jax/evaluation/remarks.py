@@ -1,7 +1,10 @@
 """What a reader of scores should know: what was left out, what says little."""
 
+from typing import Any
+
 from gan_jax.evaluation.entries import Entry, Inputs
 from gan_jax.evaluation.scores import needs_of
+from gan_jax.sampling.sampler import Sampler
 from gan_jax.types import InputError
 
 
@@ -55,20 +58,54 @@ def warnings(inputs: Inputs, scores: dict[str, Entry]) -> list[str]:
   return lines
 
 
-def without_disc(
-  names: tuple[str, ...], reason: str
-) -> tuple[tuple[str, ...], list[str]]:
-  """The scores that do not ask D; a line on one that does.
+def lacking(
+  sampler: Sampler, disc: Any, labelled: bool, keys: Any
+) -> dict[str, str]:
+  """What scores may need and cannot have, and why.
 
   Args:
+    sampler: of the generator.
+    disc: what asks D, or None.
+    labelled: whether the test images have labels.
+    keys: of the section `eval`.
+  """
+  told, found = ', '.join(sampler.columns), {}
+  if disc is None:
+    found['disc'] = 'the run has no D'
+  elif told:
+    found['disc'] = f'D is told {told} of each image'
+  elif disc.conditional and not labelled:
+    found['disc'] = 'D is shown labels, and those of the test images are hidden'
+  if told:
+    found['paths'] = f'G is told {told} of each image'
+  elif not sampler.exact:
+    found['paths'] = 'G computes in bfloat16, in which its steps vanish'
+  elif keys.psi != 1.0 or keys.truncation:
+    found['paths'] = (
+      'it is of all that G draws, and eval.psi or eval.truncation leaves some '
+      'out'
+    )
+  return found
+
+
+def without(
+  need: str, names: tuple[str, ...], reason: str
+) -> tuple[tuple[str, ...], list[str]]:
+  """The scores that do without something, and a line on those that need it.
+
+  Args:
+    need: disc or paths, see gan_jax.evaluation.scores.
     names: of scores.
-    reason: why D cannot be asked.
+    reason: why it cannot be had.
 
   Raises:
     InputError: there are no others.
   """
-  rest = tuple(name for name in names if 'disc' not in needs_of((name,)))
-  line = f'eval.scores: disc_accuracy is left out: {reason}'
-  if names and not rest:
+  rest = tuple(name for name in names if need not in needs_of((name,)))
+  if rest == names:
+    return names, []
+  lacking = ', '.join(name for name in names if name not in rest)
+  line = f'eval.scores: {lacking} is left out: {reason}'
+  if not rest:
     raise InputError(f'{line}; name other scores')
-  return rest, [line] * (rest != names)
+  return rest, [line]

@@ -21,7 +21,8 @@ class Score(NamedTuple):
     gives: those names.
     needs: of features, balls (of neighbours among them), logits (of K
       classes), classes (that are those of the data), labels (of the
-      fakes), images, splits (train and test images), disc.
+      fakes), paths (between latents), images, splits (train and test images),
+      disc.
     of_network: whether names carry the feature network's.
   """
 
@@ -67,6 +68,7 @@ SCORES: dict[str, Score] = {
   'density_coverage': _score(
     entries.of_density_coverage, 'density coverage', 'features balls'
   ),
+  'ppl': _score(entries.of_ppl, 'ppl_w ppl_z', 'paths'),
   'ms_ssim': _of_pixels(entries.of_ms_ssim, 'ms_ssim', 'images'),
   'sliced_wasserstein': _of_pixels(
     entries.of_sliced_wasserstein, 'sliced_wasserstein', 'images'
@@ -86,6 +88,8 @@ BETTER: dict[str, Literal['lower', 'higher']] = {
   'fid': 'lower',
   'fid_infinity': 'lower',
   'kid': 'lower',
+  'ppl_w': 'lower',
+  'ppl_z': 'lower',
   'modes_kl': 'lower',
   'sliced_wasserstein': 'lower',
   'inception_score': 'higher',
@@ -233,6 +237,7 @@ def _check(name: str, score: Score, inputs: Inputs) -> None:
   for need, value in (
     ('splits', inputs.test),
     ('disc', inputs.logits),
+    ('paths', inputs.paths),
     ('features', inputs.fake.features),
     ('images', inputs.fake.images),
   ):

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.features.inception_blocks import PRECISION
-from gan_jax.types import InputError
+from gan_jax.features.layout import check_arrays
 
 IMAGE_SIZE = 224
 RESIZE = '224 x 224, bilinear, smoothed when shrinking'
@@ -66,16 +66,7 @@ def convert(state: Mapping[str, np.ndarray]) -> chex.ArrayTree:
     InputError: a name is missing or unknown, or an array has another shape or
       type, or is not finite.
   """
-  shapes = layout()
-  for key, shape in shapes.items():
-    array = state.get(key)
-    found = 'nothing' if array is None else f'{array.dtype} {array.shape}'
-    if found != f'float32 {shape}':
-      raise InputError(f'{key}: float32 {shape} is wanted, found {found}')
-    if not np.isfinite(array).all():
-      raise InputError(f'{key}: NaN or infinite weights')
-  if unknown := set(state) - set(shapes):
-    raise InputError(f'{min(unknown)}: nothing of that name is wanted')
+  check_arrays(state, layout())
   layers = {}
   for key in _kernels():
     layer = key.partition('.')[0]

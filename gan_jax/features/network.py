@@ -29,6 +29,8 @@ class FeatureNetwork(NamedTuple):
       those of the data.
     notes: for the protocol record, such as a classifier's accuracy.
     compiler_options: of `jax.jit`.
+    embed: `(variables, images in [0, 255])` -> `[B, D]`, whose squared
+      distances are those that the network was made for; None if it has none.
   """
 
   name: str
@@ -40,6 +42,7 @@ class FeatureNetwork(NamedTuple):
   classes: tuple[str, ...] = ()
   notes: dict[str, Any] = {}  # noqa: RUF012
   compiler_options: dict[str, Any] | None = None
+  embed: Callable[[chex.ArrayTree, jax.Array], jax.Array] | None = None
 
 
 def from_callable(

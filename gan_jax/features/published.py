@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import chex
 import jax
 
-from gan_jax.features import inception, mobilenet, weights
+from gan_jax.features import inception, lpips, mobilenet, weights
 from gan_jax.features.network import FeatureNetwork
 
 
@@ -17,11 +17,12 @@ class Published(NamedTuple):
 
   Attributes:
     load: finds the file and reads it, see gan_jax/features/weights.py.
-    sha256: of the file.
+    sha256: of the file; '' for any.
     fetched: whether `load` can download it.
     apply: see `FeatureNetwork`.
     resize: likewise.
     compiler_options: of `jax.jit`, by platform.
+    embed: see `FeatureNetwork`.
   """
 
   load: Callable[..., tuple[chex.ArrayTree, str]]
@@ -30,6 +31,7 @@ class Published(NamedTuple):
   apply: Callable[..., Mapping[str, jax.Array]]
   resize: str
   compiler_options: Mapping[str, dict[str, Any]] = {}
+  embed: Callable[..., jax.Array] | None = None
 
 
 PUBLISHED = {
@@ -47,6 +49,14 @@ PUBLISHED = {
     False,
     mobilenet.apply,
     mobilenet.RESIZE,
+  ),
+  'lpips': Published(
+    weights.load_lpips,
+    '',
+    False,
+    lpips.apply,
+    lpips.RESIZE,
+    embed=lpips.embed,
   ),
 }
 
@@ -83,6 +93,7 @@ def published_network(
     digest,
     resize=found.resize,
     compiler_options=found.compiler_options.get(jax.default_backend()),
+    embed=found.embed,
   )
 
 

@@ -1,4 +1,4 @@
-"""Finds, checks and converts published weights: Inception's, MobileNet's."""
+"""Finds, checks and converts published weights of feature networks."""
 
 import hashlib
 import http.client
@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import chex
 
-from gan_jax.features import inception, mobilenet
+from gan_jax.features import inception, lpips, mobilenet
 from gan_jax.features.torch_file import read_state_dict
 from gan_jax.storage.cache import load_arrays, load_leaves, save_leaves
 from gan_jax.storage.files import atomic
@@ -220,3 +220,43 @@ def load_mobilenet(
     raise InputError(
       f'eval.weights: {source} is not MobileNet v1 (1.0, 224): {error}'
     ) from error
+
+
+def load_lpips(
+  path: str = '',
+  *,
+  sha256: str = '',
+  cache_dir: pathlib.Path | None = None,
+) -> tuple[chex.ArrayTree, str]:
+  """Variables of `lpips.apply` from a .npz file.
+
+  Args:
+    path: the file, its arrays named as in `lpips.layout`.
+    sha256: what the file's SHA-256 must be or begin with; '' for any.
+    cache_dir: not read; there is no place of its own.
+
+  Returns:
+    (variables, SHA-256 of the file).
+
+  Raises:
+    InputError: the file is missing, is another one, cannot be read, or is not
+      of this network.
+  """
+  del cache_dir
+  wanted = 'the weights of LPIPS as .npz (docs/metrics.md says how)'
+  if not path:
+    raise InputError(
+      f'eval.weights: LPIPS is read from a file; name {wanted}, with '
+      'eval.weights=PATH'
+    )
+  source = _expanded(path)
+  found = _hash(source, wanted)
+  if sha256:
+    _check_hash(source, found, sha256.lower(), 'LPIPS')
+  arrays = load_arrays(source)
+  if arrays is None:
+    raise InputError(f'eval.weights: {source} is no .npz file; name {wanted}')
+  try:
+    return lpips.convert(arrays), found
+  except InputError as error:
+    raise InputError(f'eval.weights: {source} is not LPIPS: {error}') from error

@@ -7,6 +7,8 @@ import chex
 import flax.linen as nn
 import jax
 
+from gan_jax.networks import stylegan
+from gan_jax.sampling.styles import Styled
 from gan_jax.types import Players
 
 # Collections of a player's model state of which no mean may be taken: pools of
@@ -61,6 +63,9 @@ class Game(NamedTuple):
       sees with this key, as many as the batch has; None if there are none.
     encode: (G's variables, images, given) -> the latents that `generate` makes
       these images of, as well as it can; None without an encoder.
+    styled: both halves of a style-based G; None of another.
+    seen: (real images, step) -> as G is to make them, of a game whose images
+      are not those of the data; None of another.
   """
 
   init: Callable[[jax.Array], tuple[Players, Players]]
@@ -68,6 +73,8 @@ class Game(NamedTuple):
   generate: Generate | None = None
   fakes: Callable[..., jax.Array] | None = None
   encode: Callable[..., jax.Array] | None = None
+  styled: Styled | None = None
+  seen: Callable[[jax.Array, jax.Array], jax.Array] | None = None
 
   @property
   def players(self) -> tuple[str, ...]:
@@ -77,15 +84,42 @@ class Game(NamedTuple):
 
 
 def of_network(network: nn.Module) -> Generate:
-  """Pictures that are one pass of G's network."""
+  """Pictures that are one pass of G's network.
+
+  In training mode only where batch norm makes a difference: what else training
+  does to a network, such as mixing styles, is of no picture.
+  """
+  style = getattr(network, 'style', None)  # a plugin's may have none
+  plain = style is not None and not style.batch_norm
 
   def generate(variables, latents, given, *, train=False):
+    train = train and not plain
     images, new = network.apply(
       variables, latents, given, train=train, mutable=['batch_stats']
     )
     return images, {**variables, **new}
 
   return generate
+
+
+def styled_of(network: nn.Module) -> Styled | None:
+  """Both halves of a style-based network; None of another."""
+  if not isinstance(network, stylegan.StyledGenerator):
+    return None
+
+  def styles(variables, latents, given):
+    return network.apply(
+      variables, latents, given, train=False, method='styles'
+    )
+
+  def paint(variables, styles, latents):
+    keys, _ = stylegan.split(latents)
+    return network.apply(variables, styles, keys, method='paint')
+
+  def mean(variables):
+    return variables['buffers']['mean_style']
+
+  return Styled(*map(jax.jit, (styles, paint, mean)), network.num_layers)
 
 
 def swap_players(game: Game) -> Game:

@@ -31,10 +31,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.games import Game, Outcome, of_network
+from gan_jax.games import Game, Outcome, of_network, styled_of
 from gan_jax.games.passes import (
   Keys,
   apply,
+  call,
   hidden_layers,
   initialiser,
   next_in_batch,
@@ -140,8 +141,14 @@ class _ImageGame:
   def one_disc(self, disc_params, disc_state, batch, latents, fake, keys, step):
     """One D's loss, new state and metrics; keys are of examples, `[B]`."""
     memory = disc_state.get('memory', {})
-    real = self.show(batch.images, keys.real, step, memory)
-    fake = self.show(fake, keys.fake, step, memory)
+    bare = {'real': batch.images, 'fake': fake}
+    views = {
+      side: functools.partial(
+        self.show, keys=getattr(keys, side), step=step, memory=memory
+      )
+      for side in bare
+    }
+    real, fake = (views[side](images) for side, images in bare.items())
     verdicts = []
     for pair in self.pairs:
       shown = pair.make(real, fake, batch.given, self.axis_name)
@@ -157,7 +164,15 @@ class _ImageGame:
         self.networks.disc, disc_params, disc_state, images, batch.given
       )[0].logits
 
-    sides = Side(real, verdicts[0]), Side(fake, verdicts[1])
+    def through(view):
+      return lambda images: critic(view(images))
+
+    sides = [Side(real, verdicts[0]), Side(fake, verdicts[1])]
+    if self.tricks.augment is not None:
+      sides = [
+        side._replace(bare=(images, through(views[name])))
+        for side, (name, images) in zip(sides, bare.items(), strict=True)
+      ]
     scene = Scene(
       *sides, critic, batch, latents, memory, keys, step, self.axis_name
     )
@@ -195,10 +210,13 @@ class _ImageGame:
       params, model_state, batch, keys.latents
     )
     memory = model_state.gen.get('memory', {})
+    gen = functools.partial(
+      call, self.networks.gen, params.gen, model_state.gen
+    )
 
     def of_one(disc_params, disc_state):
       return self.against_one(
-        disc_params, disc_state, batch, latents, fake, keys, step, memory
+        disc_params, disc_state, batch, latents, fake, keys, step, memory, gen
       )
 
     total, memory, metrics = self.over_discs(of_one, params, model_state)
@@ -212,7 +230,7 @@ class _ImageGame:
     return total, Outcome(gen_state, {'gen_loss': total, **metrics})
 
   def against_one(
-    self, disc_params, disc_state, batch, latents, fake, keys, step, memory
+    self, disc_params, disc_state, batch, latents, fake, keys, step, memory, gen
   ):
     """G's loss against one D, what G remembers, and metrics."""
     criterion, terms = self.criterion, self.terms.gen
@@ -241,7 +259,8 @@ class _ImageGame:
       return discriminate(images).logits
 
     scene = Scene(
-      real, fake, critic, batch, latents, memory, keys, step, self.axis_name
+      *(real, fake, critic, batch, latents, memory, keys, step),
+      *(self.axis_name, gen),
     )
     summands, more, memory = add_up(terms, scene)
     if self.tricks.adversarial:
@@ -311,7 +330,8 @@ def image_gan(
   init = initialiser(networks, task, terms, tricks, reference)
   objectives = Players(gen=game.gen_objective, disc=game.disc_objective)
   generate = of_network(networks.gen)
-  return Game(init, objectives, generate, game.fakes)
+  styled = styled_of(networks.gen)
+  return Game(init, objectives, generate, game.fakes, styled=styled)
 
 
 def _weighted(loss: jax.Array, pair: Pair) -> jax.Array:

@@ -61,6 +61,19 @@ def apply(network: nn.Module, params, model_state, *inputs):
   return output, {**model_state, **new}
 
 
+def call(network: nn.Module, params, model_state, method: str, *inputs):
+  """A method's output in training mode; the new model state is dropped."""
+  mutable = [name for name in model_state if name not in _NOT_THE_NETWORKS]
+  output, _ = network.apply(
+    {'params': params, **model_state},
+    *inputs,
+    train=True,
+    mutable=mutable,
+    method=method,
+  )
+  return output
+
+
 def of_member(variables: dict[str, Any], name: str) -> dict[str, Any]:
   """One network's variables, of a coalition's.
 
@@ -90,10 +103,10 @@ def hidden_layers(network: nn.Module, params, model_state, *inputs) -> tuple:
     train=True,
     mutable=[*mutable, 'intermediates'],
   )
-  sown = new['intermediates']
+  sown = new.get('intermediates', {})  # of a pair at 4 pixels there are none
   sown = sown.get('network', sown)  # inside WithReference
   num = len(verdict.logits)
-  return verdict, [layer[-num:] for layer in sown['features']]
+  return verdict, [layer[-num:] for layer in sown.get('features', ())]
 
 
 def initialiser(

@@ -68,7 +68,7 @@ class _Scorer:
   def __call__(self, trained: Trained) -> Result:
     keys, step = self.evaluator.keys, int(trained.state.step)
     if self._gan is None:
-      self._gan = trained.sampler(ema=keys.ema, batch_norm=keys.batch_norm)
+      self._gan = trained.sampler_of(keys)
     else:
       self._gan = self._gan.with_state(trained.state)
     gan = self._gan
@@ -88,6 +88,8 @@ class _Scorer:
       images_seen=trained.plan.images_seen(step),
       weights=weights_name(trained.state, keys.ema),
       batch_norm=keys.batch_norm,
+      psi=keys.psi,
+      psi_cutoff=keys.psi_cutoff,
       **whose,
     )
 

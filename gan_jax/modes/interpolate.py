@@ -22,7 +22,8 @@ def interpolate(
 
   Args:
     config: `member`, `data.dir`, and its `interpolate` section: num_points,
-      steps, seed, label, checkpoint, ema, batch_norm, truncation.
+      steps, seed, label, checkpoint, ema, batch_norm, truncation, psi,
+      psi_cutoff.
     workdir: of the run.
     out: folder, or a file: the strip (.png) or the spherical walk (.gif); None
       for the workdir.
@@ -33,7 +34,7 @@ def interpolate(
   asked = plan.read(config)
   keys = asked.interpolate
   trained = restore(workdir, keys.checkpoint, asked.member)
-  sampler = trained.sampler(ema=keys.ema, batch_norm=keys.batch_norm)
+  sampler = trained.sampler_of(keys)
   given, _ = told.held_out(trained, asked, workdir, 1)
   gifs = {name: f'interpolation_{name}.gif' for name in INTERPOLATIONS}
   strip = 'interpolation.png'

@@ -36,7 +36,8 @@ def sample(
 
   Args:
     config: `member`, `data.dir`, and its `sample` section: num, seed, seeds,
-      label, checkpoint, ema, batch_norm, truncation, files, sheet.
+      label, checkpoint, ema, batch_norm, truncation, psi, psi_cutoff, files,
+      sheet.
     workdir: of the run.
     out: folder, or one of the two files by its suffix; None for the workdir.
 
@@ -49,8 +50,7 @@ def sample(
   asked = plan.read(config)
   keys, seeds = asked.sample, asked.sample.seed_list
   trained = restore(workdir, keys.checkpoint, asked.member)
-  gan = trained.sampler(ema=keys.ema, batch_norm=keys.batch_norm)
-  gan = gan.at(keys.truncation)
+  gan = trained.sampler_of(keys).at(keys.truncation)
   label = keys.class_label
   if keys.sheet != 'grid':
     seeds = seeds or range(keys.seed, keys.seed + sheets.NUM_SEEDS)

@@ -9,125 +9,25 @@ in order, as `intermediates/features` (`apply(..., mutable='intermediates')`).
 Of a game with one player they are an encoder and a decoder, see autoencoder.py.
 
 To add one: a file with a function `(image_shape, style, *, keys) -> Players`,
-and its `Architecture` in `NETWORKS`; docs/extending.md is an example.
+and its `Architecture` in `NETWORKS`, architectures.py; docs/extending.md has an
+example.
 """
 
 import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 
-from gan_jax.networks.autoencoder import conv_autoencoder, mlp_autoencoder
-from gan_jax.networks.biggan import biggan
-from gan_jax.networks.conv import conv
-from gan_jax.networks.dcgan import dcgan, scale_init
-from gan_jax.networks.heads import WAYS
+from gan_jax.networks.architectures import AUTOENCODERS as AUTOENCODERS
+from gan_jax.networks.architectures import NETWORKS as NETWORKS
+from gan_jax.networks.architectures import Architecture as Architecture
 from gan_jax.networks.layers import Style
-from gan_jax.networks.mlp import mlp, mlp_bn
-from gan_jax.networks.norms import BATCH_NORMS, OF_MAPS, OF_VECTORS
-from gan_jax.networks.sagan import sagan
-from gan_jax.networks.sngan import sngan
 from gan_jax.networks.style import check_style
 from gan_jax.networks.virtual import WithReference
-from gan_jax.networks.weights import WEIGHTS
-from gan_jax.networks.wgan_gp_resnet import wgan_gp_resnet
 from gan_jax.types import Column, InputError, Players, Task, lookup
-
-
-class Architecture(NamedTuple):
-  """A factory, and the styles that its networks may have.
-
-  Attributes:
-    make: `(image_shape, style, *, keys) -> Players`.
-    style: of both players by default; None for the D of a coalition.
-    disc_norms: norms that D may have.
-    gen_norms: norms that G may have.
-    gen_style_of_labels: G's by default where the players see labels; None for
-      the same.
-    weights: what both players' weights may be.
-    labels_by: how D can take labels; a D that ends in `heads.verdict` can do
-      all of gan_jax.networks.heads.WAYS.
-  """
-
-  make: Callable[..., Any]
-  style: Players[Style | None]
-  disc_norms: tuple[str, ...] = OF_VECTORS
-  gen_norms: tuple[str, ...] = OF_VECTORS
-  weights: tuple[str, ...] = WEIGHTS
-  gen_style_of_labels: Style | None = None
-  labels_by: tuple[str, ...] = ('concat',)
-
-
-_SNGAN = Style('relu', 'batch', norm_epsilon=2e-5)  # of G
-# Of G in SAGAN; its last norm has a momentum of .9999 in the authors' code.
-_SAGAN = Style('relu', 'batch', 'spectral', norm_momentum=0.999)
-_PROJECTION = Style('relu', weights='spectral', labels_by='projection')
-NETWORKS: dict[str, Architecture] = {
-  'mlp': Architecture(mlp, Players(Style(), Style()), labels_by=WAYS),
-  'mlp_bn': Architecture(
-    mlp_bn,
-    Players(Style(norm='batch', norm_momentum=0.8), Style()),
-    labels_by=WAYS,
-  ),
-  'conv': Architecture(
-    conv,
-    Players(Style(norm='batch'), Style()),
-    disc_norms=OF_MAPS,
-    labels_by=WAYS,
-  ),
-  'dcgan': Architecture(
-    dcgan,
-    Players(
-      Style('relu', 'batch', scale_init=scale_init),
-      Style('leaky_relu', 'batch', scale_init=scale_init),
-    ),
-    disc_norms=OF_MAPS,
-    gen_norms=OF_MAPS,
-    labels_by=WAYS,
-  ),
-  'wgan_gp_resnet': Architecture(
-    wgan_gp_resnet,
-    Players(Style('relu', 'batch'), Style('relu')),
-    disc_norms=tuple(n for n in OF_MAPS if n not in BATCH_NORMS),
-    gen_norms=OF_MAPS,
-    labels_by=WAYS,
-  ),
-  'sngan': Architecture(
-    sngan,
-    Players(_SNGAN, _PROJECTION),
-    disc_norms=OF_MAPS,
-    gen_norms=OF_MAPS,
-    gen_style_of_labels=dataclasses.replace(_SNGAN, norm='conditional'),
-    labels_by=WAYS,
-  ),
-  'sagan': Architecture(
-    sagan,
-    Players(_SAGAN, _PROJECTION),
-    disc_norms=OF_MAPS,
-    gen_norms=OF_MAPS,
-    gen_style_of_labels=dataclasses.replace(_SAGAN, norm='conditional'),
-    labels_by=WAYS,
-  ),
-  'biggan': Architecture(
-    biggan,
-    Players(
-      Style('relu', 'conditional', 'spectral', embed_dim=128), _PROJECTION
-    ),
-    disc_norms=OF_MAPS,
-    gen_norms=('conditional', 'adain'),
-    labels_by=WAYS,
-  ),
-}
-_alone = dict(
-  style=Players(Style('relu'), None), gen_norms=('none', 'batch', 'layer')
-)
-AUTOENCODERS: dict[str, Architecture] = {
-  'mlp': Architecture(mlp_autoencoder, **_alone),
-  'conv': Architecture(conv_autoencoder, **_alone),
-}
 
 # Style keys of a config -> the players they belong to, and the attribute.
 _STYLE_KEYS = {
@@ -145,6 +45,7 @@ _STYLE_KEYS = {
   'disc_minibatch': (('disc',), 'minibatch'),
   'minibatch_kernels': (('disc',), 'minibatch_kernels'),
   'minibatch_dim': (('disc',), 'minibatch_dim'),
+  'minibatch_group': (('disc',), 'minibatch_group'),
 }
 
 
@@ -164,6 +65,7 @@ def network_keys(
     norm = _OF_NORMS.get(key)
     norms = getattr(architecture, f'{player}_norms')
     present = getattr(architecture.style, player) is not None
+    present = present and key not in architecture.lacks
     return present and (norm is None or norm in norms)
 
   of_style = [
@@ -205,7 +107,7 @@ MOST_UNITS = 2**16  # of a layer; no published network has a wider one
 MOST_LAYERS = 100
 MOST_PIECES = 1_000  # of a maxout unit
 _WHOLE = ('widths', 'width', 'depth', 'dim', 'size', 'kernels', 'maxout')
-_WHOLE += ('groups',)
+_WHOLE += ('groups', 'group', 'base', 'max', 'resolution', 'blocks')
 
 
 def _check_number(key: str, value: object) -> None:
@@ -230,6 +132,8 @@ def _check_number(key: str, value: object) -> None:
     raise InputError(f'network.{key}: {value!r} is no whole number above 0')
   elif key.endswith(_WHOLE):
     most = MOST_PIECES if key.endswith('maxout') else MOST_UNITS
+    if key.endswith('base'):  # over the pixels of a map, 4 at least
+      most *= 16
     if value > most:
       raise InputError(f'network.{key}: {value} is beyond the limit, {most:,}')
 

@@ -16,21 +16,33 @@ class StandardDeviation(nn.Module):
   `[B, ..., C]` -> `[B, ..., C + 1]`: the standard deviation over the batch of
   every feature at every place, averaged over them all, the same value
   everywhere. Biased, with 1e-8 under the root. One group, the whole batch, as
-  in the paper; later code takes groups of four.
+  in the paper; or groups, each with a value of its own: of N examples in groups
+  of G, example i goes with i + N/G, i + 2 N/G, ..., as in the authors' code.
+
+  Attributes:
+    axis_name: mapped device axis that shares the batch, or None.
+    group: G, or the largest number below it that divides the batch; 0 for the
+      whole batch.
 
   Reference:
     Karras et al., Progressive Growing of GANs, arXiv 1710.10196, section 3.
   """
 
   axis_name: str | None = None
+  group: int = 0
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     y = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     axis_name = None if self.is_initializing() else self.axis_name
-    mean = _over_devices(y.mean(axis=0), axis_name)
-    variance = _over_devices(((y - mean) ** 2).mean(axis=0), axis_name)
-    value = jnp.sqrt(variance + 1e-8).mean().astype(x.dtype)
+    if self.group:
+      value = _of_groups(y, self.group, axis_name)
+      value = value.reshape(len(x), *[1] * (x.ndim - 1))
+    else:
+      mean = _over_devices(y.mean(axis=0), axis_name)
+      variance = _over_devices(((y - mean) ** 2).mean(axis=0), axis_name)
+      value = jnp.sqrt(variance + 1e-8).mean()
+    value = value.astype(x.dtype)
     return jnp.concatenate(
       [x, jnp.broadcast_to(value, (*x.shape[:-1], 1))], axis=-1
     )
@@ -78,6 +90,19 @@ class Discrimination(nn.Module):
     return jnp.concatenate(
       [x, jnp.broadcast_to(closeness.reshape(places), shape)], axis=-1
     )
+
+
+def _of_groups(y: jax.Array, group: int, axis_name: str | None) -> jax.Array:
+  """`[B]`: the mean standard deviation in the group of each example."""
+  share, start = len(y), 0
+  if axis_name is not None:
+    y = jax.lax.all_gather(y, axis_name, tiled=True)
+    start = share * jax.lax.axis_index(axis_name)
+  size = next(n for n in range(min(group, len(y)), 0, -1) if len(y) % n == 0)
+  y = y.reshape(size, len(y) // size, -1)
+  variance = ((y - y.mean(axis=0)) ** 2).mean(axis=0)
+  value = jnp.tile(jnp.sqrt(variance + 1e-8).mean(axis=-1), size)
+  return jax.lax.dynamic_slice_in_dim(value, start, share)
 
 
 def _over_devices(mean: jax.Array, axis_name: str | None) -> jax.Array:

@@ -154,13 +154,14 @@ def group_norm(num_groups: int, channels: int, dtype) -> nn.GroupNorm:
   )
 
 
-def instance_norm(x: jax.Array) -> jax.Array:
+def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:
   """Each channel of each example to mean 0 and variance 1 over its pixels.
 
-  Biased variance, 1e-5 added to it; no parameters.
+  Biased variance; no parameters.
 
   Args:
     x: `[B, H, W, C]`.
+    epsilon: added to the variance.
 
   Reference:
     Ulyanov et al., Instance Normalization, arXiv 1607.08022, eq. 3.
@@ -169,7 +170,7 @@ def instance_norm(x: jax.Array) -> jax.Array:
   space = tuple(range(1, x.ndim - 1))
   centred = y - y.mean(space, keepdims=True)
   variance = (centred**2).mean(space, keepdims=True)
-  return (centred * jax.lax.rsqrt(variance + 1e-5)).astype(x.dtype)
+  return (centred * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype)
 
 
 def pixel_norm(x: jax.Array) -> jax.Array:
@@ -183,12 +184,15 @@ def pixel_norm(x: jax.Array) -> jax.Array:
   return (y * jax.lax.rsqrt(square + 1e-8)).astype(x.dtype)
 
 
-def adain(x: jax.Array, modulation: jax.Array) -> jax.Array:
+def adain(
+  x: jax.Array, modulation: jax.Array, epsilon: float = 1e-5
+) -> jax.Array:
   """Adaptive instance norm: (1 + s0) instance_norm(x) + s1.
 
   Args:
     x: `[B, H, W, C]`.
     modulation: `[B, 2 C]`, s0 before s1; zeros leave instance norm.
+    epsilon: see `instance_norm`.
 
   Reference:
     Huang and Belongie, Arbitrary Style Transfer in Real-time with Adaptive
@@ -198,4 +202,4 @@ def adain(x: jax.Array, modulation: jax.Array) -> jax.Array:
   """
   each = (len(x), *[1] * (x.ndim - 2), 2 * x.shape[-1])
   scale, bias = jnp.split(modulation.reshape(each), 2, axis=-1)
-  return (1.0 + scale) * instance_norm(x) + bias
+  return (1.0 + scale) * instance_norm(x, epsilon) + bias

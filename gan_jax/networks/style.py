@@ -61,6 +61,7 @@ class Style:
       before its last layer, see gan_jax.networks.minibatch.
     minibatch_kernels: features that `discrimination` adds.
     minibatch_dim: dimension in which it compares, for each of them.
+    minibatch_group: examples that `stddev` compares; 0 for the whole batch.
     init_std: of the normal distribution that dense weights are drawn from;
       None for flax's default.
     styles_init: initialiser of the linear maps from a vector to scales and
@@ -80,6 +81,7 @@ class Style:
   minibatch: str = 'none'
   minibatch_kernels: int = 100
   minibatch_dim: int = 5
+  minibatch_group: int = 0
   init_std: float | None = None
   norm_epsilon: float = 1e-5
   norm_groups: int = 32
@@ -165,7 +167,9 @@ class Style:
   def compare(self, x: jax.Array) -> jax.Array:
     """Features of how the examples of the batch differ, appended to `x`."""
     if self.minibatch == 'stddev':
-      return minibatch.StandardDeviation(self.axis_name)(x)
+      return minibatch.StandardDeviation(self.axis_name, self.minibatch_group)(
+        x
+      )
     if self.minibatch == 'discrimination':
       return minibatch.Discrimination(
         self.minibatch_kernels, self.minibatch_dim, self.axis_name
@@ -183,11 +187,13 @@ class Style:
     *,
     train: bool,
     gain: float = math.sqrt(2.0),
+    rate: float = 1.0,
   ) -> jax.Array:
     """Calls a linear layer or an embedding, its weights as the style has them.
 
     Spectral: one power iteration per training call; u and sigma are model
-    state. Equalised: by `gain`, which is 1 where no non-linearity follows.
+    state. Equalised: by `gain`, which is 1 where no non-linearity follows, and
+    learning `rate` times as fast.
 
     Reference:
       Miyato et al., Spectral Normalization for Generative Adversarial
@@ -196,7 +202,7 @@ class Style:
     if self.weights == 'spectral':
       return weights_lib.SpectralNorm(layer)(x, update_stats=train)
     if self.weights == 'equalised':
-      return weights_lib.Equalised(layer, gain)(x)
+      return weights_lib.Equalised(layer, gain, rate)(x)
     return layer(x)
 
   @property

@@ -32,13 +32,19 @@ class Equalised(nn.Module):
     layer: dense, convolution or embedding; its own initialiser of the weights
       is not used.
     gain: of unit-variance inputs, the outputs' variance is gain^2.
+    rate: on how fast the layer learns. Weights are stored 1 / rate as large and
+      multiplied by it in every call, as biases are: the function starts as the
+      same one, and each step moves it `rate` times as far.
 
   Reference:
-    Karras et al., Progressive Growing of GANs, arXiv 1710.10196, section 4.1.
+    Karras et al., Progressive Growing of GANs, arXiv 1710.10196, section 4.1;
+    the rate: A Style-Based Generator Architecture, arXiv 1812.04948,
+    appendix C.
   """
 
   layer: nn.Module
   gain: float
+  rate: float = 1.0
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -53,12 +59,13 @@ class Equalised(nn.Module):
 
   def _weights(self, path, leaf: jax.Array) -> jax.Array:
     if leaf.ndim == 1:
-      return leaf
+      return leaf if self.is_initializing() else leaf * self.rate
     if self.is_initializing():  # what is returned here is what is stored
-      return jax.random.normal(self.make_rng('params'), leaf.shape, leaf.dtype)
+      drawn = jax.random.normal(self.make_rng('params'), leaf.shape, leaf.dtype)
+      return drawn / self.rate
     if path[-1].key == 'embedding':
       fan_in = leaf.shape[-1]
     else:
       stride = getattr(self.layer, 'stride', 1)
       fan_in = math.prod(leaf.shape[:-1]) / stride**2
-    return leaf * (self.gain / math.sqrt(fan_in))
+    return leaf * (self.gain * self.rate / math.sqrt(fan_in))

@@ -13,6 +13,7 @@ from gan_jax.sampling.priors import (
   draw_latents,
   truncated_normal,
   with_codes,
+  with_seeds,
 )
 from gan_jax.types import InputError
 
@@ -23,10 +24,12 @@ class Drawing:
   """Draws what a generator takes.
 
   Attributes:
-    latent_dim: size Z of a latent vector, codes included.
-    codes: at its end, see gan_jax.sampling.priors.
+    latent_dim: size Z of a latent vector, seeds and codes included.
+    num_seeds: numbers at its start, see gan_jax.sampling.priors.
+    codes: at its end, see there.
     num_classes: number of labels, 0 for an unconditional generator.
     class_names: of the labels, where they are known.
+    exact: whether the generator computes in float32.
   """
 
   def __init__(
@@ -35,19 +38,25 @@ class Drawing:
     latent_dim: int,
     prior: str = 'normal',
     codes: Sequence[int] = (),
+    num_seeds: int = 0,
     num_classes: int = 0,
     class_names: Sequence[str] = (),
+    exact: bool = True,
   ):
     """Says what there is to draw.
 
     Args:
-      latent_dim: Z, codes included.
+      latent_dim: Z, seeds and codes included.
       prior: of the noise, one of `PRIORS`.
       codes: at the end of the latents.
+      num_seeds: numbers at their start.
       num_classes: > 0 if the generator is conditional.
       class_names: of the labels, where they are known.
+      exact: whether the generator computes in float32.
     """
+    self.exact = exact
     self.latent_dim, self.codes = latent_dim, tuple(codes)
+    self.num_seeds = num_seeds
     self.num_classes = num_classes
     self.class_names = tuple(class_names)
     self._prior = prior
@@ -90,8 +99,10 @@ class Drawing:
       draw = functools.partial(truncated_normal, truncation=truncation)
     else:
       draw = functools.partial(draw_latents, prior=self._prior)
-    noise = draw(keys, latent_dim=self.latent_dim - sum(self.codes))
-    return np.asarray(with_codes(noise, keys, self.codes))
+    others = self.num_seeds + sum(self.codes)
+    noise = draw(keys, latent_dim=self.latent_dim - others)
+    latents = with_codes(noise, keys, self.codes)
+    return np.asarray(with_seeds(latents, keys, self.num_seeds))
 
   def labels(
     self, num: int, label: int | str | None = None

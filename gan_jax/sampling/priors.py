@@ -3,6 +3,10 @@
 Codes are what InfoGAN has beside the noise: a list of sizes. A size k > 1 is a
 code of k equally likely values, one-hot; 1 is a number, uniform in [-1, 1].
 They are the last sum(codes) of the latents.
+
+A generator that adds noise of its own has the seed of it at the start of the
+latents, two whole numbers below 2^24, so that an image is a function of its
+latents; see gan_jax.networks.stylegan.
 """
 
 import functools
@@ -22,6 +26,7 @@ def uniform(key: jax.Array, latent_dim: int) -> jax.Array:
   return jax.random.uniform(key, (latent_dim,), minval=-1.0, maxval=1.0)
 
 
+_OF_SEEDS = 2**30  # beyond the number of any code
 PRIORS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
   'normal': normal,
   'uniform': uniform,
@@ -29,7 +34,12 @@ PRIORS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
 
 
 def draw_latents(
-  keys: jax.Array, *, prior: str, latent_dim: int, codes: Sequence[int] = ()
+  keys: jax.Array,
+  *,
+  prior: str,
+  latent_dim: int,
+  codes: Sequence[int] = (),
+  num_seeds: int = 0,
 ) -> jax.Array:
   """Latents `[B, Z]`, one for each key `[B]`.
 
@@ -38,9 +48,22 @@ def draw_latents(
     prior: of the noise, one of `PRIORS`.
     latent_dim: of the noise.
     codes: that come after it; Z is `latent_dim` and all their sizes.
+    num_seeds: numbers of a seed, that come before it and count too.
   """
   noise = jax.vmap(lambda key: PRIORS[prior](key, latent_dim))(keys)
-  return with_codes(noise, keys, codes)
+  return with_seeds(with_codes(noise, keys, codes), keys, num_seeds)
+
+
+def with_seeds(latents: jax.Array, keys: jax.Array, num: int) -> jax.Array:
+  """`num` numbers drawn by keys `[B]`, before latents `[B, Z]`."""
+  if not num:
+    return latents
+
+  def draw(key):
+    own = jax.random.fold_in(key, _OF_SEEDS)
+    return jax.random.randint(own, (num,), 0, 2**24).astype(latents.dtype)
+
+  return jnp.concatenate([jax.vmap(draw)(keys), latents], axis=-1)
 
 
 def with_codes(

@@ -10,6 +10,7 @@ import numpy as np
 
 from gan_jax.pixels import from_uint8, to_uint8
 from gan_jax.sampling import given as given_lib
+from gan_jax.sampling import styles as styles_lib
 from gan_jax.sampling.batches import batched
 from gan_jax.sampling.drawing import Drawing
 from gan_jax.sampling.labels import shortened
@@ -19,7 +20,7 @@ from gan_jax.sampling.weights import WEIGHTS
 from gan_jax.types import Column, Given, InputError, lookup
 
 
-class Sampler(Standing, Drawing):
+class Sampler(styles_lib.Styling, Standing, Drawing):
   """Draws images from a trained generator.
 
   Attributes:
@@ -35,6 +36,8 @@ class Sampler(Standing, Drawing):
     vocabulary: Sequence[str] = (),
     batch_norm: str = 'running',
     encode: Callable[..., jax.Array] | None = None,
+    styled: styles_lib.Styled | None = None,
+    truncation: styles_lib.Truncation = styles_lib.WHOLE,
     weights: str = '',
     step: int | None = None,
     **drawing,
@@ -49,6 +52,8 @@ class Sampler(Standing, Drawing):
       batch_norm: what batch norm goes by, one of `BATCH_NORMS`. With `batch`
         an image depends on the 63 others that it is made with.
       encode: of a game that has an encoder, see gan_jax.games.Game.
+      styled: of a style-based generator, see there.
+      truncation: of its styles, see gan_jax.sampling.styles.
       weights: which ones the variables are, for `repr`: ema or raw.
       step: of the training that they are from, likewise.
       **drawing: what it was trained with, see `Drawing`.
@@ -56,7 +61,11 @@ class Sampler(Standing, Drawing):
     lookup(dict.fromkeys(BATCH_NORMS), batch_norm, 'batch_norm')
     super().__init__(**drawing)
     self.columns, self._vocabulary = dict(columns or {}), tuple(vocabulary)
+    styles_lib.check(truncation, styled)
+    if truncation != styles_lib.WHOLE:
+      generate = styles_lib.truncating(styled, truncation)
     self._generate, self._batch_norm = generate, batch_norm
+    self._styled, self.truncation = styled, truncation
     self._about = {'weights': WEIGHTS.get(weights), 'step': step}
 
     def images_of(variables, latents, given):
@@ -300,7 +309,7 @@ class Sampler(Standing, Drawing):
     """
     check_walk(num_points, steps, path)
     ends = self.latents(num_points, seed=seed, truncation=truncation)
-    walk = closed_walk(ends, steps, path, sum(self.codes))
+    walk = closed_walk(ends, steps, path, sum(self.codes), self.num_seeds)
     if label is None and self.num_classes:
       label = 0
     labels = self.labels(len(walk), label)

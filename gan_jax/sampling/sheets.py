@@ -3,16 +3,21 @@
 sheet = SHEETS[name](sampler, seeds, label, truncation)
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.networks import growing
 from gan_jax.sampling.sampler import Sampler
+from gan_jax.sampling.styles import WHOLE
 from gan_jax.types import InputError
 
 NUM_SEEDS = 8
 TRUNCATIONS = (0.2, 0.36, 0.52, 0.68, 0.84, 1.0, 0.0)
+PSIS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 MOST_ROWS = 20  # classes, or pairs of them
 _STEPS = 9  # from one class to the next
 _FURTHEST = 2.0  # of a code that is a number; it was trained to 1
@@ -128,11 +133,118 @@ def codes(sampler: Sampler, seeds, label, truncation) -> Sheet:
   return _sheet(sampler, np.concatenate(rows), labels, sides, [''] * num)
 
 
+def mixing(sampler: Sampler, seeds, label, truncation) -> Sheet:
+  """Coarse layers of each row's seed, fine ones of each column's.
+
+  The first row and column show the seeds themselves. The first half of the
+  layers that are played with is coarse; the noise is that of the first seed
+  throughout. The latents are those of the rows' seeds.
+
+  Reference:
+    Karras et al., A Style-Based Generator Architecture, arXiv 1812.04948,
+    figure 3.
+  """
+  _check_whole_styles(sampler)
+  latents = sampler.latents_of(seeds, truncation=truncation)
+  labels = sampler.labels(len(seeds), label)
+  styles = sampler.styles(latents, labels)
+  grown = growing.grown_of(sampler.variables)
+  played = styles.shape[1] if grown is None else 2 * (math.ceil(grown) + 1)
+  num, layer = len(seeds), played // 2
+  coarse = np.repeat(styles, num, axis=0)
+  mixed = sampler.mixed(coarse, np.tile(styles, (num, 1, 1)), layer)
+  noise = latents[:1].repeat(num * (num + 1), axis=0)
+  images = sampler.paint(np.concatenate([styles, mixed]), noise)
+  own, grid = images[:num], images[num:].reshape(num, num, *images.shape[1:])
+  corner = np.full_like(own[:1], 255)
+  rows = np.concatenate([corner, own])[None]
+  rows = np.concatenate(
+    [rows, np.concatenate([own[:, None], grid], axis=1)], axis=0
+  )
+  every = np.concatenate([latents[:1], latents])
+  return Sheet(
+    rows.reshape(-1, *images.shape[1:]),
+    np.repeat(every, num + 1, axis=0),
+    None,
+    ('fine', *_seeds(seeds)),
+    ('coarse', *_seeds(seeds)),
+  )
+
+
+def psis(sampler: Sampler, seeds, label, truncation) -> Sheet:
+  """Styles ever farther from their mean: a psi in each row, from 0 to 1.
+
+  The classes go in turn over the columns, unless one is asked for.
+  """
+  _check_whole_styles(sampler)
+  latents = sampler.latents_of(seeds, truncation=truncation)
+  labels = sampler.labels(len(seeds), label)
+  styles, mean = sampler.styles(latents, labels), sampler.mean_style()
+  rows = [mean + psi * (styles - mean) for psi in PSIS]
+  images = sampler.paint(np.concatenate(rows), np.tile(latents, (len(rows), 1)))
+  if labels is not None:
+    labels = np.tile(labels, len(rows))
+  return Sheet(
+    images,
+    np.tile(latents, (len(rows), 1)),
+    labels,
+    [f'{psi:g}' for psi in PSIS],
+    _seeds(seeds),
+  )
+
+
+def _check_whole_styles(sampler: Sampler) -> None:
+  """Raises InputError where styles are truncated, which sheets do by row."""
+  if sampler.truncation != WHOLE:
+    raise InputError(
+      f'sample.psi: {sampler.truncation.psi:g} would act on a sheet that shows '
+      'styles as they are; leave it and sample.psi_cutoff out'
+    )
+
+
+def growth(sampler: Sampler, seeds, label, truncation) -> Sheet:
+  """What the layers up to each size draw: a size in a row, a seed in a column.
+
+  From 4 pixels to as many as the run has grown to. The layers of a size were
+  last trained when it was new, but for those below it.
+
+  Reference:
+    Karras et al., Progressive Growing of GANs, arXiv 1710.10196, figure 2.
+  """
+  grown = growing.grown_of(sampler.variables)
+  if grown is None:
+    raise InputError(
+      'sample.sheet: growth is of pairs that grow, progressive and stylegan, '
+      'and this run has another; take another sheet'
+    )
+  levels = [*range(math.ceil(grown)), grown]
+  latents = sampler.latents_of(seeds, truncation=truncation)
+  labels = sampler.labels(len(seeds), label)
+  rows = [
+    sampler.with_variables(
+      growing.set_grown(sampler.variables, jnp.float32(level))
+    ).generate(latents, labels)
+    for level in levels
+  ]
+  if labels is not None:
+    labels = np.tile(labels, len(levels))
+  return Sheet(
+    np.concatenate(rows),
+    np.tile(latents, (len(levels), 1)),
+    labels,
+    [f'{growing.BASE * 2 ** math.ceil(level)} pixels' for level in levels],
+    _seeds(seeds),
+  )
+
+
 SHEETS: dict[str, Callable[..., Sheet]] = {
   'classes': classes,
   'truncation': truncations,
   'between': between,
   'codes': codes,
+  'mixing': mixing,
+  'psi': psis,
+  'growth': growth,
 }
 
 

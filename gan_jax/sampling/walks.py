@@ -47,7 +47,11 @@ def check_walk(num_points: int, steps: int, path: str) -> None:
 
 
 def closed_walk(
-  ends: np.ndarray, steps: int, path: str, num_codes: int = 0
+  ends: np.ndarray,
+  steps: int,
+  path: str,
+  num_codes: int = 0,
+  num_seeds: int = 0,
 ) -> np.ndarray:
   """Latents `[N * steps, Z]` from each of `ends` `[N, Z]` to the next.
 
@@ -58,13 +62,16 @@ def closed_walk(
     steps: from one to before the next.
     path: one of `INTERPOLATIONS`, of the noise.
     num_codes: at the end of the latents, which go in straight lines.
+    num_seeds: at their start, which stay those of the first.
   """
   between, t = INTERPOLATIONS[path], jnp.arange(steps) / steps
-  nexts = [*ends[1:], ends[0]]
+  seeds, ends = np.split(ends, [num_seeds], axis=1)
   noise, legs = ends.shape[1] - num_codes, []
-  for start, end in zip(ends, nexts, strict=True):
+  for start, end in zip(ends, [*ends[1:], ends[0]], strict=True):
     parts = [between(start[:noise], end[:noise], t)]
     if num_codes:
       parts.append(lerp(start[noise:], end[noise:], t))
     legs.append(np.concatenate(parts, axis=-1))
-  return np.concatenate(legs)
+  walk = np.concatenate(legs)
+  seeds = np.broadcast_to(seeds[:1], (len(walk), num_seeds))
+  return np.concatenate([seeds, walk], axis=1)

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gan_jax.solvers.annealing import Course
 from gan_jax.solvers.gradients import with_changes
 from gan_jax.types import InputError, lookup
 
@@ -94,6 +95,7 @@ def make_optimizer(
   historical_weight: float = 0.0,
   orthogonal_weight: float = 0.0,
   clip_norm: float = 0.0,
+  b2_course: Course | None = None,
   key: str = 'optimizer',
   **hyperparameters,
 ) -> optax.GradientTransformation:
@@ -110,6 +112,7 @@ def make_optimizer(
     historical_weight: see gan_jax.solvers.gradients, as the next two; 0: off.
     orthogonal_weight: see there.
     clip_norm: see there.
+    b2_course: training steps made -> `b2`, in place of one that stays.
     key: the config key of this optimizer, for messages.
     **hyperparameters: passed to optax; those that are None are left to optax.
 
@@ -137,6 +140,9 @@ def make_optimizer(
   def rate(count):
     return in_steps(count / updates_per_step)
 
+  if b2_course is not None:
+    factory = optax.inject_hyperparams(factory)
+    given['b2'] = lambda count: b2_course(count / updates_per_step)
   return with_changes(factory(rate, **given), **changes)
 
 

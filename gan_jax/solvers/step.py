@@ -17,6 +17,7 @@ import optax
 from gan_jax.games import Game, buffers_of
 from gan_jax.metrics.diversity import diversity
 from gan_jax.solvers.algorithms import Solver, alternating
+from gan_jax.solvers.annealing import Course
 from gan_jax.solvers.moves import Metrics, Moves, in_parts
 from gan_jax.types import Players, TrainState
 
@@ -146,7 +147,7 @@ def make_train_step(
   disc_steps: int = 1,
   gen_steps: int = 1,
   fresh_latents: bool = True,
-  ema_decay: float = 0.0,
+  ema_decay: float | Course = 0.0,
   ema_start: int = 0,
   lookahead: Lookahead | None = None,
   disc_accuracy_limit: float = 1.0,
@@ -166,7 +167,8 @@ def make_train_step(
     fresh_latents: whether G draws its own noise (Algorithm 1) or reuses the
       noise, and so the fakes, of D's last update (the PyTorch DCGAN recipe).
     ema_decay: share of the old value in G's moving average, over parameters
-      and batch statistics, once a step; used if the state has an average.
+      and batch statistics, once a step, or its course by the step; used if
+      the state has an average.
     ema_start: so many steps long the average is G itself, as in BigGAN
       (arXiv 1809.11096, appendix C).
     lookahead: None for none; else the state has `slow` parameters.
@@ -198,7 +200,7 @@ def make_train_step(
       state = _look_back(state, lookahead, moving)
     ema = state.ema
     if ema is not None:
-      decay = ema_decay
+      decay = ema_decay(state.step) if callable(ema_decay) else ema_decay
       if ema_start:
         decay = jnp.where(state.step < ema_start, 0.0, decay)
       ema = _follow(ema, _averaged(state.params, state.model_state), decay)
@@ -249,6 +251,9 @@ def make_probe(
     metrics = {f'{name}_after': value for name, value in metrics.items()}
     if fake is None:
       return metrics
-    return metrics | diversity(fake, batch.images, axis_name)
+    real = batch.images
+    if game.seen is not None:
+      real = game.seen(real, state.step - 1)
+    return metrics | diversity(fake, real, axis_name)
 
   return probe

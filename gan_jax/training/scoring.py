@@ -15,6 +15,7 @@ from gan_jax.evaluation.report import figure
 from gan_jax.evaluation.scores import BETTER, ranked_name
 from gan_jax.process import hosts
 from gan_jax.reporting import curves, tables
+from gan_jax.sampling.styles import Truncation
 from gan_jax.sampling.weights import generator_variables, weights_name
 from gan_jax.training.progress import Progress
 from gan_jax.types import TrainState
@@ -150,6 +151,8 @@ class Scoring:
           step=step,
           weights=weights,
           batch_norm='running',
+          psi=self._keys.psi,
+          psi_cutoff=self._keys.psi_cutoff,
         )
       except Exception as error:
         failures[number] = error
@@ -172,7 +175,10 @@ class Scoring:
     if self._sampler is None:
       # A model of its own: the run's averages batch statistics over devices.
       model = self._run.plan.build(self._run.info)
-      self._sampler = model.sampler(state, ema=self._keys.ema)
+      truncation = Truncation(self._keys.psi, self._keys.psi_cutoff)
+      self._sampler = model.sampler(
+        state, ema=self._keys.ema, truncation=truncation
+      )
 
   def _leave(
     self,

@@ -47,7 +47,7 @@ class Tricks(NamedTuple):
   packing: int = 1
   noise_std: Callable[[jax.Array], jax.Array] | None = None
   augment: Callable[..., jax.Array] | None = None
-  adaptive: adaptive_lib.Adaptive | None = None
+  adaptive: adaptive_lib.Adaptive | adaptive_lib.Annealed | None = None
   lecam: regularisers.LeCam | None = None
   consistency_weight: float = 0.0
   fake_consistency_weight: float = 0.0
@@ -95,11 +95,11 @@ class Tricks(NamedTuple):
     if self.lecam is not None:
       memory['lecam'] = self._lecam(scene)[1]
     if self.adaptive is not None:
-      memory['adaptive'] = adaptive_lib.correct(
+      memory['adaptive'] = self.adaptive.correct(
         scene.memory['adaptive'],
+        scene.step,
         scene.real.logits,
         self.packing,
-        self.adaptive,
         scene.axis_name,
       )
     return memory

@@ -14,7 +14,8 @@ Reference:
   arXiv 2006.06676, sections 2 and 3, appendix B (groups b, g, c).
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +36,18 @@ class Adaptive(NamedTuple):
   target: float = 0.6
   num_images: int = 500_000
   boundary: float = 0.0
+
+  def correct(
+    self,
+    memory: dict[str, jax.Array],
+    step: jax.Array,
+    real_logits: jax.Array,
+    packing: int,
+    axis_name: str | None = None,
+  ) -> dict[str, jax.Array]:
+    """See the function of this name."""
+    del step
+    return correct(memory, real_logits, packing, self, axis_name)
 
 
 def first_memory() -> dict[str, jax.Array]:
@@ -82,6 +95,23 @@ def correct(
     'signs': jnp.where(due, 0.0, signs),
     'updates': jnp.where(due, 0.0, updates),
   }
+
+
+class Annealed(NamedTuple):
+  """A probability that D does not steer: a function of the step.
+
+  Attributes:
+    course: steps made -> p.
+  """
+
+  course: Callable[[jax.Array], jax.Array]
+
+  def correct(
+    self, memory: dict[str, jax.Array], step: jax.Array, *signs: Any
+  ) -> dict[str, jax.Array]:
+    """The memory with which the next step begins."""
+    del signs
+    return memory | {'probability': self.course(step + 1)}
 
 
 class _Draws:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_jax.penalties import Penalty
+from gan_jax.penalties import Penalty, r1
 from gan_jax.types import Batch, Verdict
 
 Metrics = dict[str, jax.Array]
@@ -24,11 +24,14 @@ class Side(NamedTuple):
     verdict: what it says, logits `[B, ...]` and guesses.
     layers: outputs of D's hidden layers, in G's loss where a term asks for one;
       else None.
+    bare: in D's loss where images are augmented: as they are before that, and
+      bare images -> logits with the same augmentation; else None.
   """
 
   images: jax.Array
   verdict: Verdict
   layers: Sequence[jax.Array] | None = None
+  bare: tuple[jax.Array, Callable[..., jax.Array]] | None = None
 
   @property
   def logits(self) -> jax.Array:
@@ -50,6 +53,8 @@ class Scene(NamedTuple):
       example, in G's one for all.
     step: training steps made.
     axis_name: mapped device axis that shares the batch, or None.
+    gen: in the generator's loss, (method, *inputs) -> a method's output of G in
+      training mode, with its parameters closed over; state is dropped.
   """
 
   real: Side | None
@@ -61,6 +66,7 @@ class Scene(NamedTuple):
   keys: Any
   step: jax.Array
   axis_name: str | None = None
+  gen: Callable[..., Any] | None = None
 
 
 class Term(NamedTuple):
@@ -69,27 +75,32 @@ class Term(NamedTuple):
   Attributes:
     metric: the name under which its bare value is logged; '' for those that
       are logged together, weighted, as `regulariser`.
-    weight: of the value.
+    weight: of the value; a function of the step where it changes.
     value: scene -> scalar, a mean over the local batch.
     every: k > 1 makes it lazy: in each k-th step it counts k times, in the
       others it is not computed. There is one update either way, so that the
       optimizer needs no correction. The row has its last value; of a batch in
       parts, the last part's.
+    first: what the term remembers before the first step; None for nothing. With
+      it, `value` is (scene, memory) -> (scalar, memory).
     layer: of a term of G, number of the hidden layer of D that it reads off
       both sides; None if it reads none.
     sees_real: whether G's term wants `scene.real`.
   """
 
   metric: str
-  weight: float | jax.Array
-  value: Callable[[Scene], jax.Array]
+  weight: float | jax.Array | Callable[[jax.Array], jax.Array]
+  value: Callable[..., Any]
   every: int = 1
+  first: Any = None
   layer: int | None = None
   sees_real: bool = False
 
 
 def gradient_penalty(
-  penalty: Penalty | None, weight: float | jax.Array, every: int = 1
+  penalty: Penalty | None,
+  weight: float | jax.Array | Callable[[jax.Array], jax.Array],
+  every: int = 1,
 ) -> tuple[Term, ...]:
   """A gradient penalty as a term of D, or none at all.
 
@@ -99,11 +110,17 @@ def gradient_penalty(
     every: see `Term`. Lazy R1: Karras et al., Analyzing and Improving the Image
       Quality of StyleGAN, arXiv 1912.04958, section 3.1, whose code makes a
       second update with the penalty alone and corrects Adam for it.
+
+  R1 and R2 of augmented images are of the images themselves, through the
+  augmentation, as in the codes of ADA, DiffAugment and R3GAN.
   """
   if penalty is None:
     return ()
 
   def value(scene):
+    if penalty.at and scene.real.bare is not None:
+      sides = (getattr(scene, side).bare for side in penalty.at)
+      return sum(r1(look, images, None, None) for images, look in sides)
     return penalty.value(
       scene.critic,
       scene.real.images,
@@ -112,7 +129,23 @@ def gradient_penalty(
       scene.axis_name,
     )
 
-  return (Term('penalty', weight * penalty.factor, value, every),)
+  def course(step):
+    return weight(step) * penalty.factor
+
+  whole = course if callable(weight) else weight * penalty.factor
+  return (Term('penalty', whole, value, every),)
+
+
+def drift(weight: float) -> tuple[Term, ...]:
+  """E D(x)^2 of real x as a term of D, which keeps a critic's logits near 0.
+
+  Reference:
+    Karras et al., Progressive Growing of GANs, arXiv 1710.10196, appendix A.1
+    (weight .001).
+  """
+  if not weight:
+    return ()
+  return (Term('drift', weight, lambda s: jnp.mean(s.real.logits**2)),)
 
 
 def add_up(
@@ -127,14 +160,17 @@ def add_up(
   summands, metrics, together = [], {}, []
   memory = dict(scene.memory)
   for term in terms:
-    value, bare = _lazily(term, scene)
+    value, bare, kept = _lazily(term, scene)
+    weight = term.weight(scene.step) if callable(term.weight) else term.weight
+    if kept is not None:
+      memory['terms'] = memory['terms'] | {term.metric: kept}
     if not term.metric:
-      together.append(term.weight * value)
+      together.append(weight * value)
       continue
     if term.every > 1:
       memory['lazy'] = memory['lazy'] | {term.metric: bare}
     metrics[term.metric] = bare
-    summands.append(term.weight * value)
+    summands.append(weight * value)
   if together:
     metrics['regulariser'] = sum(together)
     summands.append(metrics['regulariser'])
@@ -143,21 +179,34 @@ def add_up(
 
 def first_memory(terms: Sequence[Term]) -> dict[str, Any]:
   """What a player with these terms remembers: last values of lazy ones."""
-  lazy = {t.metric: jnp.zeros(()) for t in terms if t.every > 1 and t.metric}
-  return {'lazy': lazy} if lazy else {}
+  found = {
+    'lazy': {
+      t.metric: jnp.zeros(()) for t in terms if t.every > 1 and t.metric
+    },
+    'terms': {t.metric: t.first for t in terms if t.first is not None},
+  }
+  return {name: own for name, own in found.items() if own}
 
 
-def _lazily(term: Term, scene: Scene) -> tuple[jax.Array, jax.Array]:
-  """A term's value as it counts now, and its last bare value."""
+def _lazily(term: Term, scene: Scene) -> tuple[jax.Array, jax.Array, Any]:
+  """A term's value as it counts now, its last bare one, what it remembers."""
+  own = None if term.first is None else scene.memory['terms'][term.metric]
+
+  def evaluate():
+    if term.first is None:
+      return term.value(scene), None
+    value, kept = term.value(scene, own)
+    return value, jax.lax.stop_gradient(kept)
+
   if term.every == 1:
-    value = term.value(scene)
-    return value, value
+    value, kept = evaluate()
+    return value, value, kept
   last = scene.memory['lazy'][term.metric] if term.metric else jnp.zeros(())
 
   def compute():
-    value = term.value(scene)
-    return term.every * value, jax.lax.stop_gradient(value)
+    value, kept = evaluate()
+    return term.every * value, jax.lax.stop_gradient(value), kept
 
   return jax.lax.cond(
-    scene.step % term.every == 0, compute, lambda: (jnp.zeros(()), last)
+    scene.step % term.every == 0, compute, lambda: (jnp.zeros(()), last, own)
   )

@@ -21,6 +21,7 @@ from gan_jax.process import plugins as plugins_lib
 from gan_jax.sampling.batches import batched
 from gan_jax.sampling.given import as_told
 from gan_jax.sampling.sampler import Sampler
+from gan_jax.sampling.styles import WHOLE, Truncation
 from gan_jax.sampling.weights import (
   discriminator_variables,
   generator_variables,
@@ -40,12 +41,20 @@ class TrainedGAN(Sampler):
     has_disc: whether there is one.
   """
 
-  def __init__(self, trained: 'Trained', *, ema: bool, batch_norm: str):
+  def __init__(
+    self,
+    trained: 'Trained',
+    *,
+    ema: bool,
+    batch_norm: str,
+    truncation: Truncation = WHOLE,
+  ):
     """Takes both players from a run, see `Trained.sampler`."""
     model, state, self._plan = trained.model, trained.state, trained.plan
     self._ema = ema
     super().__init__(
       batch_norm=batch_norm,
+      truncation=truncation,
       step=int(state.step),
       **model.drawn_from(state, ema=ema),
     )
@@ -154,10 +163,23 @@ class Trained(NamedTuple):
   member: int | None = None
 
   def sampler(
-    self, *, ema: bool = True, batch_norm: str = 'running'
+    self,
+    *,
+    ema: bool = True,
+    batch_norm: str = 'running',
+    psi: float = 1.0,
+    psi_cutoff: int = 0,
   ) -> TrainedGAN:
     """Both players; G with the moving average if there is one and `ema`."""
-    return TrainedGAN(self, ema=ema, batch_norm=batch_norm)
+    truncation = Truncation(psi, psi_cutoff)
+    return TrainedGAN(
+      self, ema=ema, batch_norm=batch_norm, truncation=truncation
+    )
+
+  def sampler_of(self, keys: Any) -> TrainedGAN:
+    """As a section of the config asks for it, see `sampler`."""
+    names = ('ema', 'batch_norm', 'psi', 'psi_cutoff')
+    return self.sampler(**{name: getattr(keys, name) for name in names})
 
 
 @contextlib.contextmanager
@@ -278,6 +300,8 @@ def load(
   checkpoint: str = 'latest',
   member: int = 0,
   batch_norm: str = 'running',
+  psi: float = 1.0,
+  psi_cutoff: int = 0,
   plugins: Sequence[str] = (),
 ) -> TrainedGAN:
   """Loads a run to draw from it, and to judge images by its discriminator.
@@ -294,6 +318,9 @@ def load(
     checkpoint: latest or best, see `restore`.
     member: which of several runs that were trained at once.
     batch_norm: what batch norm in G goes by: running, batch, standing.
+    psi: of a style-based G, how far from their mean styles may be: 1 as far as
+      they are, 0 not at all.
+    psi_cutoff: in so many layers, the first; 0 in all.
     plugins: files or modules that the run needs, which are run. Those that it
       was trained with are found if you have run them before and they are
       where they were, unchanged; a workdir alone makes no code run.
@@ -304,4 +331,6 @@ def load(
   """
   plugins_lib.run(plugins)
   trained = restore(workdir, checkpoint, member)
-  return trained.sampler(ema=ema, batch_norm=batch_norm)
+  return trained.sampler(
+    ema=ema, batch_norm=batch_norm, psi=psi, psi_cutoff=psi_cutoff
+  )

@@ -61,6 +61,9 @@ _SLOW |= {'mlp_bn_mnist', 'dcgan_mnist', 'autoencoder_mnist', 'infogan_mnist'}
 _SLOW |= {'sngan_cifar', 'sngan_fashion', 'projection_mnist', 'sagan_128'}
 _SLOW |= {'sagan_cifar', 'biggan_32', 'biggan_128', 'biggan_fashion'}
 _SLOW |= {'biggan_mnist', 'acgan_mnist'}
+_SLOW |= {'stylegan2_256', 'stylegan2_emoji', 'stylegan2_ada_cifar'}
+_SLOW |= {'stylegan2_mnist', 'stylegan_fashion', 'progressive_128'}
+_SLOW |= {'r3gan_cifar', 'r3gan_mnist'}
 
 
 @pytest.mark.parametrize('name', sampled(CONFIGS, *set(CONFIGS) - _SLOW))

@@ -64,6 +64,9 @@ def test_keys_are_listed_with_default_and_meaning_aligned():
   assert lines == [
     "tricks.augment         'none'            "
     'of what D sees: none, diffaugment, ada',
+    'tricks.augment_end     None              '
+    'ada: where its probability goes from 0 (see anneal_steps);',
+    ' ' * 41 + 'None: D steers it',
     "tricks.augment_policy  ('colour', 'translation', 'cutout')",
     ' ' * 41 + 'of diffaugment',
   ]

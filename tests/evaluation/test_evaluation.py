@@ -83,8 +83,10 @@ def inputs(network):
   )
   test, train = some_images(30, seed=3), some_images(30, seed=4)
   logits = np.arange(3.0), np.arange(4.0), 0.0
-  labels = np.arange(60) % 12
-  return Inputs(network, real, fake, settings, train, test, logits, labels)
+  labels, paths = np.arange(60) % 12, {'w': np.arange(5.0), 'z': np.ones(5)}
+  return Inputs(
+    network, real, fake, settings, train, test, logits, labels, paths
+  )
 
 
 # --- One pass ---------------------------------------------------------------
@@ -208,7 +210,10 @@ def test_every_entry_is_its_metric_of_the_right_sets(network):
   outputs = network.apply(network.variables, narrow)['logits']
   labels = np.array(outputs).argmax(axis=1)
   labels[:10] = (labels[:10] + 1) % 12
-  inputs = Inputs(network, real, fake, settings, train, test, logits, labels)
+  paths = {'w': np.arange(200.0), 'z': np.ones(9)}
+  inputs = Inputs(
+    network, real, fake, settings, train, test, logits, labels, paths
+  )
   found = {k: e['value'] for k, e in compute(inputs, list(SCORES)).items()}
   parts = predictions_lib.predictions(np.asarray(outputs), splits=4)
   balls = neighbourhoods(real.features, fake.features, [3, 5])
@@ -222,6 +227,8 @@ def test_every_entry_is_its_metric_of_the_right_sets(network):
     'mode_score': mode_score(parts, real.predictions.marginal),
     'modes': np.count_nonzero(parts.counts),
     'label_accuracy': 30 / 40,
+    'ppl_w': 99.5,
+    'ppl_z': 1.0,
     'precision': precision_recall(balls[3]).precision,
     'recall': precision_recall(balls[3]).recall,
     'density': density_coverage(balls[5]).density,
@@ -408,7 +415,7 @@ def test_scores_of_two_arrays_by_name():
   for wrong, message in (
     (
       dict(network='vgg'),
-      "network: unknown name 'vgg'; valid: inception, mobilenet",
+      "network: unknown name 'vgg'; valid: inception, lpips, mobilenet",
     ),
     (dict(scores=('fit',)), "scores: unknown name 'fit'"),
   ):
@@ -456,6 +463,7 @@ def test_no_names_mean_all_that_the_network_can_give(digits):
   assert set(SCORES) - set(given) == {
     'fid_infinity',
     'parzen',
+    'ppl',
     'inception_score',
     'mode_score',
     'modes',
@@ -543,7 +551,7 @@ def test_names_of_scores_from_a_flag():
 class Noise:
   """Stands in for a sampler: uniform noise."""
 
-  num_classes, columns = 0, ()
+  num_classes, columns, exact = 0, (), True
 
   def stream(self, num, *, seed, truncation, labels):
     return some_images(num, seed=seed).__getitem__
@@ -552,7 +560,7 @@ class Noise:
 class Perfect:
   """Stands in for a conditional sampler: real images of the class asked for."""
 
-  num_classes, columns = 10, ()
+  num_classes, columns, exact = 10, (), True
 
   def __init__(self, images, labels):
     self._of_class = [images[labels == label] for label in range(10)]

@@ -5,6 +5,7 @@ import re
 import resource
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,13 +20,15 @@ from experiments import (
   mode_seeking,
   optimal_discriminator,
   reference,
+  style_mixing,
   truncation,
 )
 from gan_jax.data import load_dataset
+from gan_jax.features import FeatureNetwork
 from gan_jax.features.classifier_training import Recipe
 from gan_jax.modes.train import train
 from gan_jax.types import InputError
-from tests.helpers import ROOT, run_experiment, tiny_digits
+from tests.helpers import ROOT, run_experiment, tiny_digits, tiny_keys
 
 NAMES = sorted(
   path.stem
@@ -195,9 +198,11 @@ def test_simultaneous_factor_in_closed_form():
     )
 
 
-# The scores of spoilt images take a classifier of real data and truncation a
-# run, see below; mode collapse takes an hour, see test_mode_collapse.py.
-_LONG = ('metric_directions', 'ring_and_grid', 'stacked_mnist', 'truncation')
+# The scores of spoilt images take a classifier of real data, truncation and
+# mixing a run, see below; mode collapse takes an hour, see
+# test_mode_collapse.py.
+_LONG = ('metric_directions', 'ring_and_grid', 'stacked_mnist')
+_LONG += ('style_mixing', 'truncation')
 
 
 @pytest.mark.slow
@@ -287,7 +292,7 @@ def test_a_run_is_scored_at_each_threshold(tmp_path):
   )
   assert done.returncode == 0, done.stderr
   rows = section(tmp_path / 'truncation.md', 'scores')
-  names = [truncation.name_of(t) for t in truncation.THRESHOLDS]
+  names = ['0.3', '0.44', '0.58', '0.72', '0.86', '1', 'none']
   assert [row[0] for row in rows] == names
   assert len({row[1] for row in rows}) == len(rows)  # each is another FID
   assert (tmp_path / 'truncation.png').stat().st_size > 10_000
@@ -300,6 +305,44 @@ def test_a_run_is_scored_at_each_threshold(tmp_path):
 def test_truncation_needs_a_run(tmp_path, workdir, says):
   with pytest.raises(InputError, match=says):
     truncation.experiment(tmp_path, workdir, 60, 'random')
+
+
+class _Halves:
+  """An evaluator whose classes are which half of an image is brighter."""
+
+  def __init__(self, keys, dataset):
+    def apply(_, images):
+      means = images.mean(axis=(2, 3))
+      half = means.shape[1] // 2
+      logits = jnp.stack(
+        [means[:, :half].mean(axis=1), means[:, half:].mean(axis=1)], axis=1
+      )
+      return {'features': logits, 'logits': logits}
+
+    self.network = FeatureNetwork('halves', apply, {}, 'halves')
+
+
+@pytest.mark.slow  # trains a little
+def test_mixed_images_go_from_one_class_to_the_other(tmp_path, monkeypatch):
+  keys = dict.fromkeys(tiny_keys('mlp')) | tiny_keys('stylegan2')
+  config = tiny_digits(num_steps=2, network__name='stylegan2', **keys)
+  train(config, tmp_path / 'run')
+  monkeypatch.setattr(style_mixing, 'Evaluator', _Halves)
+  style_mixing.experiment(tmp_path, str(tmp_path / 'run'), 60)
+  rows = np.array(section(tmp_path / 'style_mixing.md', 'classes'), float)
+  np.testing.assert_array_equal(rows[:, 0], [1, 2, 3])
+  np.testing.assert_allclose(rows[:, 1] + rows[:, 2], 1, atol=0.002)  # of two
+  assert (np.diff(rows[:, 1]) > 0).all()  # more layers, more of the first
+  assert (tmp_path / 'style_mixing.png').stat().st_size > 10_000
+
+
+@pytest.mark.slow  # trains a little
+def test_mixing_needs_styles(tmp_path):
+  with pytest.raises(InputError, match='--workdir: name the folder'):
+    style_mixing.experiment(tmp_path, '', 60)
+  train(tiny_digits(num_steps=2), tmp_path / 'run')
+  with pytest.raises(InputError, match=r'the generator of .* has no styles'):
+    style_mixing.experiment(tmp_path, str(tmp_path / 'run'), 60)
 
 
 # --- Flags and tables -------------------------------------------------------

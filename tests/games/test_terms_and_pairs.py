@@ -12,7 +12,15 @@ from gan_jax.config.overrides import ADDED, completed, dotted
 from gan_jax.config.parts import loss_of
 from gan_jax.games.image import image_gan, pairs_of
 from gan_jax.games.passes import next_in_batch
-from gan_jax.tricks.terms import Scene, Term, add_up, first_memory
+from gan_jax.penalties import PENALTIES
+from gan_jax.tricks import Tricks
+from gan_jax.tricks.terms import (
+  Scene,
+  Term,
+  add_up,
+  first_memory,
+  gradient_penalty,
+)
 from gan_jax.types import InputError, Players
 from tests.helpers import (
   SGD,
@@ -44,6 +52,46 @@ def disc_loss(step, **keys):
 
 
 # --- Terms --------------------------------------------------------------------
+
+
+def threefold(images, keys, memory):
+  return 3 * images
+
+
+@pytest.mark.parametrize('name', ['r1', 'r2', 'r1_r2'])
+def test_gradients_at_examples_go_through_the_augmentation(name):
+  """Of threefold images: D(3 x) has three times the gradient of D at 3 x."""
+  model, state = model_of()
+  terms, found = Players((), gradient_penalty(PENALTIES[name], 1.0)), {}
+  batch = fake_batch(8)
+  for tricks in (Tricks(augment=threefold), Tricks()):
+    game = image_gan(
+      model.networks,
+      loss_of(tiny_digits()),
+      task=task_of(latent_dim=4),
+      terms=terms,
+      tricks=tricks,
+    )
+    critic = model.networks.disc
+    _, outcome = game.objectives.disc(
+      state.params, state.model_state, batch, KEY, 0
+    )
+    found[tricks.augment] = float(outcome.metrics['penalty'])
+  fake = game.fakes(state.params, state.model_state, batch, KEY)
+  variables = {'params': state.params.disc, **state.model_state.disc}
+
+  def squares(images):
+    slopes = jax.grad(
+      lambda x: critic.apply(variables, x, {}, train=True).logits.sum()
+    )(images)
+    return float((np.float64(slopes) ** 2).sum() / len(images))
+
+  sides = {'real': batch.images, 'fake': fake}
+  at = PENALTIES[name].at
+  through = sum(9 * squares(3 * sides[side]) for side in at)
+  plain = sum(squares(sides[side]) for side in at)
+  np.testing.assert_allclose(found[threefold], through, rtol=1e-4)
+  np.testing.assert_allclose(found[None], plain, rtol=1e-4)
 
 
 def test_a_lazy_penalty_counts_k_times_in_each_kth_step():

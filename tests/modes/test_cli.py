@@ -168,7 +168,10 @@ PARSE_ERRORS = {
     ['cannot load configs/nope.py', 'nearest in configs/: '],
   ),
   'key': (['--config.los=x'], ["'los'; nearest: loss, ", '--helpkeys']),
-  'nested key': (['--config.network.x=1'], ["'network.x'", 'network.depth']),
+  'nested key': (
+    ['--config.network.dept=1'],
+    ["'network.dept'", 'network.depth'],
+  ),
   'too deep': (['--config.seed.x=1'], ["'seed.x'"]),
   'type': (['--config.batch_size=abc'], ['config.batch_size', "'abc'"]),
   'float for int': (['--config.batch_size=1.5'], ['batch_size', "'1.5'"]),

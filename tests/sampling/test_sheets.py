@@ -2,14 +2,19 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan_jax.config.build import build
+from gan_jax.networks import growing
+from gan_jax.networks.resampling import enlarged
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.sampling.sheets import SHEETS, TRUNCATIONS
 from gan_jax.sampling.walks import INTERPOLATIONS, closed_walk
 from gan_jax.types import Column, InputError
+from tests.helpers import fake_info, tiny_digits, tiny_keys
 
 SEEDS = [3, 5, 8]
 
@@ -145,3 +150,28 @@ def test_values_beyond_the_threshold_are_drawn_again(truncation):
   np.testing.assert_allclose(drawn.var(), expected, atol=error + 1e-5)
   assert np.abs(drawn).max() <= truncation
   assert (np.abs(drawn) > 0.999 * truncation).mean() < 0.003  # no mass there
+
+
+def test_a_pair_that_grows_shows_each_size():
+  """Of a G grown halfway from 4 to 8 pixels of 16: squares of equal pixels."""
+  config = tiny_digits(
+    network__name='progressive',
+    network__gen_widths=None,
+    network__disc_widths=None,
+    data__image_size=16,
+    **tiny_keys('progressive'),
+  )
+  model = build(config, fake_info((16, 16, 1)))
+  whole = model.sampler(model.init(jax.random.key(0)), ema=False)
+  variables = growing.set_grown(whole.variables, jnp.float32(0.5))
+  sampler = whole.with_variables(variables)
+  sheet = SHEETS['growth'](sampler, SEEDS, None, 0.0)
+  assert list(sheet.sides) == ['4 pixels', '8 pixels']
+  assert list(sheet.heads) == ['seed 3', 'seed 5', 'seed 8']
+  small, large = sheet.images.reshape(2, 3, 16, 16, 1)
+  np.testing.assert_array_equal(small, enlarged(small[:, ::4, ::4], 16))
+  np.testing.assert_array_equal(large, enlarged(large[:, ::2, ::2], 16))
+  assert (large != enlarged(large[:, ::4, ::4], 16)).any()
+  np.testing.assert_array_equal(large, sampler.generate(sheet.latents[:3]))
+  with pytest.raises(InputError, match='growth is of pairs that grow'):
+    SHEETS['growth'](sampler_of(), SEEDS, None, 0.0)

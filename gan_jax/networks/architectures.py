@@ -1,0 +1,171 @@
+"""The table of architectures: which there are, and the styles they may have."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from gan_jax.networks.autoencoder import conv_autoencoder, mlp_autoencoder
+from gan_jax.networks.biggan import biggan
+from gan_jax.networks.conv import conv
+from gan_jax.networks.dcgan import dcgan, scale_init
+from gan_jax.networks.heads import WAYS
+from gan_jax.networks.layers import Style
+from gan_jax.networks.mlp import mlp, mlp_bn
+from gan_jax.networks.norms import BATCH_NORMS, OF_MAPS, OF_VECTORS
+from gan_jax.networks.progressive import progressive
+from gan_jax.networks.r3gan import r3gan
+from gan_jax.networks.sagan import sagan
+from gan_jax.networks.sngan import sngan
+from gan_jax.networks.stylegan import NUM_SEEDS, stylegan
+from gan_jax.networks.stylegan2 import stylegan2
+from gan_jax.networks.weights import WEIGHTS
+from gan_jax.networks.wgan_gp_resnet import wgan_gp_resnet
+from gan_jax.types import Players
+
+
+class Architecture(NamedTuple):
+  """A factory, and the styles that its networks may have.
+
+  Attributes:
+    make: `(image_shape, style, *, keys) -> Players`.
+    style: of both players by default; None for the D of a coalition.
+    disc_norms: norms that D may have.
+    gen_norms: norms that G may have.
+    gen_style_of_labels: G's by default where the players see labels; None for
+      the same.
+    weights: what both players' weights may be.
+    labels_by: how D can take labels; a D that ends in `heads.verdict` can do
+      all of gan_jax.networks.heads.WAYS.
+    num_seeds: numbers at the start of G's latents, see
+      gan_jax.sampling.priors.
+    lacks: keys of styles, under `network`, that its networks do not read.
+  """
+
+  make: Callable[..., Any]
+  style: Players[Style | None]
+  disc_norms: tuple[str, ...] = OF_VECTORS
+  gen_norms: tuple[str, ...] = OF_VECTORS
+  weights: tuple[str, ...] = WEIGHTS
+  gen_style_of_labels: Style | None = None
+  labels_by: tuple[str, ...] = ('concat',)
+  num_seeds: int = 0
+  lacks: tuple[str, ...] = ()
+
+
+_SNGAN = Style('relu', 'batch', norm_epsilon=2e-5)  # of G
+# Of G in SAGAN; its last norm has a momentum of .9999 in the authors' code.
+_SAGAN = Style('relu', 'batch', 'spectral', norm_momentum=0.999)
+_PROJECTION = Style('relu', weights='spectral', labels_by='projection')
+# D of growing pairs: guesses labels, if there are any.
+_COMPARING = Style(
+  weights='equalised',
+  minibatch='stddev',
+  minibatch_group=4,
+  labels_by='classifier',
+)
+NETWORKS: dict[str, Architecture] = {
+  'mlp': Architecture(mlp, Players(Style(), Style()), labels_by=WAYS),
+  'mlp_bn': Architecture(
+    mlp_bn,
+    Players(Style(norm='batch', norm_momentum=0.8), Style()),
+    labels_by=WAYS,
+  ),
+  'conv': Architecture(
+    conv,
+    Players(Style(norm='batch'), Style()),
+    disc_norms=OF_MAPS,
+    labels_by=WAYS,
+  ),
+  'dcgan': Architecture(
+    dcgan,
+    Players(
+      Style('relu', 'batch', scale_init=scale_init),
+      Style('leaky_relu', 'batch', scale_init=scale_init),
+    ),
+    disc_norms=OF_MAPS,
+    gen_norms=OF_MAPS,
+    labels_by=WAYS,
+  ),
+  'wgan_gp_resnet': Architecture(
+    wgan_gp_resnet,
+    Players(Style('relu', 'batch'), Style('relu')),
+    disc_norms=tuple(n for n in OF_MAPS if n not in BATCH_NORMS),
+    gen_norms=OF_MAPS,
+    labels_by=WAYS,
+  ),
+  'sngan': Architecture(
+    sngan,
+    Players(_SNGAN, _PROJECTION),
+    disc_norms=OF_MAPS,
+    gen_norms=OF_MAPS,
+    gen_style_of_labels=dataclasses.replace(_SNGAN, norm='conditional'),
+    labels_by=WAYS,
+  ),
+  'sagan': Architecture(
+    sagan,
+    Players(_SAGAN, _PROJECTION),
+    disc_norms=OF_MAPS,
+    gen_norms=OF_MAPS,
+    gen_style_of_labels=dataclasses.replace(_SAGAN, norm='conditional'),
+    labels_by=WAYS,
+  ),
+  'biggan': Architecture(
+    biggan,
+    Players(
+      Style('relu', 'conditional', 'spectral', embed_dim=128), _PROJECTION
+    ),
+    disc_norms=OF_MAPS,
+    gen_norms=('conditional', 'adain'),
+    labels_by=WAYS,
+  ),
+  'progressive': Architecture(
+    progressive,
+    Players(Style(norm='pixel', weights='equalised'), _COMPARING),
+    disc_norms=('none',),
+    gen_norms=('none', 'pixel', 'layer', 'instance'),
+    labels_by=WAYS,
+  ),
+  'stylegan': Architecture(
+    stylegan,
+    Players(
+      Style(norm='adain', weights='equalised'),
+      dataclasses.replace(_COMPARING, labels_by='projection'),
+    ),
+    disc_norms=('none',),
+    gen_norms=('adain',),
+    weights=('equalised',),
+    labels_by=WAYS,
+    num_seeds=NUM_SEEDS,
+    lacks=('embed_dim',),
+  ),
+  'stylegan2': Architecture(
+    stylegan2,
+    Players(
+      Style(weights='equalised'),
+      dataclasses.replace(_COMPARING, labels_by='projection'),
+    ),
+    disc_norms=('none',),
+    gen_norms=('none',),
+    weights=('equalised',),
+    labels_by=WAYS,
+    num_seeds=NUM_SEEDS,
+    lacks=('embed_dim',),
+  ),
+  'r3gan': Architecture(
+    r3gan,
+    Players(Style(), Style(labels_by='projection')),
+    disc_norms=('none',),
+    gen_norms=('none',),
+    weights=('none',),
+    labels_by=('projection', 'concat'),
+    lacks=('disc_minibatch', 'minibatch_kernels', 'minibatch_dim')
+    + ('minibatch_group', 'embed_dim'),
+  ),
+}
+_alone = dict(
+  style=Players(Style('relu'), None), gen_norms=('none', 'batch', 'layer')
+)
+AUTOENCODERS: dict[str, Architecture] = {
+  'mlp': Architecture(mlp_autoencoder, **_alone),
+  'conv': Architecture(conv_autoencoder, **_alone),
+}
