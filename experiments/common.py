@@ -11,11 +11,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from gan_jax.data import Dataset, load_dataset
 from gan_jax.devices import parallel
 from gan_jax.reporting.pictures import save_gif
 from gan_jax.storage.files import atomic
 from gan_jax.types import InputError
-from gan_jax.workdir.layout import prepare
+from gan_jax.workdir import layout
+from gan_jax.workdir.trained import Trained, restore
 
 STARTED = time.monotonic()
 DATA, FAKE, DISC, OPTIMUM = 'tab:green', 'tab:orange', 'tab:blue', 'black'
@@ -73,11 +75,25 @@ def run(
   arguments = vars(parser.parse_args())
   parallel.enable_compilation_cache()
   try:
-    out = prepare(arguments.pop('out'))
+    out = layout.prepare(arguments.pop('out'))
     experiment(out, **arguments)
   except InputError as error:
     parser.error(' '.join(str(error).split()))
   print(f'done in {time.monotonic() - STARTED:.0f} s')
+
+
+def trained_run(workdir: str) -> tuple[Trained, Dataset]:
+  """A finished run and its data, which must be what it was trained on.
+
+  Raises:
+    InputError: no run is named or there, or the data has changed.
+  """
+  if not workdir:
+    raise InputError('--workdir: name the folder of a finished run')
+  trained = restore(workdir)
+  dataset = load_dataset(**trained.plan.dataset())
+  layout.check_data(layout.absolute(workdir), dataset.info)
+  return trained, dataset
 
 
 def save_figure(path: pathlib.Path, figure: Figure) -> None:

@@ -23,14 +23,11 @@ from matplotlib.figure import Figure
 
 from configs import base
 from experiments import common
-from gan_jax import data
 from gan_jax.config import plan
 from gan_jax.evaluation.evaluator import Evaluator
 from gan_jax.features import extract, image_set
 from gan_jax.reporting.pictures import grid
 from gan_jax.types import InputError
-from gan_jax.workdir import layout
-from gan_jax.workdir.trained import restore
 
 SHOWN = 8  # pairs in the figure
 
@@ -62,14 +59,10 @@ def measured(workdir: str, num: int) -> Kept:
     InputError: no run, a generator without styles, data without classes, or
       pairs of one class alone.
   """
-  if not workdir:
-    raise InputError('--workdir: name the folder of a finished run')
-  trained = restore(workdir)
+  trained, dataset = common.trained_run(workdir)
   gan = trained.sampler()
   if not gan.has_styles:
     raise InputError(f'--workdir: the generator of {workdir} has no styles')
-  dataset = data.load_dataset(**trained.plan.dataset())
-  layout.check_data(layout.absolute(workdir), dataset.info)
   config = base.get_config()
   config.eval.network = 'classifier'
   network = Evaluator(plan.read(config).eval, dataset).network

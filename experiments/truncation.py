@@ -27,14 +27,10 @@ from matplotlib.figure import Figure
 
 from configs import base
 from experiments import common
-from gan_jax import data
 from gan_jax.config import plan
 from gan_jax.evaluation.evaluator import Evaluator
 from gan_jax.reporting.pictures import grid
 from gan_jax.sampling.weights import weights_name
-from gan_jax.types import InputError
-from gan_jax.workdir import layout
-from gan_jax.workdir.trained import restore
 
 VALUES = (0.3, 0.44, 0.58, 0.72, 0.86, 1.0)
 NONE = {'truncation': 0.0, 'psi': 1.0}  # what leaves all as it is
@@ -74,23 +70,19 @@ def measured(workdir: str, num: int, network: str) -> Measured:
     num: fakes at each value.
     network: of features, see `eval.network`.
   """
-  if not workdir:
-    raise InputError('--workdir: name the folder of a finished run')
-  trained = restore(workdir)
+  trained, dataset = common.trained_run(workdir)
   config = base.get_config()
   config.eval.network, config.eval.scores = network, SCORES
   if not trained.plan.given:  # else there are no fresh statistics
     config.eval.batch_norm = 'standing'
   keys = plan.read(config).eval
-  dataset = data.load_dataset(**trained.plan.dataset())
-  layout.check_data(layout.absolute(workdir), dataset.info)
   evaluator = Evaluator(keys, dataset)
   key = 'psi' if trained.model.game.styled else 'truncation'
   scores, pictures, weights = {}, [], weights_name(trained.state, keys.ema)
   for value in values_of(key):
     evaluator.keys = dataclasses.replace(keys, **{key: value})
     threshold = evaluator.keys.truncation
-    gan = trained.sampler_of(evaluator.keys).at(threshold)
+    gan = trained.sampler_of(evaluator.keys)
     result = evaluator.score(gan, SCORES, num, weights=weights)
     for name, entry in result.scores.items():
       scores.setdefault(name, []).append(entry['value'])

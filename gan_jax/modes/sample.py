@@ -50,7 +50,7 @@ def sample(
   asked = plan.read(config)
   keys, seeds = asked.sample, asked.sample.seed_list
   trained = restore(workdir, keys.checkpoint, asked.member)
-  gan = trained.sampler_of(keys).at(keys.truncation)
+  gan = trained.sampler_of(keys)
   label = keys.class_label
   if keys.sheet != 'grid':
     seeds = seeds or range(keys.seed, keys.seed + sheets.NUM_SEEDS)

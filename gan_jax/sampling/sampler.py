@@ -35,6 +35,7 @@ class Sampler(styles_lib.Styling, Standing, Drawing):
     columns: Mapping[str, Column] | None = None,
     vocabulary: Sequence[str] = (),
     batch_norm: str = 'running',
+    threshold: float = 0.0,
     encode: Callable[..., jax.Array] | None = None,
     styled: styles_lib.Styled | None = None,
     truncation: styles_lib.Truncation = styles_lib.WHOLE,
@@ -51,6 +52,7 @@ class Sampler(styles_lib.Styling, Standing, Drawing):
       vocabulary: of the texts among it.
       batch_norm: what batch norm goes by, one of `BATCH_NORMS`. With `batch`
         an image depends on the 63 others that it is made with.
+      threshold: of the latents that standing statistics are of, see `at`.
       encode: of a game that has an encoder, see gan_jax.games.Game.
       styled: of a style-based generator, see there.
       truncation: of its styles, see gan_jax.sampling.styles.
@@ -65,6 +67,7 @@ class Sampler(styles_lib.Styling, Standing, Drawing):
     if truncation != styles_lib.WHOLE:
       generate = styles_lib.truncating(styled, truncation)
     self._generate, self._batch_norm = generate, batch_norm
+    self._threshold = threshold
     self._styled, self.truncation = styled, truncation
     self._about = {'weights': WEIGHTS.get(weights), 'step': step}
 

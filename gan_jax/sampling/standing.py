@@ -85,7 +85,7 @@ class Standing:
   _variables: chex.ArrayTree
   _batch_norm: str
   _about: dict[str, Any]
-  _threshold = 0.0  # of the latents that standing statistics are of
+  _threshold: float
 
   def at(self, truncation: float) -> Self:
     """The same sampler for latents cut at a threshold.

@@ -21,7 +21,7 @@ from gan_jax.process import plugins as plugins_lib
 from gan_jax.sampling.batches import batched
 from gan_jax.sampling.given import as_told
 from gan_jax.sampling.sampler import Sampler
-from gan_jax.sampling.styles import WHOLE, Truncation
+from gan_jax.sampling.styles import Truncation
 from gan_jax.sampling.weights import (
   discriminator_variables,
   generator_variables,
@@ -41,21 +41,13 @@ class TrainedGAN(Sampler):
     has_disc: whether there is one.
   """
 
-  def __init__(
-    self,
-    trained: 'Trained',
-    *,
-    ema: bool,
-    batch_norm: str,
-    truncation: Truncation = WHOLE,
-  ):
-    """Takes both players from a run, see `Trained.sampler`."""
+  def __init__(self, trained: 'Trained', *, ema: bool, **drawing: Any):
+    """Takes both players from a run, see `Trained.sampler` and `Sampler`."""
     model, state, self._plan = trained.model, trained.state, trained.plan
     self._ema = ema
     super().__init__(
-      batch_norm=batch_norm,
-      truncation=truncation,
       step=int(state.step),
+      **drawing,
       **model.drawn_from(state, ema=ema),
     )
     self._image_shape = tuple(trained.info.image_shape)
@@ -169,17 +161,22 @@ class Trained(NamedTuple):
     batch_norm: str = 'running',
     psi: float = 1.0,
     psi_cutoff: int = 0,
+    threshold: float = 0.0,
   ) -> TrainedGAN:
     """Both players; G with the moving average if there is one and `ema`."""
-    truncation = Truncation(psi, psi_cutoff)
     return TrainedGAN(
-      self, ema=ema, batch_norm=batch_norm, truncation=truncation
+      self,
+      ema=ema,
+      batch_norm=batch_norm,
+      truncation=Truncation(psi, psi_cutoff),
+      threshold=threshold,
     )
 
   def sampler_of(self, keys: Any) -> TrainedGAN:
     """As a section of the config asks for it, see `sampler`."""
     names = ('ema', 'batch_norm', 'psi', 'psi_cutoff')
-    return self.sampler(**{name: getattr(keys, name) for name in names})
+    asked = {name: getattr(keys, name) for name in names}
+    return self.sampler(threshold=keys.truncation, **asked)
 
 
 @contextlib.contextmanager
