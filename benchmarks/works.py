@@ -76,6 +76,7 @@ WORKS: dict[str, Work] = {
         'latent_dim': 128,
         'ema_decay': 0.0,
         'ema_start': 0,
+        'mismatch_weight': 0.0,  # two pairs, as in the paper
       },
     ),
     classes=10,

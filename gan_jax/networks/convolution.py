@@ -160,15 +160,35 @@ def _batch_last(x):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _correlate(x, y, geometry):
-  w = lax.conv_general_dilated(
+  """The patches are those of the one with fewer channels: fewer to be packed.
+
+  With a stride, y's would have to be taken apart.
+  """
+  pads, strides = geometry.correlate_pads(y.shape[1:3]), geometry.strides
+  if max(strides) == 1 and y.shape[-1] < x.shape[-1]:
+    # What a weight k meets of y for x is what K - 1 - k meets of x for y.
+    size = geometry.kernel_size
+    lows = [k - 1 - low for k, (low, _) in zip(size, pads, strict=True)]
+    reach = [k - 1 + n for k, n in zip(size, x.shape[1:3], strict=True)]
+    pads = [
+      (low, r - n - low)
+      for low, r, n in zip(lows, reach, y.shape[1:3], strict=True)
+    ]
+    w = _products_of_patches(y, x, pads, strides)
+    return jnp.flip(w, (1, 2)).transpose(1, 2, 3, 0)
+  return _products_of_patches(x, y, pads, strides).transpose(1, 2, 0, 3)
+
+
+def _products_of_patches(x, y, pads, strides):
+  """Patches of x, padded, with all of y: `[C of x, kh, kw, C of y]`."""
+  return lax.conv_general_dilated(
     _batch_last(x).transpose(2, 0, 1, 3),
     y.transpose(1, 2, 0, 3),
     (1, 1),
-    geometry.correlate_pads(y.shape[1:3]),
-    rhs_dilation=geometry.strides,
+    pads,
+    rhs_dilation=strides,
     dimension_numbers=_NHWC,
   )
-  return w.transpose(1, 2, 0, 3)
 
 
 # For each map: the gradients with respect to its two arguments, as maps of
@@ -201,7 +221,8 @@ _define(
 )
 
 
-def _own_gradients() -> bool:
+def own_gradients() -> bool:
+  """Whether this module's gradients are used, or lax's."""
   return jax.default_backend() == 'cpu'
 
 
@@ -229,7 +250,7 @@ def conv_general_dilated(
     d in (None, 1) or set(d) == {1}
     for d in (others.get('lhs_dilation'), others.get('rhs_dilation'))
   )
-  if not (_own_gradients() and plain and x.ndim == 4) or (
+  if not (own_gradients() and plain and x.ndim == 4) or (
     others.get('feature_group_count', 1) != 1
   ):
     return lax.conv_general_dilated(x, kernel, strides, padding, **others)
@@ -255,7 +276,7 @@ def conv_transpose(
   Returns:
     `[B, H', W', O]`.
   """
-  if not _own_gradients():
+  if not own_gradients():
     return lax.conv_transpose(y, kernel, strides, padding)
   kernel_size = kernel.shape[:2]
   sizes, pads = [], []

@@ -1,25 +1,86 @@
 """Layers that several architectures share."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from gan_jax.networks import convolution
 from gan_jax.networks.style import Style as Style  # where plugins look for it
 from gan_jax.types import InputError
 
 
-def Conv(features: int, kernel: int, stride: int = 1, **kwargs) -> nn.Conv:
-  """A square `nn.Conv` with our gradients; padding 'SAME' unless told."""
+def Conv(
+  features: int,
+  kernel: int,
+  stride: int = 1,
+  *,
+  doubled: bool = False,
+  halved: bool = False,
+  **kwargs,
+) -> nn.Conv:
+  """A square `nn.Conv` with our gradients; padding 'SAME' unless told.
+
+  Args:
+    features: channels it makes.
+    kernel: side of the kernel, odd where a size changes by the next two.
+    stride: along both axes.
+    doubled: the convolution of `upsample(x)`, at 4 / 9 of its products for
+      kernels of 3, and of a quarter for 1.
+    halved: the `mean_pool` of the convolution, likewise.
+    **kwargs: of `nn.Conv`.
+  """
+  convolve = convolution.conv_general_dilated
+  if doubled:
+    convolve = _convolve_doubled
+  elif halved:
+    convolve = _convolve_halved
   return nn.Conv(
     features,
     (kernel, kernel),
     (stride, stride),
-    conv_general_dilated=convolution.conv_general_dilated,
+    conv_general_dilated=convolve,
     **kwargs,
   )
+
+
+def _convolve_doubled(x, kernel, strides, padding, **others):
+  """The kernel meets each pixel with two or four of its weights at once."""
+  plain = functools.partial(
+    convolution.conv_general_dilated,
+    strides=strides,
+    padding=padding,
+    **others,
+  )
+  if kernel.shape[0] == 1:
+    return upsample(plain(x, kernel))
+  if not convolution.own_gradients():
+    return plain(upsample(x), kernel)
+  return convolution.conv_transpose(x, _twice_summed(kernel), (2, 2), 'SAME')
+
+
+def _convolve_halved(x, kernel, strides, padding, **others):
+  """Its weights are means of those that meet a pixel in the four positions."""
+  plain = functools.partial(convolution.conv_general_dilated, **others)
+  if kernel.shape[0] == 1:
+    return plain(mean_pool(x), kernel, strides, padding)
+  if not convolution.own_gradients():
+    return mean_pool(plain(x, kernel, strides, padding))
+  reach = kernel.shape[0] // 2
+  pads = [(reach, reach)] * 2
+  return plain(x, 0.25 * _twice_summed(kernel), (2, 2), pads)
+
+
+def _twice_summed(kernel: jax.Array) -> jax.Array:
+  """Convolved with a 2x2 square of ones: `[k, k, ...]` -> `[k+1, k+1, ...]`."""
+  for axis in (0, 1):
+    before, after = ([(0, 0)] * kernel.ndim for _ in range(2))
+    before[axis], after[axis] = (1, 0), (0, 1)
+    kernel = jnp.pad(kernel, before) + jnp.pad(kernel, after)
+  return kernel
 
 
 class ConvTranspose(nn.Module):

@@ -72,9 +72,9 @@ class Doubling(nn.Module):
 
   @nn.compact
   def __call__(self, h: jax.Array, *, train: bool) -> jax.Array:
-    style, h = self.style, layers.upsample(h)
-    for _ in range(2):
-      conv = layers.Conv(self.width, 3, dtype=style.dtype)
+    style = self.style
+    for doubled in (True, False):
+      conv = layers.Conv(self.width, 3, doubled=doubled, dtype=style.dtype)
       h = style.normalise(linear(style, conv, h, train=train), train=train)
     return h
 

@@ -19,6 +19,8 @@ from gan_jax.types import Given
 class GeneratorBlock(nn.Module):
   """norm, act, upsample, conv, norm, act, conv; shortcut: upsample, 1x1.
 
+  A 1x1 convolution and a change of size may trade places.
+
   Attributes:
     width: channels of all its convolutions.
     style: of G.
@@ -42,9 +44,13 @@ class GeneratorBlock(nn.Module):
   ) -> jax.Array:
     style = self.style
 
-    def conv(h, kernel, init, **gain):
+    def conv(h, kernel, init, *, doubled, **gain):
       layer = layers.Conv(
-        self.width, kernel, kernel_init=init, dtype=style.dtype
+        self.width,
+        kernel,
+        doubled=doubled,
+        kernel_init=init,
+        dtype=style.dtype,
       )
       return style.apply(layer, h, train=train, **gain)
 
@@ -52,9 +58,9 @@ class GeneratorBlock(nn.Module):
       h = style.normalise(h, given, train=train, styles=styles)
       return style.activate(h)
 
-    h = conv(layers.upsample(activate(x)), 3, self.kernel_init)
-    h = conv(activate(h), 3, self.kernel_init)
-    shortcut = conv(layers.upsample(x), 1, self.shortcut_init, gain=1.0)
+    h = conv(activate(x), 3, self.kernel_init, doubled=True)
+    h = conv(activate(h), 3, self.kernel_init, doubled=False)
+    shortcut = conv(x, 1, self.shortcut_init, doubled=True, gain=1.0)
     return shortcut + h
 
 
@@ -62,8 +68,8 @@ class CriticBlock(nn.Module):
   """norm, act, conv, norm, act, conv; mean pooling where `down`.
 
   The `first` block meets the image: nothing comes before its first
-  convolution, and its shortcut pools before the 1x1 convolution, not after.
-  A shortcut that changes neither size nor channels has no convolution.
+  convolution. A shortcut pools before its 1x1 convolution or after: the same. A
+  shortcut that changes neither size nor channels has no convolution.
 
   Attributes:
     width: channels that leave it.
@@ -89,24 +95,19 @@ class CriticBlock(nn.Module):
   ) -> jax.Array:
     style = self.style
 
-    def conv(h, width, kernel, init, **gain):
-      layer = layers.Conv(width, kernel, kernel_init=init, dtype=style.dtype)
+    def conv(h, width, kernel, init, *, halved=False, **gain):
+      layer = layers.Conv(
+        width, kernel, halved=halved, kernel_init=init, dtype=style.dtype
+      )
       return style.apply(layer, h, train=train, **gain)
 
     def activate(h):
       return style.activate(style.normalise(h, given, train=train))
 
-    def shortcut(h):
-      return conv(h, self.width, 1, self.shortcut_init, gain=1.0)
-
     hidden = self.hidden or self.width
     h = conv(x if self.first else activate(x), hidden, 3, self.kernel_init)
     h = style.activate(h) if self.first else activate(h)
-    h = conv(h, self.width, 3, self.kernel_init)
-    if not self.down:
-      return (x if x.shape == h.shape else shortcut(x)) + h
-    if self.first:
-      x = shortcut(layers.mean_pool(x))
-    else:
-      x = layers.mean_pool(shortcut(x))
-    return x + layers.mean_pool(h)
+    h = conv(h, self.width, 3, self.kernel_init, halved=self.down)
+    if self.down or x.shape != h.shape:
+      x = conv(x, self.width, 1, self.shortcut_init, halved=self.down, gain=1.0)
+    return x + h

@@ -192,8 +192,13 @@ class _Layer(nn.Module):
   ) -> jax.Array:
     style = self.style
     if self.kind != 'first':
-      h = layers.upsample(h) if self.kind == 'up' else h
-      conv = layers.Conv(self.width, 3, use_bias=False, dtype=style.dtype)
+      conv = layers.Conv(
+        self.width,
+        3,
+        doubled=self.kind == 'up',
+        use_bias=False,
+        dtype=style.dtype,
+      )
       h = style.apply(conv, h, train=train)
     if self.kind == 'up':
       h = resampling.blur(h, resampling.BINOMIAL)

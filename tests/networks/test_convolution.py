@@ -83,10 +83,10 @@ def our_conv(strides, padding, **others):
   )
 
 
-def inputs(size, kernel, seed=0):
+def inputs(size, kernel, seed=0, channels=CHANNELS):
   """Images `[B, H, W, C]` and a kernel `[kh, kw, C, O]`."""
-  x = integers(seed, BATCH, *size, CHANNELS)
-  return x, integers(seed + 10, *kernel, CHANNELS, FEATURES)
+  x = integers(seed, BATCH, *size, channels)
+  return x, integers(seed + 10, *kernel, channels, FEATURES)
 
 
 PADDINGS = ('SAME', 'VALID', ((1, 2), (0, 1)))
@@ -116,12 +116,58 @@ def test_convolution(kernel, stride, padding):
     ((3, 3), (3, 3), (1, 1), ((4, 3), (3, 4))),  # pads beyond the kernel
   ],
 )
-def test_unusual_geometry(size, kernel, strides, padding):
-  x, w = inputs(size, kernel)
+@pytest.mark.parametrize('channels', [CHANNELS, FEATURES + 1])
+def test_unusual_geometry(size, kernel, strides, padding, channels):
+  """With more channels than features, the features are taken by patches."""
+  x, w = inputs(size, kernel, channels=channels)
   assert_same(
     derivatives(our_conv(strides, padding))(x, w),
     derivatives(reference_conv(strides, padding))(x, w),
   )
+
+
+RESIZED = {
+  'doubled': lambda x, convolve: convolve(layers.upsample(x)),
+  'halved': lambda x, convolve: layers.mean_pool(convolve(x)),
+}
+
+
+@pytest.mark.usefixtures('both_ways')
+@pytest.mark.parametrize('backend', ['cpu', 'gpu'])
+@pytest.mark.parametrize('kernel', [1, 3, 5])
+@pytest.mark.parametrize('way', RESIZED)
+def test_convolution_and_change_of_size_in_one(
+  monkeypatch, way, kernel, backend
+):
+  """As one after the other, in all derivatives; where lax's are used, too."""
+  x, w = inputs((4, 6), (kernel, kernel))
+  layer = layers.Conv(FEATURES, kernel, use_bias=False, **{way: True})
+
+  def together(x, w):
+    return layer.apply({'params': {'kernel': w}}, x)
+
+  def apart(x, w):
+    return RESIZED[way](x, lambda x: reference_conv((1, 1), 'SAME')(x, w))
+
+  expected = derivatives(apart)(x, w)
+  monkeypatch.setattr(jax, 'default_backend', lambda: backend)
+  assert_same(derivatives(together)(x, w), expected)
+
+
+def test_doubling_and_halving_save_products():
+  """4 / 9 of those of a kernel of 3, a quarter of those of 1."""
+
+  def products(way, kernel):
+    layer = layers.Conv(16, kernel, use_bias=False, **way)
+    x, w = jnp.zeros((1, 16, 16, 16)), jnp.zeros((kernel, kernel, 16, 16))
+    apply = jax.jit(lambda x, w: layer.apply({'params': {'kernel': w}}, x))
+    return apply.lower(x, w).compile().cost_analysis()['flops']
+
+  for kernel, share in ((3, 4 / 9), (1, 1 / 4)):
+    halved = products({'halved': True}, kernel)
+    assert halved < 1.15 * share * products({}, kernel)
+    doubled = products({'doubled': True}, kernel)
+    assert doubled < 1.15 * share * 4 * products({}, kernel)
 
 
 def reference_transpose(strides, padding):

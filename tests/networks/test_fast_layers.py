@@ -36,7 +36,7 @@ class BatchNorm(nn.BatchNorm):
 
 def with_plain_layers(monkeypatch):
   """Puts flax and lax in the place of all that was written for speed."""
-  monkeypatch.setattr(convolution, '_own_gradients', lambda: False)
+  monkeypatch.setattr(convolution, 'own_gradients', lambda: False)
   monkeypatch.setattr(layers, 'mean_pool', plain_pool)
   monkeypatch.setattr(layers, 'upsample', plain_upsample)
   monkeypatch.setattr(
