@@ -79,7 +79,7 @@ FAULTS = [
     'latents_normed_with_labels',
     'h = jnp.concatenate([norms.pixel_norm(x) for x in parts], axis=-1)',
     'h = norms.pixel_norm(jnp.concatenate(parts, axis=-1))',
-    'stylegan2',
+    'stylegan stylegan2',
   ),
   Fault(
     'mapping_learns_as_fast',
@@ -115,7 +115,7 @@ FAULTS = [
     'image_of_own_style',
     'to_image(h, styles[:, number + 1], train=train)',
     'to_image(h, styles[:, number], train=train)',
-    'stylegan2',
+    'stylegan stylegan2',
   ),
   Fault(
     'residual_doubles',

@@ -27,6 +27,15 @@ def test_standard_deviation_is_one_feature_everywhere(x):
   np.testing.assert_allclose(y[..., -1], expected, rtol=1e-5)
 
 
+def test_standard_deviation_of_groups():
+  """Of 8 examples in groups of 4, every other one is of one group."""
+  y = StandardDeviation(group=4).apply({}, MAPS)
+  for start in (0, 1):
+    own = slice(start, None, 2)
+    expected = np.float64(MAPS[own]).std(axis=0).mean()
+    np.testing.assert_allclose(y[own, ..., -1], expected, rtol=1e-5)
+
+
 def test_equal_examples_have_no_deviation_and_a_finite_gradient():
   same = jnp.ones((4, 5))
   y = StandardDeviation().apply({}, same)

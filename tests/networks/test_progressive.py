@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.networks import growing
+from gan_jax.networks import growing, progressive
 from gan_jax.networks.layers import mean_pool, upsample
+from gan_jax.networks.style import Style
 from gan_jax.types import InputError
 from tests.helpers import make_pair
 from tests.networks import residual_sizes as sizes
@@ -62,6 +63,33 @@ def test_sizes_are_the_published_ones(size, channels, base, most, published):
   )
   expected = gen_size(maps, most, channels), disc_size(maps, most, channels)
   assert found == expected == published
+
+
+def test_latents_become_maps():
+  """A gain of sqrt(2) / 4 in the dense layer; pixel norm hides all but its
+  share beside the bias."""
+  rng = np.random.default_rng(0)
+  latents = np.float32(rng.normal(size=(3, 5)))
+  start = progressive.Start(6, Style(norm='pixel', weights='equalised'))
+  shapes = start.init(jax.random.key(0), latents, None, train=True)['params']
+  params = jax.tree.map(lambda p: np.float32(rng.normal(size=p.shape)), shapes)
+  found = start.apply({'params': params}, latents, None, train=True)
+
+  def normed(x):
+    return x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-8)
+
+  def activated(x):
+    return normed(np.where(x > 0, x, 0.2 * x))
+
+  h = normed(np.float64(latents)) @ params['Dense_0']['kernel']
+  h = (np.sqrt(2) / 4 / np.sqrt(5) * h).reshape(3, 4, 4, 6)
+  h = np.pad(activated(h + params['bias']), ((0, 0), (1, 1), (1, 1), (0, 0)))
+  kernel = params['Conv_0']['kernel'] * np.sqrt(2 / (9 * 6))
+  h = sum(
+    h[:, i : i + 4, j : j + 4] @ kernel[i, j] for i, j in np.ndindex(3, 3)
+  )
+  expected = activated(h + params['Conv_0']['bias'])
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 # --- Growing ------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """Style-based generators: published sizes, and what styles and noise do."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gan_jax.games import styled_of
+from gan_jax.networks import stylegan2
 from gan_jax.networks.style import Style
 from gan_jax.networks.stylegan import NUM_SEEDS, Mapping, split
 from gan_jax.sampling.styles import Truncation, truncated
@@ -94,6 +96,39 @@ def test_a_pass_is_both_halves(styled):
   np.testing.assert_allclose(
     halves.paint(variables, styles, latents), whole, rtol=1e-5, atol=1e-6
   )
+
+
+def test_the_last_style_is_of_the_image(styled):
+  """Of StyleGAN2: linear in the scales that it gives, not clipped by a layer.
+
+  Of StyleGAN it is the last layer's.
+  """
+  gen, variables, halves = styled
+  latents = latents_of(0)
+  styles = halves.styles(variables, latents, {})
+
+  def images(step):
+    moved = styles.at[:, -1].add(step)
+    return np.asarray(halves.paint(variables, moved, latents))
+
+  one, two = images(1.0) - images(0.0), images(2.0) - images(0.0)
+  assert np.abs(one).max() > 1e-2
+  if isinstance(gen, stylegan2.Generator):
+    np.testing.assert_allclose(two, 2 * one, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize('later', [False, True])
+def test_what_is_normalised_before_the_mapping(later):
+  """Latents of another size: nothing in StyleGAN2; in StyleGAN labels fade."""
+  mapping = Mapping(1, 6, Style(num_classes=3), later)
+  given = {'labels': jnp.arange(3)}
+  z = np.float32(np.random.default_rng(0).normal(size=(3, 5)))
+  variables = mapping.init(jax.random.key(0), z, given, train=False)
+  small, large = (
+    np.asarray(mapping.apply(variables, scale * z, given, train=False))
+    for scale in (1.0, 100.0)
+  )
+  assert (np.abs(large - small).max() < 1e-4) == later
 
 
 def test_noise_is_of_the_seed_alone_and_nothing_without_strength(styled):

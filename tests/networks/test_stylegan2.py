@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from gan_jax.networks import stylegan2
 from gan_jax.networks.style import Style
 from gan_jax.networks.stylegan import NUM_SEEDS
 from gan_jax.networks.stylegan2 import Modulated
@@ -151,3 +152,49 @@ def test_unit_variance_stays_one():
   variables = layer.init(jax.random.key(0), x, w, train=False)
   y = layer.apply(variables, x, w, train=False)[:, 1:-1, 1:-1]
   assert abs(float(y.std()) - 1.0) < 0.02
+
+
+def test_images_are_not_demodulated():
+  """A style of twice the size makes an image of twice the size."""
+  layer = stylegan2._ToImage(2, Style(weights='equalised'))
+  rng = np.random.default_rng(0)
+  h = np.float32(rng.normal(size=(3, 4, 4, 5)))
+  w = np.float32(rng.normal(size=(3, 5)))
+  params = layer.init(jax.random.key(0), h, w, train=False)['params']
+  kernel = params['Modulated_0']['kernel']
+  found = {}
+  for scale in (1.0, 2.0):
+    # sqrt(5) undoes the equalised map's scale: the style is w itself.
+    params['Modulated_0']['Dense_0'] = {
+      'kernel': scale * np.sqrt(5) * np.eye(5, dtype=np.float32),
+      'bias': np.zeros(5, np.float32),
+    }
+    found[scale] = layer.apply({'params': params}, h, w, train=False)
+  np.testing.assert_allclose(found[2.0], 2.0 * found[1.0], rtol=1e-5)
+  expected = (h * w[:, None, None]) @ kernel[0, 0] / np.sqrt(5)
+  np.testing.assert_allclose(found[1.0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_shortcuts_keep_the_variance():
+  """Both ways over sqrt(2); the shortcut is blurred, halved and mixed."""
+  style = Style(weights='equalised')
+  with_it, without = (
+    stylegan2._Halving(5, 6, style, residual) for residual in (True, False)
+  )
+  rng = np.random.default_rng(0)
+  x = np.float32(rng.normal(size=(2, 8, 8, 5)))
+  params = with_it.init(jax.random.key(0), x, train=False)['params']
+  found = with_it.apply({'params': params}, x, train=False)
+  kernel = params.pop('Conv_2')['kernel']
+  long_way = without.apply({'params': params}, x, train=False)
+  padded = np.pad(np.float64(x), ((0, 0), (1, 1), (1, 1), (0, 0)))
+  taps = np.array([1, 2, 1]) / 4
+  blurred = sum(
+    taps[i] * taps[j] * padded[:, i : i + 8, j : j + 8]
+    for i, j in np.ndindex(3, 3)
+  )
+  short = blurred.reshape(2, 4, 2, 4, 2, 5).mean(axis=(2, 4))
+  short = short @ kernel[0, 0] / np.sqrt(5)
+  np.testing.assert_allclose(
+    found, (long_way + short) / np.sqrt(2), rtol=1e-4, atol=1e-5
+  )
