@@ -64,7 +64,7 @@ WORKS: dict[str, Work] = {
   'biggan32': Work(
     'BigGAN ch 16, 32x32, 10 classes',
     64,
-    4,
+    20,
     1.0,
     (32, 32, 3),
     (
