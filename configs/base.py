@@ -117,6 +117,8 @@ def get_config() -> ConfigDict:
       ema_decay_end=placeholder(float),
       b2_end=placeholder(float),  # of both optimizers
       drift_weight=0.0,  # on E D(x)^2 of real images, in D's loss
+      # On |G - y|, in G's loss, where y is what a source belongs to (pix2pix)
+      l1_weight=0.0,
       # Of style-based G: on (|J^T y| - a)^2, in G's loss; 0: none
       path_length_weight=0.0,
       path_length_every=4,  # as penalty_every, of the path length
@@ -218,7 +220,9 @@ def get_config() -> ConfigDict:
         # the unit of its widths, ch
         gen_width=placeholder(int),
         disc_width=placeholder(int),  # likewise, of D
-        depth=placeholder(int),  # dcgan, wgan_gp_resnet: halvings of the image
+        depth=placeholder(
+          int
+        ),  # dcgan, pix2pix, wgan_gp_resnet: halvings of the image
         # D of wgan_gp_resnet: resnet, dcgan; of stylegan2: residual, plain
         critic=placeholder(str),
         gen_activation=placeholder(
@@ -251,6 +255,10 @@ def get_config() -> ConfigDict:
         style_dim=placeholder(int),  # of style-based G: size of w
         # Of style-based G: probability that two styles are mixed in training
         mixing=placeholder(float),
+        # Of pix2pix: layers of D that halve, 0 to 5; its patches have 1, 16,
+        # 34, 70, 142 or 286 pixels
+        disc_layers=placeholder(int),
+        dropout=placeholder(float),  # of pix2pix: share of values that G zeroes
         blocks=placeholder(int),  # of r3gan: of each size
         # Of r3gan: of its 3x3 convolutions, where they are widest
         groups=placeholder(int),

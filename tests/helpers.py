@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gan_jax.data import DatasetInfo
-from gan_jax.networks import make_networks, network_keys
+from gan_jax.networks import NETWORKS, make_networks, network_keys
 from gan_jax.sampling.priors import draw_latents
 from gan_jax.solvers import ALONE, SOLVERS
 from gan_jax.types import Batch, Column, Task, Verdict
@@ -78,8 +78,11 @@ def load_config(name: str, **overrides: Any):
   return config
 
 
-# Architectures that draw by class alone.
+# Architectures that draw by class alone, and from a source alone.
 BY_CLASS = {'biggan'}
+BY_SOURCE = {'pix2pix'}
+# The others of these, which many tests go through.
+DRAWING = [name for name in NETWORKS if name not in BY_SOURCE]
 
 
 def tiny_keys(network: str) -> dict[str, Any]:
@@ -126,6 +129,13 @@ def fake_info(shape=(8, 8, 1), num_classes: int = 3) -> DatasetInfo:
   """A dataset's description without the dataset."""
   names = tuple(str(i) for i in range(num_classes))
   return DatasetInfo('fake', tuple(shape), names, 100, 10)
+
+
+def with_source(info: DatasetInfo, batch: Batch) -> tuple[DatasetInfo, Batch]:
+  """Both with a source of the images' shape, which is not the image."""
+  given = batch.given | {'source': np.flip(batch.images, axis=0)}
+  columns = {'source': info.image_shape}
+  return info._replace(columns=columns), batch._replace(given=given)
 
 
 def fake_batch(

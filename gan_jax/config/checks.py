@@ -55,6 +55,11 @@ def _check_pairs(config: Config) -> None:
       f'penalty_every: {config.penalty_every} spaces a penalty out, and there '
       'is none; set penalty, or penalty_every=1'
     )
+  if config.l1_weight and 'source' not in config.given:
+    raise InputError(
+      f'l1_weight: {config.l1_weight} is on the distance to the image that a '
+      'source belongs to, and none is given; set given=source, or l1_weight=0'
+    )
   weight = config.mismatch_weight
   if not 0.0 <= weight < 1.0:
     raise InputError(f'mismatch_weight: {weight} is not in [0, 1)')

@@ -21,7 +21,7 @@ from gan_jax.networks.style import Style
 from gan_jax.penalties import PENALTIES
 from gan_jax.tricks.guesses import class_terms, code_terms
 from gan_jax.tricks.path_length import path_length_term
-from gan_jax.tricks.terms import Term, drift, gradient_penalty
+from gan_jax.tricks.terms import Term, drift, gradient_penalty, l1
 from gan_jax.types import InputError, Players, Task, lookup
 
 Config = Any
@@ -96,7 +96,8 @@ def _terms(
     annealing.penalty_weight(config),
     config.penalty_every,
   )
-  found = [Players(gen=(), disc=(*penalty, *drift(config.drift_weight)))]
+  of_disc = *penalty, *drift(config.drift_weight)
+  found = [Players(gen=l1(config.l1_weight), disc=of_disc)]
   if config.path_length_weight:
     term = path_length_term(config.path_length_weight, config.path_length_every)
     found.append(Players(gen=(term,), disc=()))
@@ -222,6 +223,7 @@ _NEUTRAL = {
   'penalty_weight_end': None,
   'drift_weight': 0.0,
   'fade_in': (),
+  'l1_weight': 0.0,
   'path_length_weight': 0.0,
   'path_length_every': 4,
   'mismatch_weight': 0.0,

@@ -46,6 +46,7 @@ _NOT_NEGATIVE = [
   'penalty_weight',
   'drift_weight',
   'path_length_weight',
+  'l1_weight',
   'consensus_weight',
   'time_scale_ratio',
 ]

@@ -248,7 +248,7 @@ class _ImageGame:
         self.show(images, keys, step, disc_state.get('memory', {}))
       )
 
-    fake, real = look(fake, keys.fake), None
+    made, fake, real = fake, look(fake, keys.fake), None
     if criterion.sees_real or any(term.sees_real for term in terms):
       real = look(batch.images, keys.real)
     metrics = {'disc_fake': jnp.mean(criterion.score(fake.logits))}
@@ -260,7 +260,7 @@ class _ImageGame:
 
     scene = Scene(
       *(real, fake, critic, batch, latents, memory, keys, step),
-      *(self.axis_name, gen),
+      *(self.axis_name, gen, made),
     )
     summands, more, memory = add_up(terms, scene)
     if self.tricks.adversarial:

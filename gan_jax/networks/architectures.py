@@ -12,11 +12,13 @@ from gan_jax.networks.heads import WAYS
 from gan_jax.networks.layers import Style
 from gan_jax.networks.mlp import mlp, mlp_bn
 from gan_jax.networks.norms import BATCH_NORMS, OF_MAPS, OF_VECTORS
+from gan_jax.networks.pix2pix import pix2pix
 from gan_jax.networks.progressive import progressive
 from gan_jax.networks.r3gan import r3gan
 from gan_jax.networks.sagan import sagan
+from gan_jax.networks.seeds import NUM_SEEDS
 from gan_jax.networks.sngan import sngan
-from gan_jax.networks.stylegan import NUM_SEEDS, stylegan
+from gan_jax.networks.stylegan import stylegan
 from gan_jax.networks.stylegan2 import stylegan2
 from gan_jax.networks.weights import WEIGHTS
 from gan_jax.networks.wgan_gp_resnet import wgan_gp_resnet
@@ -63,6 +65,8 @@ _COMPARING = Style(
   minibatch_group=4,
   labels_by='classifier',
 )
+_COMPARISONS = ('disc_minibatch', 'minibatch_kernels', 'minibatch_dim')
+_COMPARISONS += ('minibatch_group',)
 NETWORKS: dict[str, Architecture] = {
   'mlp': Architecture(mlp, Players(Style(), Style()), labels_by=WAYS),
   'mlp_bn': Architecture(
@@ -158,8 +162,18 @@ NETWORKS: dict[str, Architecture] = {
     gen_norms=('none',),
     weights=('none',),
     labels_by=('projection', 'concat'),
-    lacks=('disc_minibatch', 'minibatch_kernels', 'minibatch_dim')
-    + ('minibatch_group', 'embed_dim'),
+    lacks=(*_COMPARISONS, 'embed_dim'),
+  ),
+  'pix2pix': Architecture(
+    pix2pix,
+    Players(
+      Style('relu', 'batch', scale_init=scale_init),
+      Style('leaky_relu', 'batch', scale_init=scale_init),
+    ),
+    disc_norms=OF_MAPS,
+    gen_norms=OF_MAPS,
+    num_seeds=NUM_SEEDS,
+    lacks=(*_COMPARISONS, 'embed_dim'),
   ),
 }
 _alone = dict(

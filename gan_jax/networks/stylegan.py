@@ -10,7 +10,6 @@ Reference:
   as in the authors' code (training/networks_stylegan.py).
 """
 
-import functools
 import math
 
 import flax.linen as nn
@@ -20,29 +19,13 @@ import jax.numpy as jnp
 from gan_jax.networks import conditions, growing, layers, norms, resampling
 from gan_jax.networks.growing import BASE, Geometry
 from gan_jax.networks.progressive import Discriminator, ToImage
+from gan_jax.networks.seeds import noise_of, split
 from gan_jax.networks.style import Style
 from gan_jax.types import Given, InputError, Players
 
-NUM_SEEDS = 2  # numbers at the start of the latents: whole ones below 2^24
 MAPPING_RATE = 0.01  # how fast the mapping learns
 _AVERAGE_DECAY = 0.995  # of the mean of styles
 _ROOT2 = math.sqrt(2.0)
-
-
-def split(latents: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """Keys `[B]` of the images' noise, and z `[B, Z]`, of latents."""
-  seeds = latents[:, :NUM_SEEDS].astype(jnp.uint32)
-
-  def key_of(seed):
-    return functools.reduce(jax.random.fold_in, seed, jax.random.key(0))
-
-  return jax.vmap(key_of)(seeds), latents[:, NUM_SEEDS:]
-
-
-def noise_of(keys: jax.Array, layer: int, size: int) -> jax.Array:
-  """Normal noise `[B, size, size, 1]` of a layer."""
-  keys = jax.vmap(lambda key: jax.random.fold_in(key, layer))(keys)
-  return jax.vmap(lambda key: jax.random.normal(key, (size, size, 1)))(keys)
 
 
 class Mapping(nn.Module):

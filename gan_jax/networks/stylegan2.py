@@ -17,12 +17,12 @@ import jax.numpy as jnp
 from gan_jax.networks import convolution, growing, heads, layers, resampling
 from gan_jax.networks.growing import BASE, Geometry
 from gan_jax.networks.resampling import BINOMIAL, CUBIC
+from gan_jax.networks.seeds import noise_of
 from gan_jax.networks.style import Style
 from gan_jax.networks.stylegan import (
   Mapping,
   StyledGenerator,
   check_mixing,
-  noise_of,
 )
 from gan_jax.types import Given, Players, Verdict, lookup
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks.stylegan import split
+from gan_jax.networks.seeds import split
 from gan_jax.tricks.terms import Scene, Term
 
 _EACH = 2  # every second example of the batch: it takes memory

@@ -55,6 +55,7 @@ class Scene(NamedTuple):
     axis_name: mapped device axis that shares the batch, or None.
     gen: in the generator's loss, (method, *inputs) -> a method's output of G in
       training mode, with its parameters closed over; state is dropped.
+    made: in the generator's loss, the fakes as G made them, `[B, ...]`.
   """
 
   real: Side | None
@@ -67,6 +68,7 @@ class Scene(NamedTuple):
   step: jax.Array
   axis_name: str | None = None
   gen: Callable[..., Any] | None = None
+  made: jax.Array | None = None
 
 
 class Term(NamedTuple):
@@ -146,6 +148,24 @@ def drift(weight: float) -> tuple[Term, ...]:
   if not weight:
     return ()
   return (Term('drift', weight, lambda s: jnp.mean(s.real.logits**2)),)
+
+
+def l1(weight: float) -> tuple[Term, ...]:
+  """Mean |G - y| as a term of G, y the image that its source belongs to.
+
+  Over pixels and channels; alone, its optimum is the median of each value.
+
+  Reference:
+    Isola et al., Image-to-Image Translation with Conditional Adversarial
+    Networks, arXiv 1611.07004, eq. 3 (weight 100).
+  """
+  if not weight:
+    return ()
+  return (Term('l1', weight, _distance),)
+
+
+def _distance(scene: Scene) -> jax.Array:
+  return jnp.mean(jnp.abs(scene.made - scene.batch.images))
 
 
 def add_up(

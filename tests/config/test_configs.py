@@ -17,6 +17,7 @@ from gan_jax.types import InputError
 from tests.helpers import (
   BY_CLASS,
   CONFIGS,
+  DRAWING,
   ROOT,
   TWO_PLAYERS,
   fake_batch,
@@ -25,6 +26,7 @@ from tests.helpers import (
   sampled,
   stack_draws,
   tiny_keys,
+  with_source,
 )
 
 # Image shapes of the datasets that the configs name; of others by their data.
@@ -39,10 +41,11 @@ SHAPES = {
 
 def two_steps(config, shape):
   """Takes two steps on random images; returns state and metrics."""
-  model = build(config, fake_info(shape))
+  info, batch = with_source(fake_info(shape), fake_batch(4, shape))
+  model = build(config, info)
   state = jax.jit(model.init)(jax.random.key(0))
   step = jax.jit(model.train_step)
-  batches = stack_draws(*[fake_batch(4, shape)] * config.disc_steps)
+  batches = stack_draws(*[batch] * config.disc_steps)
   for t in range(2):
     state, metrics = step(state, batches, jax.random.key(t))
   return state, metrics
@@ -64,6 +67,7 @@ _SLOW |= {'biggan_mnist', 'acgan_mnist'}
 _SLOW |= {'stylegan2_256', 'stylegan2_emoji', 'stylegan2_ada_cifar'}
 _SLOW |= {'stylegan2_mnist', 'stylegan_fashion', 'progressive_128'}
 _SLOW |= {'r3gan_cifar', 'r3gan_mnist'}
+_SLOW |= {'pix2pix_256', 'pix2pix_facades', 'colourise_cifar'}
 
 
 @pytest.mark.parametrize('name', sampled(CONFIGS, *set(CONFIGS) - _SLOW))
@@ -125,7 +129,7 @@ _COSTLY = ('wgan_gp_resnet', 'mlp_bn', 'sngan', 'sagan', 'biggan')
 
 def name_pairs():
   """Every loss, penalty and architecture at least once, in few steps."""
-  names = itertools.zip_longest(sorted(LOSSES), sorted(PENALTIES), NETWORKS)
+  names = itertools.zip_longest(sorted(LOSSES), sorted(PENALTIES), DRAWING)
   return [
     (loss or 'hinge', penalty or 'none', network or 'mlp')
     for loss, penalty, network in names
@@ -156,7 +160,7 @@ def combinations():
   take an hour. Architectures with losses and labels: test_given.py.
   """
   pairs = [(loss, 'mlp') for loss in LOSSES]
-  pairs += [('hinge', network) for network in NETWORKS if network != 'mlp']
+  pairs += [('hinge', network) for network in DRAWING if network != 'mlp']
   for i, (loss, network) in enumerate(pairs):
     conditional = network in BY_CLASS or i // len(NORMS) % 2 == 0
     for j, penalty in enumerate(PENALTIES):
@@ -194,7 +198,7 @@ def test_each_norm_meets_each_penalty():
 
 def solvers_on_networks():
   """Each solver on the MLP and on a third of the others, in turn."""
-  for i, network in enumerate(NETWORKS):
+  for i, network in enumerate(DRAWING):
     for j, solver in enumerate(TWO_PLAYERS):
       if network == 'mlp' or (i + j) % 3 == 0:
         yield solver, network, i + j

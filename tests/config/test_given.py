@@ -19,6 +19,7 @@ from gan_jax.types import Batch, Column, InputError
 from gan_jax.workdir import layout
 from tests.helpers import (
   BY_CLASS,
+  BY_SOURCE,
   SGD,
   assert_close,
   fake_info,
@@ -197,13 +198,15 @@ CONDITIONS = {
 
 def family(network, loss='hinge', **keys):
   """A small model that is told something, and its data's description."""
+  keys = dict(conditional=network in BY_CLASS) | keys
+  if network in BY_SOURCE:
+    keys['given'] = tuple({'source', *keys.get('given', ())})
   config = load_config(
     'mlp_digits',
     latent_dim=4,
     network__name=network,
     loss=loss,
-    **dict(conditional=network in BY_CLASS)
-    | dict(network__gen_widths=None, network__disc_widths=None)
+    **dict(network__gen_widths=None, network__disc_widths=None)
     | tiny_keys(network)
     | keys,
   )
@@ -234,7 +237,9 @@ def test_every_family_takes_every_condition(network, condition):
   state = jax.eval_shape(model.init, key)
   after, _ = jax.eval_shape(model.train_step, state, batches, key)
   assert jax.tree.structure(after) == jax.tree.structure(state)
-  if network in BY_CLASS and condition == 'labels':
+  if (network in BY_CLASS and condition == 'labels') or (
+    network in BY_SOURCE and condition == 'source'
+  ):
     return  # it is never told less
   for params, bare in zip(state.params, bare_sizes(network), strict=True):
     assert sum(x.size for x in jax.tree.leaves(params)) > bare

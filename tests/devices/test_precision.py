@@ -14,6 +14,7 @@ from gan_jax.networks import NETWORKS
 from gan_jax.types import InputError
 from tests.helpers import (
   BY_CLASS,
+  DRAWING,
   fake_batch,
   fake_info,
   run_cli,
@@ -57,7 +58,7 @@ def products(jaxpr):
 @pytest.mark.parametrize(
   ('name', 'norm'),
   sampled(
-    itertools.product(NETWORKS, ['none', 'batch', 'layer', 'spectral']),
+    itertools.product(DRAWING, ['none', 'batch', 'layer', 'spectral']),
     *(('mlp', 'layer'), ('conv', 'batch'), ('wgan_gp_resnet', 'spectral')),
   ),
 )
@@ -85,7 +86,7 @@ def test_all_products_are_in_bfloat16_and_all_state_in_float32(name, norm):
     assert leaf.dtype in (jnp.float32, jnp.int32)  # Adam counts
 
 
-@pytest.mark.parametrize('name', sampled(NETWORKS, 'mlp', 'dcgan'))
+@pytest.mark.parametrize('name', sampled(DRAWING, 'mlp', 'dcgan'))
 def test_a_step_in_bfloat16_is_near_one_in_float32(name):
   norms = dict(network__gen_norm='batch', network__disc_norm='layer')
   gradients = {}
@@ -118,7 +119,7 @@ def test_a_step_in_bfloat16_is_near_one_in_float32(name):
 @pytest.mark.slow
 def test_float32_is_the_program_it_was():
   """Nothing is converted, so that nothing can be lost."""
-  for name in NETWORKS:
+  for name in DRAWING:
     step, given = step_of(config_of(name, network__disc_norm='none'))
     program = jax.make_jaxpr(step)(*given)
     assert 'bf16' not in str(program)

@@ -18,13 +18,13 @@ from gan_jax.features.classifier_training import Recipe
 from gan_jax.metrics.diversity import diversity, nearest, spread
 from gan_jax.modes import diagnose as diagnose_mode
 from gan_jax.modes.train import train
-from gan_jax.networks import NETWORKS
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.types import InputError, NonFiniteError
 from gan_jax.workdir import logs
 from gan_jax.workdir.layout import write_json
 from tests.helpers import (
   BY_CLASS,
+  DRAWING,
   ROOT,
   load_config,
   run_cli,
@@ -386,7 +386,7 @@ def test_remedies_for_two_players_are_not_given_to_one(changes):
   assert diagnosis.diagnose(rows_with(**changes)).remedies
 
 
-@pytest.mark.parametrize('network', sampled(NETWORKS, 'mlp'))
+@pytest.mark.parametrize('network', sampled(DRAWING, 'mlp'))
 @pytest.mark.parametrize(
   'name', sampled(['digits', 'mnist', 'cifar10_jpeg'], 'digits')
 )

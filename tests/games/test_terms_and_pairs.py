@@ -20,6 +20,7 @@ from gan_jax.tricks.terms import (
   add_up,
   first_memory,
   gradient_penalty,
+  l1,
 )
 from gan_jax.types import InputError, Players
 from tests.helpers import (
@@ -176,6 +177,43 @@ def test_a_lazy_term_without_a_name_remembers_nothing(metric):
       assert float(metrics['late']) == 2.0
 
 
+def test_l1_is_to_the_image_as_g_makes_it():
+  """Whatever D sees; added with its weight."""
+  model, state = model_of()
+  batch, found = fake_batch(8), {}
+  for augment in (None, threefold):
+    for terms in ((), l1(10.0)):
+      game = image_gan(
+        model.networks,
+        loss_of(tiny_digits()),
+        task=task_of(latent_dim=4),
+        terms=Players(gen=terms, disc=()),
+        tricks=Tricks(augment=augment),
+      )
+      loss, outcome = game.objectives.gen(
+        state.params, state.model_state, batch, KEY, 0
+      )
+      found[bool(terms)] = float(loss)
+    fakes = game.fakes(state.params, state.model_state, batch, KEY)
+    expected = np.abs(np.float64(fakes) - batch.images).mean()
+    np.testing.assert_allclose(outcome.metrics['l1'], expected, rtol=1e-5)
+    np.testing.assert_allclose(
+      found[True] - found[False], 10 * expected, rtol=1e-4
+    )
+
+
+def test_the_best_image_by_l1_is_the_median():
+  """Of what belongs to one source: not the mean, which would be a blur."""
+  images = np.float32([0.0, 0.1, 0.9])[:, None, None, None]
+  batch = fake_batch(3, (1, 1, 1))._replace(images=images)
+  (term,) = l1(1.0)
+  values = [
+    float(term.value(scene({})[0]._replace(batch=batch, made=images * 0 + c)))
+    for c in np.linspace(-1, 1, 21)
+  ]
+  np.testing.assert_allclose(np.linspace(-1, 1, 21)[np.argmin(values)], 0.1)
+
+
 def test_terms_of_g():
   """They see the fakes and, if they ask, real examples and D's layers."""
   model, state = model_of()
@@ -271,6 +309,7 @@ def test_two_devices_judge_the_same_wrong_pairs():
   [
     (dict(penalty_every=0), ['penalty_every: 0 is not at least 1']),
     (dict(penalty_every=2), ['penalty_every: 2', 'there is none']),
+    (dict(l1_weight=1.0), ['l1_weight: 1.0 is on', 'set given=source']),
     (dict(mismatch_weight=1.0), ['mismatch_weight: 1.0 is not in [0, 1)']),
     (dict(mismatch_weight=0.5), ['mismatch_weight', 'conditional=True']),
     (

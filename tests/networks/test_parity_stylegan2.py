@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from gan_jax.networks.stylegan import noise_of, split
+from gan_jax.networks.seeds import noise_of, split
 from gan_jax.tricks.path_length import path_lengths
 from tests.helpers import make_pair
 

@@ -7,8 +7,9 @@ import pytest
 
 from gan_jax.games import styled_of
 from gan_jax.networks import stylegan2
+from gan_jax.networks.seeds import NUM_SEEDS, split
 from gan_jax.networks.style import Style
-from gan_jax.networks.stylegan import NUM_SEEDS, Mapping, split
+from gan_jax.networks.stylegan import Mapping
 from gan_jax.sampling.styles import Truncation, truncated
 from gan_jax.types import InputError
 from tests.helpers import make_pair

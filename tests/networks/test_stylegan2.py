@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gan_jax.networks import stylegan2
+from gan_jax.networks.seeds import NUM_SEEDS
 from gan_jax.networks.style import Style
-from gan_jax.networks.stylegan import NUM_SEEDS
 from gan_jax.networks.stylegan2 import Modulated
 from tests.networks import residual_sizes as sizes
 from tests.networks.test_progressive import widths

@@ -1,0 +1,24 @@
+"""pix2pix on MNIST at 32 pixels: digits from their edges.
+
+Paper: Isola et al. 2017, arXiv 1611.07004, section 3.2. Deviations: as
+colourise_cifar, at a quarter of the width.
+Command: python run.py --config=configs/edges_mnist.py
+Measured: not trained yet; two steps of a tiny version run in the tests.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import colourise_cifar
+
+
+def get_config() -> ConfigDict:
+  """Overrides of configs/colourise_cifar.py."""
+  config = colourise_cifar.get_config()
+  config.data.name = 'mnist'
+  config.data.image_size = 32
+  config.data.derive = 'edges'
+  config.data.flip = False
+  config.network.gen_width = 16
+  config.network.disc_width = 16
+  config.num_steps = 3_000
+  return config

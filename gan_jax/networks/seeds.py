@@ -1,0 +1,51 @@
+"""Randomness inside G: latents begin with the seed of an image's own.
+
+So an image is a function of its latents, whatever G draws on the way, in
+training as when samples are drawn.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+NUM_SEEDS = 2  # numbers at the start of the latents: whole ones below 2^24
+
+
+def split(latents: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Keys `[B]` of the images' noise, and z `[B, Z]`, of latents."""
+  seeds = latents[:, :NUM_SEEDS].astype(jnp.uint32)
+
+  def key_of(seed):
+    return functools.reduce(jax.random.fold_in, seed, jax.random.key(0))
+
+  return jax.vmap(key_of)(seeds), latents[:, NUM_SEEDS:]
+
+
+def noise_of(keys: jax.Array, layer: int, size: int) -> jax.Array:
+  """Normal noise `[B, size, size, 1]` of a layer."""
+  keys = of_layer(keys, layer)
+  return jax.vmap(lambda key: jax.random.normal(key, (size, size, 1)))(keys)
+
+
+def dropout(
+  x: jax.Array, keys: jax.Array, layer: int, rate: float
+) -> jax.Array:
+  """Zeroes a share `rate` of the values, and divides the others by 1 - rate.
+
+  Args:
+    x: `[B, ...]`.
+    keys: `[B]`.
+    layer: its number.
+    rate: in [0, 1).
+  """
+  if not rate:
+    return x
+  keys = of_layer(keys, layer)
+  kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, x.shape[1:]))
+  return jnp.where(kept(keys), x / (1 - rate), jnp.zeros((), x.dtype))
+
+
+def of_layer(keys: jax.Array, layer: int) -> jax.Array:
+  """A layer's keys `[B]`, of the images'."""
+  return jax.vmap(lambda key: jax.random.fold_in(key, layer))(keys)
