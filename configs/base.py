@@ -365,9 +365,10 @@ def get_config() -> ConfigDict:
       ),
       eval=dict(
         # fid, fid_infinity, kid, inception_score, mode_score, modes,
-        # precision_recall, density_coverage, ms_ssim, sliced_wasserstein,
-        # parzen, nearest_neighbours, disc_accuracy; (): all that the network
-        # can give, but for fid_infinity and parzen
+        # label_accuracy, precision_recall, density_coverage, ppl, ms_ssim,
+        # psnr, ssim, colourfulness, sliced_wasserstein, parzen,
+        # nearest_neighbours, disc_accuracy; (): all that can be had, but for
+        # fid_infinity, ppl, colourfulness and parzen
         scores=(),
         num_samples=10_000,  # fakes
         split='train',  # real images to compare with: train or test

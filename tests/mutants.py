@@ -32,6 +32,68 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
+  # --- pairs of images
+  Fault(
+    'dropout_unscaled',
+    'x / (1 - rate), jnp.zeros',
+    'x, jnp.zeros',
+    'pix2pix',
+  ),
+  Fault(
+    'dropout_of_the_batch',
+    'return jnp.where(kept(keys), x',
+    'return jnp.where(kept(keys)[:1], x',
+    'pix2pix',
+  ),
+  Fault(
+    'innermost_normed',
+    'inside = 0 < number < self.depth - 1',
+    'inside = 0 < number',
+    'pix2pix',
+  ),
+  Fault(
+    'skips_left_out',
+    'h = jnp.concatenate([maps[-2 - number], h], axis=-1)',
+    'h = jnp.concatenate([h, h], axis=-1)',
+    'pix2pix',
+  ),
+  Fault(
+    'patches_halved_once_more',
+    'stride = 2 if number < num else 1',
+    'stride = 2 if number <= num else 1',
+    'pix2pix',
+  ),
+  Fault(
+    'l1_of_what_d_sees',
+    'jnp.mean(jnp.abs(scene.made - scene.batch.images))',
+    'jnp.mean(jnp.abs(scene.fake.images - scene.batch.images))',
+    'terms_and_pairs',
+  ),
+  Fault(
+    'l1_squared',
+    'jnp.mean(jnp.abs(scene.made - scene.batch.images))',
+    'jnp.mean((scene.made - scene.batch.images)**2)',
+    'terms_and_pairs',
+  ),
+  # --- convolutions around a change of size
+  Fault(
+    'halved_sum',
+    'return plain(x, 0.25 * _twice_summed(kernel), (2, 2), pads)',
+    'return plain(x, _twice_summed(kernel), (2, 2), pads)',
+    'convolution',
+  ),
+  Fault(
+    'doubled_shifted',
+    'before[axis], after[axis] = (1, 0), (0, 1)',
+    'before[axis], after[axis] = (1, 1), (0, 2)',
+    'convolution',
+  ),
+  Fault(
+    'patches_not_turned',
+    'return jnp.flip(w, (1, 2)).transpose(1, 2, 3, 0)',
+    'return w.transpose(1, 2, 3, 0)',
+    'convolution',
+  ),
   # --- growing and styles
   Fault(
     'fade_by_whole_steps',

@@ -91,6 +91,11 @@ class Plan:
     self.names_member: bool = config.member != -1
     self.member: int = config.member if self.names_member else 0
 
+  @property
+  def told(self) -> tuple[str, ...]:
+    """All columns that both players are told, labels first."""
+    return ('labels',) * self.conditional + self.given
+
   # --- What is trained --------------------------------------------------------
 
   @functools.cached_property

@@ -12,6 +12,7 @@ from gan_jax.evaluation.paths import EPSILON
 from gan_jax.evaluation.summary import Summary
 from gan_jax.features import FeatureNetwork
 from gan_jax.metrics import frechet
+from gan_jax.metrics.colourfulness import colourfulness
 from gan_jax.metrics.density_coverage import (
   density_coverage,
   expected_coverage,
@@ -28,7 +29,9 @@ from gan_jax.metrics.neighbours import Neighbourhoods, Reference
 from gan_jax.metrics.parzen import parzen_score
 from gan_jax.metrics.perceptual_path_length import perceptual_path_length
 from gan_jax.metrics.precision_recall import precision_recall
+from gan_jax.metrics.psnr import psnr
 from gan_jax.metrics.sliced_wasserstein import sliced_wasserstein_images
+from gan_jax.metrics.ssim import ssim
 
 Entry = dict[str, Any]  # value, its error if known, and how it was measured
 
@@ -72,6 +75,7 @@ class Inputs(NamedTuple):
     logits: of D on (held-out images, fakes) with its boundary, or None.
     labels: that the fakes were drawn by, int `[N]`, or None.
     paths: see gan_jax.evaluation.paths, or None.
+    targets: the real images that the fakes' sources belong to, or None.
     reference: the real features as neighbourhoods need them, or None.
     balls: neighbourhoods by k, made by `compute` for all scores at once.
   """
@@ -85,6 +89,7 @@ class Inputs(NamedTuple):
   logits: tuple[np.ndarray, np.ndarray, float | None] | None = None
   labels: np.ndarray | None = None
   paths: dict[str, np.ndarray] | None = None
+  targets: np.ndarray | None = None
   reference: Reference | None = None
   balls: dict[int, Neighbourhoods] = {}  # noqa: RUF012
 
@@ -205,6 +210,31 @@ def of_ms_ssim(inputs: Inputs) -> dict[str, Entry]:
       'scales': of_fake.scales,
     }
   }
+
+
+def of_psnr(inputs: Inputs) -> dict[str, Entry]:
+  """Mean PSNR of the fakes beside the images that they should be."""
+  values = psnr(inputs.fake.images, inputs.targets)
+  return {'psnr': {**_mean(values), 'unit': 'dB, on Y'}}
+
+
+def of_ssim(inputs: Inputs) -> dict[str, Entry]:
+  """Mean SSIM, likewise."""
+  values = ssim(inputs.fake.images, inputs.targets)
+  return {'ssim': {**_mean(values), 'on': 'Y'}}
+
+
+def of_colourfulness(inputs: Inputs) -> dict[str, Entry]:
+  """Mean colourfulness of fakes beside that of real images."""
+  of_real = float(colourfulness(inputs.real.images).mean())
+  values = colourfulness(inputs.fake.images)
+  return {'colourfulness': {**_mean(values), 'of_real': of_real}}
+
+
+def _mean(values: np.ndarray) -> Entry:
+  """Of values of each image, with its standard error."""
+  error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+  return {'value': float(values.mean()), 'standard_error': float(error)}
 
 
 def of_sliced_wasserstein(inputs: Inputs) -> dict[str, Entry]:

@@ -243,6 +243,9 @@ class Evaluator:
     if 'images' in needs:
       images = self._images.sample_of_reference(len(fake.images))
       inputs = inputs._replace(real=real._replace(images=images))
+    if 'targets' in needs:
+      targets = self._images.in_order(np.arange(len(fake.images)))
+      inputs = inputs._replace(targets=targets)
     if 'paths' in needs:
       keys = dict(sampling=keys.ppl_sampling, seed=keys.seed, labels=labels)
       with jax.default_matmul_precision('highest'):  # steps are of 1e-4

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import os
 import pathlib
+from collections.abc import Collection
 
 from gan_jax.data import DatasetInfo
 from gan_jax.evaluation.paths import SAMPLINGS
@@ -15,11 +16,14 @@ from gan_jax.types import InputError, lookup
 
 NETWORKS = ('auto', 'classifier', 'inception', 'lpips', 'mobilenet', 'random')
 SPLITS = ('train', 'test')
-# What scores may need.
+# What scores may need, and some networks do not have.
 _LACKING = {'random': 'logits', 'lpips': 'logits'} | dict.fromkeys(
   ('inception', 'mobilenet'), 'classes'
 )
-_ON_REQUEST = ('fid_infinity', 'parzen', 'ppl')  # not among those of no names
+# Not among those that are taken where no name is given.
+_ON_REQUEST = ('fid_infinity', 'parzen', 'ppl', 'colourfulness')
+# What G is told -> what scores then have.
+_OF_TOLD = {'labels': 'labels', 'source': 'targets'}
 _AT_LEAST_ONE = ('num_samples', 'batch_size', 'splits', 'kid_subsets')
 _AT_LEAST_ONE += ('precision_k', 'coverage_k')
 _AT_LEAST_ONE += ('ssim_pairs', 'projections')
@@ -145,7 +149,7 @@ def check(
   info: DatasetInfo,
   which: str = 'scores',
   *,
-  conditional: bool = False,
+  told: Collection[str] = (),
   cache: pathlib.Path | None = None,
 ) -> tuple[str, ...]:
   """Checks what is asked for against the data, before any work.
@@ -154,7 +158,7 @@ def check(
     keys: the section, see configs/base.py.
     info: of the data.
     which: the key whose scores are wanted, scores or every_scores.
-    conditional: whether G is told labels: what is scored if no name is given.
+    told: columns that G is told: what is scored if no name is given.
     cache: see `network_of`.
 
   Returns:
@@ -170,8 +174,7 @@ def check(
     _check_network(network, f'eval.{which}', names)
   elif which == 'scores':
     lacking = {_LACKING.get(network)}
-    if not conditional:
-      lacking.add('labels')
+    lacking |= {need for c, need in _OF_TOLD.items() if c not in told}
     names = tuple(
       name
       for name, score in SCORES.items()

@@ -74,6 +74,11 @@ class RealImages:
       lambda i: self.read(self._split, indices[i])['images'],
     )
 
+  def in_order(self, indices: np.ndarray) -> np.ndarray:
+    """Reference images as `given_in_order` has what belongs to them."""
+    reference = self.reference
+    return reference.read(indices % reference.num)
+
   def given_in_order(
     self, names: tuple[str, ...]
   ) -> Callable[[np.ndarray], Given]:

@@ -70,6 +70,8 @@ def lacking(
     keys: of the section `eval`.
   """
   told, found = ', '.join(sampler.columns), {}
+  if 'source' not in sampler.columns:
+    found['targets'] = 'G is given no source, to which a real image belongs'
   if disc is None:
     found['disc'] = 'the run has no D'
   elif told:
@@ -94,7 +96,7 @@ def without(
   """The scores that do without something, and a line on those that need it.
 
   Args:
-    need: disc or paths, see gan_jax.evaluation.scores.
+    need: disc, paths or targets, see gan_jax.evaluation.scores.
     names: of scores.
     reason: why it cannot be had.
 

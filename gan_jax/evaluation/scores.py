@@ -21,8 +21,8 @@ class Score(NamedTuple):
     gives: those names.
     needs: of features, balls (of neighbours among them), logits (of K
       classes), classes (that are those of the data), labels (of the
-      fakes), paths (between latents), images, splits (train and test images),
-      disc.
+      fakes), paths (between latents), images, targets (that the fakes should
+      be), splits (train and test images), disc.
     of_network: whether names carry the feature network's.
   """
 
@@ -70,6 +70,11 @@ SCORES: dict[str, Score] = {
   ),
   'ppl': _score(entries.of_ppl, 'ppl_w ppl_z', 'paths'),
   'ms_ssim': _of_pixels(entries.of_ms_ssim, 'ms_ssim', 'images'),
+  'psnr': _of_pixels(entries.of_psnr, 'psnr', 'images targets'),
+  'ssim': _of_pixels(entries.of_ssim, 'ssim', 'images targets'),
+  'colourfulness': _of_pixels(
+    entries.of_colourfulness, 'colourfulness', 'images'
+  ),
   'sliced_wasserstein': _of_pixels(
     entries.of_sliced_wasserstein, 'sliced_wasserstein', 'images'
   ),
@@ -100,6 +105,8 @@ BETTER: dict[str, Literal['lower', 'higher']] = {
   'recall': 'higher',
   'coverage': 'higher',
   'parzen': 'higher',
+  'psnr': 'higher',
+  'ssim': 'higher',
 }
 
 
@@ -192,7 +199,8 @@ def _counts(score: Score, inputs: Inputs) -> tuple[int, int]:
     return inputs.real.num, inputs.fake.num
   if 'disc' in score.needs:
     return len(inputs.logits[0]), len(inputs.logits[1])
-  real = inputs.test if 'splits' in score.needs else inputs.real.images
+  real = inputs.targets if 'targets' in score.needs else inputs.real.images
+  real = inputs.test if 'splits' in score.needs else real
   return len(real), len(inputs.fake.images)
 
 
@@ -238,6 +246,7 @@ def _check(name: str, score: Score, inputs: Inputs) -> None:
     ('splits', inputs.test),
     ('disc', inputs.logits),
     ('paths', inputs.paths),
+    ('targets', inputs.targets),
     ('features', inputs.fake.features),
     ('images', inputs.fake.images),
   ):

@@ -38,7 +38,7 @@ def evaluate(
   asked = plan.read(config)
   keys = asked.eval
   runs = TrainedRuns(workdir, keys.checkpoint)
-  names = keys_lib.check(keys, runs.info, conditional=runs.plan.conditional)
+  names = keys_lib.check(keys, runs.info, told=runs.plan.told)
   path = layout.prepare(workdir)
   dataset = data.load_dataset(**runs.plan.dataset(asked.data_dir))
   layout.check_data(path, dataset.info)

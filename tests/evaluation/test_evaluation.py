@@ -33,6 +33,7 @@ from gan_jax.features.network import FeatureNetwork
 from gan_jax.features.weights import MOBILENET_FILE_NAME
 from gan_jax.metrics import frechet
 from gan_jax.metrics import predictions as predictions_lib
+from gan_jax.metrics.colourfulness import colourfulness
 from gan_jax.metrics.density_coverage import density_coverage
 from gan_jax.metrics.inception_score import inception_score
 from gan_jax.metrics.kernel_distance import kernel_distance
@@ -42,7 +43,9 @@ from gan_jax.metrics.nearest_neighbours import nearest_distances
 from gan_jax.metrics.neighbours import neighbourhoods, squared_radii
 from gan_jax.metrics.parzen import parzen_score
 from gan_jax.metrics.precision_recall import precision_recall
+from gan_jax.metrics.psnr import psnr
 from gan_jax.metrics.sliced_wasserstein import sliced_wasserstein_images
+from gan_jax.metrics.ssim import ssim
 from gan_jax.sampling.labels import labels_like
 from gan_jax.types import InputError
 from tests.helpers import assert_same_bits, load_config
@@ -86,6 +89,20 @@ def inputs(network):
   labels, paths = np.arange(60) % 12, {'w': np.arange(5.0), 'z': np.ones(5)}
   return Inputs(
     network, real, fake, settings, train, test, logits, labels, paths
+  )
+
+
+# Scores of images that have colours, and more than a window of pixels.
+OF_PICTURES = ('psnr', 'ssim', 'colourfulness')
+
+
+def with_pictures(inputs):
+  """Instead of the fixture's images, with targets."""
+  real, fake, targets = (some_images(60, (12, 12, 3), s) for s in (7, 8, 9))
+  return inputs._replace(
+    real=inputs.real._replace(images=real),
+    fake=inputs.fake._replace(images=fake),
+    targets=targets,
   )
 
 
@@ -177,6 +194,7 @@ def test_the_key_is_made_of_all_that_touches_statistics(network, tmp_path):
 @pytest.mark.parametrize('name', sorted(SCORES))
 def test_every_score_gives_what_it_says_and_says_what_it_measured(inputs, name):
   score = SCORES[name]
+  inputs = with_pictures(inputs) if name in OF_PICTURES else inputs
   results = compute(inputs, [name])
   suffix = '_toy' if score.of_network else ''
   assert list(results) == [f'{given}{suffix}' for given in score.gives]
@@ -214,7 +232,8 @@ def test_every_entry_is_its_metric_of_the_right_sets(network):
   inputs = Inputs(
     network, real, fake, settings, train, test, logits, labels, paths
   )
-  found = {k: e['value'] for k, e in compute(inputs, list(SCORES)).items()}
+  names = set(SCORES) - set(OF_PICTURES)
+  found = {k: e['value'] for k, e in compute(inputs, names).items()}
   parts = predictions_lib.predictions(np.asarray(outputs), splits=4)
   balls = neighbourhoods(real.features, fake.features, [3, 5])
   keys = dict(num_projections=512, seed=0)
@@ -253,6 +272,50 @@ def test_every_entry_is_its_metric_of_the_right_sets(network):
   shares = parts.counts / 40
   kl = np.sum(shares * np.log(np.where(shares > 0, 12 * shares, 1)))
   np.testing.assert_allclose(found['modes_kl_toy'], kl, rtol=1e-6)
+
+
+def test_scores_of_pictures_are_of_fakes_beside_their_own_targets(inputs):
+  inputs = with_pictures(inputs)
+  fake, targets = inputs.fake.images, inputs.targets
+  found = compute(inputs, OF_PICTURES)
+  for name, values in (
+    ('psnr', psnr(fake, targets)),
+    ('ssim', ssim(fake, targets)),
+    ('colourfulness', colourfulness(fake)),
+  ):
+    entry = found[name]
+    np.testing.assert_allclose(entry['value'], values.mean())
+    error = values.std(ddof=1) / len(values) ** 0.5
+    np.testing.assert_allclose(entry['standard_error'], error)
+  of_real = colourfulness(inputs.real.images).mean()
+  np.testing.assert_allclose(found['colourfulness']['of_real'], of_real)
+  with pytest.raises(InputError, match='psnr needs targets'):
+    compute(inputs._replace(targets=None), ['psnr'])
+
+
+class Copy:
+  """Stands in for a G that has the image that its source belongs to."""
+
+  num_classes, columns, exact = 0, ('source',), True
+
+  def stream(self, num, *, seed, truncation, labels, given):
+    return lambda indices: given(indices)['source']
+
+
+def test_targets_are_in_the_order_of_the_sources(digits, tmp_path):
+  """Of some of the split, from the start again: each fake beside its own."""
+  plain = digits.test.read(np.arange(digits.info.num_test))['images']
+  test = copy.copy(digits.test)
+  test.given = lambda names, indices: {'source': plain[indices] // 2}
+  keys = eval_keys(num_real=50, split='test')
+  evaluator = Evaluator(
+    keys, digits._replace(test=test), progress=False, cache=tmp_path
+  )
+  found = evaluator.score(Copy(), ['psnr'], 70).scores['psnr']
+  order = np.sort(np.random.default_rng(keys.seed).permutation(len(plain))[:50])
+  targets = plain[order[np.arange(70) % 50]]
+  np.testing.assert_allclose(found['value'], psnr(targets // 2, targets).mean())
+  assert (found['num_real'], found['num_fake']) == (70, 70)
 
 
 def test_scores_of_pixels_say_how_many_images_they_saw(inputs):
@@ -364,7 +427,8 @@ def test_warnings_name_the_bias_and_a_poor_classifier(inputs):
 
 
 def test_the_report_shows_every_score_with_its_protocol(inputs):
-  scores = compute(inputs, list(SCORES))
+  scores = compute(inputs, set(SCORES) - set(OF_PICTURES))
+  scores |= compute(with_pictures(inputs), OF_PICTURES)
   record = protocol.record(
     inputs.network,
     num_real=60,
@@ -468,11 +532,15 @@ def test_no_names_mean_all_that_the_network_can_give(digits):
     'mode_score',
     'modes',
     'label_accuracy',
+    'psnr',
+    'ssim',
+    'colourfulness',
   }
   keys.network = 'classifier'
-  for conditional in (False, True):
-    given = keys_lib.check(keys, digits.info, conditional=conditional)
-    assert ('label_accuracy' in given) == conditional
+  for told in ((), ('labels',), ('labels', 'source'), ('source',)):
+    given = keys_lib.check(keys, digits.info, told=told)
+    assert ('label_accuracy' in given) == ('labels' in told)
+    assert ('psnr' in given) == ('ssim' in given) == ('source' in told)
   keys.network = 'inception'
   assert 'inception_score' in keys_lib.check(keys, digits.info)
   keys.every_scores = ()
