@@ -33,7 +33,7 @@ config_flags.DEFINE_config_file(
 )
 flags.DEFINE_string('workdir', None, 'Folder of the run; default: in runs/.')
 flags.DEFINE_enum('mode', 'train', MODES, 'What to do, see above.')
-flags.DEFINE_string('out', None, 'File or folder of sample, interpolate.')
+flags.DEFINE_string('out', None, f'File or folder of {", ".join(TAKE_OUT)}.')
 flags.DEFINE_list('plugin', [], 'FILE.py or MODULE with parts, or several.')
 flags.DEFINE_string('coordinator', None, 'Several processes: HOST:PORT, auto.')
 flags.DEFINE_integer('num_processes', None, 'How many there are.')

@@ -357,6 +357,20 @@ def get_config() -> ConfigDict:
         psi=1.0,  # of a style-based G: how far styles are from their mean
         psi_cutoff=0,  # in so many layers, the first; 0: in all
       ),
+      translate=dict(
+        dir='',  # folder or ZIP of images, of which others are made
+        # Whether sources are first derived from them, as data.derive does
+        derive=False,
+        seed=0,  # of the latents
+        # Class of all, by number or name; -1: all classes in turn.
+        label=FieldReference(-1, field_type=object),
+        checkpoint='latest',  # latest, or best by eval.best
+        ema=True,  # the moving average if there is one; False: raw weights
+        batch_norm='running',  # statistics in G: running, batch, standing
+        truncation=0.0,  # of a normal prior, in standard deviations; 0: none
+        psi=1.0,  # of a style-based G: how far styles are from their mean
+        psi_cutoff=0,  # in so many layers, the first; 0: in all
+      ),
       diagnose=dict(
         window=1_000,  # steps from the end on that the verdict is about
         grad_norm=100.0,  # a mean gradient norm above it is worth a warning

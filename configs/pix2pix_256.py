@@ -34,4 +34,5 @@ def get_config() -> ConfigDict:
   base.set_optimizers(config, b1=0.5, b2=0.999)
   config.sample.batch_norm = 'batch'
   config.eval.batch_norm = 'batch'
+  config.translate.batch_norm = 'batch'
   return config

@@ -31,6 +31,7 @@ MAY_CHANGE = (
   'member',
   'sample.',
   'interpolate.',
+  'translate.',
   'eval.',
   'diagnose.',
   'non_finite.',
@@ -93,10 +94,19 @@ ADDED = {
   'eval.ppl_sampling': 'end',
   **{
     f'{section}.{key}': value
-    for section in ('sample', 'interpolate', 'eval')
+    for section in ('sample', 'interpolate', 'translate', 'eval')
     for key, value in (('psi', 1.0), ('psi_cutoff', 0))
   },
+  'translate.dir': '',
+  'translate.derive': False,
+  'translate.seed': 0,
+  'translate.label': -1,
+  'translate.checkpoint': 'latest',
+  'translate.ema': True,
+  'translate.batch_norm': 'running',
+  'translate.truncation': 0.0,
 }
+_ADDED_SECTIONS = ('translate',)
 _LONGEST = 200  # bytes of a folder's name; file systems take 255
 
 
@@ -110,7 +120,7 @@ def may_change(key: str) -> bool:
 
 def completed(fields: Mapping[str, Any]) -> dict[str, Any]:
   """A nested config, with the keys that its version did not have."""
-  found = dict(fields)
+  found = {name: {} for name in _ADDED_SECTIONS} | dict(fields)
   for key, value in ADDED.items():
     head, _, rest = key.partition('.')
     if not rest:

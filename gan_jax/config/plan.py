@@ -236,6 +236,11 @@ class Plan:
     return sections.take(sections.Interpolate, self._config, 'interpolate')
 
   @functools.cached_property
+  def translate(self) -> sections.Translate:
+    """The section `translate`."""
+    return sections.take(sections.Translate, self._config, 'translate')
+
+  @functools.cached_property
   def non_finite(self) -> sections.NonFinite:
     """The section `non_finite`."""
     return sections.take(sections.NonFinite, self._config, 'non_finite')
@@ -257,7 +262,7 @@ def _check_requests(plan: Plan) -> None:
   Raises:
     InputError: a key at fault, with what would be right.
   """
-  _ = plan.sample, plan.interpolate, plan.diagnose, plan.eval
+  _ = plan.sample, plan.interpolate, plan.translate, plan.diagnose, plan.eval
   if plan.member < 0:
     raise InputError(
       f'member: {plan.member} is no run; they are numbered from 0 on, and -1 '

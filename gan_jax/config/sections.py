@@ -142,6 +142,14 @@ class Interpolate(_Drawing):
   steps: int
 
 
+@dataclasses.dataclass(frozen=True)
+class Translate(_Drawing):
+  """The section `translate`."""
+
+  dir: str
+  derive: bool
+
+
 ACTIONS = ('stop', 'rollback')
 
 

@@ -113,11 +113,15 @@ class Member:
     return self._archive.path.stat()
 
 
-def find(root: pathlib.Path) -> Found:
+def find(root: pathlib.Path, key: str = 'data.dir') -> Found:
   """Searches a folder or a ZIP in depth.
 
   Links are followed, but not to a folder that they lie in. A ZIP whose files
   all lie in one folder is taken for that folder.
+
+  Args:
+    root: where to search.
+    key: that names it, for messages.
 
   Raises:
     InputError: it is neither.
@@ -128,10 +132,10 @@ def find(root: pathlib.Path) -> Found:
     entries = list(_walk(root))
     folders = {p.name for p in root.iterdir() if p.is_dir()}  # also empty ones
   elif root.is_file() and zipfile.is_zipfile(root):
-    entries = _members(root)
+    entries = _members(root, key)
   else:
     raise InputError(
-      f'data.dir: {shown(root)} is not a folder, nor a ZIP of images'
+      f'{key}: {shown(root)} is not a folder, nor a ZIP of images'
     )
   ignored, files, captions = collections.Counter(), [], []
   for file in entries:
@@ -191,7 +195,7 @@ def _walk(root: pathlib.Path) -> Iterator[File]:
         waiting.append((path, below, above | {identity(status)}))
 
 
-def _members(path: pathlib.Path) -> list[File]:
+def _members(path: pathlib.Path, key: str) -> list[File]:
   """All files of a ZIP, below the folder that they may share."""
   try:
     archive = Archive(path)
@@ -200,7 +204,7 @@ def _members(path: pathlib.Path) -> list[File]:
     shared = os.path.commonpath([name.parent for name, _ in named] or [''])
   except Exception as error:  # a damaged or a planted directory
     raise InputError(
-      f'data.dir: cannot read {shown(path)}: {reason_of(error)}'
+      f'{key}: cannot read {shown(path)}: {reason_of(error)}'
     ) from error
   return [
     File(Member(archive, m), n.relative_to(shared), m.file_size, m.CRC)

@@ -69,12 +69,15 @@ def open_image(file: BinaryIO) -> Any:
   return image
 
 
-def decode(path: Any, background: str = 'black') -> np.ndarray:
+def decode(
+  path: Any, background: str = 'black', key: str = 'data.dir'
+) -> np.ndarray:
   """uint8 `[H, W, 1 or 3]`.
 
   Args:
     path: a `pathlib.Path`, or what opens like one.
     background: that transparency is laid on, one of `BACKGROUNDS`.
+    key: that names the images, for the message.
 
   Raises:
     InputError: the file is not a whole image, or too large.
@@ -82,9 +85,10 @@ def decode(path: Any, background: str = 'black') -> np.ndarray:
   try:
     return _pixels(path, background)
   except Exception as error:  # damage can show anywhere in a decoder
+    skip = key == 'data.dir'
     raise InputError(
-      f'data.dir: cannot read image {shown(path)}: {reason_of(error)}; replace '
-      'it, or leave out all such with data.skip_broken=True'
+      f'{key}: cannot read image {shown(path)}: {reason_of(error)}; replace it'
+      + ', or leave out all such with data.skip_broken=True' * skip
     ) from error
 
 

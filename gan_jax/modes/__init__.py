@@ -7,9 +7,14 @@ MODES = {
   'train': 'train, or go on where the run in --workdir has stopped',
   'sample': 'draw images: a grid and an array, or single files',
   'interpolate': 'walk from latent to latent: a strip and two GIFs',
+  'translate': 'make images of a folder of others: --config.translate.dir=DIR',
   'evaluate': 'score a run, with how it was measured',
   'diagnose': 'say what is wrong with a run, if anything',
   'compare': 'set evaluated runs side by side: --mode=compare RUN RUN:2 ...',
   'replay': 'repeat a step that was not finite',
 }
-TAKE_OUT = ('sample', 'interpolate')  # those that can write elsewhere
+TAKE_OUT = (
+  'sample',
+  'interpolate',
+  'translate',
+)  # those that can write elsewhere

@@ -123,18 +123,23 @@ def by_index(given: Any) -> Any:
   return lambda indices: jax.tree.map(lambda x: x[indices], given)
 
 
-def sources(images: np.ndarray, columns: Mapping[str, Column]) -> Given:
-  """Sources `[N, h, w, c]` as what a run is told, which is nothing else.
-
-  Raises:
-    InputError: the run is told no source, or more; or there are no images.
-  """
+def check_translates(columns: Mapping[str, Column]) -> None:
+  """Raises InputError unless a run is told a source, and nothing else."""
   if list(columns) != ['source']:
     told = ', '.join(columns) or 'no source'
     raise InputError(
       f'translate: this run is told {told}; translate is for runs with '
       "given=('source',), and sample(num, given=...) for others"
     )
+
+
+def sources(images: np.ndarray, columns: Mapping[str, Column]) -> Given:
+  """Sources `[N, h, w, c]` as what a run is told, which is nothing else.
+
+  Raises:
+    InputError: the run is told no source, or more; or there are no images.
+  """
+  check_translates(columns)
   images = np.asarray(images)
   if images.ndim != 4 or not len(images):
     raise InputError(

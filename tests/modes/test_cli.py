@@ -175,7 +175,10 @@ PARSE_ERRORS = {
   'too deep': (['--config.seed.x=1'], ["'seed.x'"]),
   'type': (['--config.batch_size=abc'], ['config.batch_size', "'abc'"]),
   'float for int': (['--config.batch_size=1.5'], ['batch_size', "'1.5'"]),
-  'mode': (['--mode=foo'], ['mode=foo', 'train|sample|interpolate|evaluate']),
+  'mode': (
+    ['--mode=foo'],
+    ['mode=foo', 'train|sample|interpolate|translate|evaluate'],
+  ),
   'flag': (['--foo=1'], ["'foo'", '--help']),
   'plugin': (
     ['--config.seed=1', '--plugin', 'nope.py', '--config.los=x'],

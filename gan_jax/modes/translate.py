@@ -1,0 +1,143 @@
+"""`--mode=translate`: what a finished run makes of a folder of images."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gan_jax.config import plan
+from gan_jax.data import derive as derive_lib
+from gan_jax.data import files as files_lib
+from gan_jax.data.images import decode, shown
+from gan_jax.data.shapes import FITS, convert
+from gan_jax.reporting import pictures
+from gan_jax.sampling.given import check_translates
+from gan_jax.sampling.weights import WEIGHTS, weights_name
+from gan_jax.types import InputError
+from gan_jax.workdir import layout, output
+from gan_jax.workdir.trained import Trained, restore
+
+_CHUNK = 64  # images in memory at once
+
+
+def translate(
+  config: Any,
+  workdir: str | pathlib.Path,
+  out: str | pathlib.Path | None = None,
+) -> list[pathlib.Path]:
+  """Writes an image for each of `translate.dir`, under its path, as PNG.
+
+  Images are brought to the size and the channels of the run's sources as its
+  own data were (`data.fit`). They are the sources themselves, or with
+  `translate.derive` what sources are made of.
+
+  Args:
+    config: `member`, and its `translate` section: dir, derive, seed, label,
+      checkpoint, ema, batch_norm, truncation, psi, psi_cutoff.
+    workdir: of the run.
+    out: folder; None for `translated` in the workdir.
+
+  Returns:
+    The paths written, in the order of the images' paths.
+
+  Raises:
+    InputError: there is no run, or one that takes no source; no image, one that
+      cannot be read, or two of one name.
+  """
+  asked = plan.read(config)
+  keys = asked.translate
+  trained = restore(workdir, keys.checkpoint, asked.member)
+  gan = trained.sampler_of(keys)
+  check_translates(gan.columns)
+  files = _images(keys.dir)
+  folder = output.folder(out, layout.absolute(workdir) / 'translated')
+  written = _places(folder, files)
+  read = _reader(trained, gan.columns['source'].shape, keys.derive)
+  latents = gan.latents(len(files), seed=keys.seed, truncation=keys.truncation)
+  labels = gan.labels(len(files), keys.class_label)
+  for some in _chunks(len(files)):
+    sources = np.stack([read(file) for file in files[some]])
+    part = None if labels is None else labels[some]
+    images = gan.generate(latents[some], part, {'source': sources})
+    for path, image in zip(written[some], images, strict=True):
+      layout.prepare(path.parent, 'out')
+      pictures.save_image(path, image)
+  weights = WEIGHTS[weights_name(trained.state, keys.ema)]
+  print(
+    f'{len(files)} images translated at step {int(trained.state.step)} '
+    f'({weights}): {folder}, {files[0].relative} to {files[-1].relative}'
+  )
+  return written
+
+
+def _chunks(num: int) -> list[slice]:
+  """Parts of so many images, in order, under a bar."""
+  from tqdm import tqdm
+
+  starts = tqdm(
+    range(0, num, _CHUNK), desc='translating', disable=num <= _CHUNK
+  )
+  return [slice(start, start + _CHUNK) for start in starts]
+
+
+def _images(folder: str) -> Sequence[files_lib.File]:
+  """The images of a folder or a ZIP, by path.
+
+  Raises:
+    InputError: none is named, or there are none in it.
+  """
+  if not folder:
+    raise InputError(
+      'translate.dir: name a folder or a ZIP of images, '
+      '--config.translate.dir=FOLDER'
+    )
+  root = pathlib.Path(folder).expanduser()
+  found = files_lib.find(root, 'translate.dir').files
+  if not found:
+    raise InputError(f'translate.dir: there is no image in {shown(root)}')
+  return found
+
+
+def _places(
+  folder: pathlib.Path, files: Sequence[files_lib.File]
+) -> list[pathlib.Path]:
+  """Where the images go: below `folder` as they are below theirs.
+
+  Raises:
+    InputError: two differ in their suffix alone.
+  """
+  places: dict[pathlib.Path, files_lib.File] = {}
+  for file in files:
+    place = folder / file.relative.with_suffix('.png')
+    if place in places:
+      raise InputError(
+        f'translate.dir: {shown(places[place].relative)} and '
+        f'{shown(file.relative)} would both become {shown(place.name)}; rename '
+        'one of them'
+      )
+    places[place] = file
+  return list(places)
+
+
+def _reader(trained: Trained, shape: tuple[int, ...], derived: bool):
+  """File -> source, uint8 `shape`, as the run's own data are read."""
+  keys = trained.plan.dataset()
+  fit = FITS[keys['fit']]
+
+  def pixels(file, shape):
+    found = decode(file.path, keys['background'], 'translate.dir')
+    return convert(found, shape, fit)
+
+  if not derived:
+    return lambda file: pixels(file, shape)
+  image_shape = trained.info.image_shape
+  derive = derive_lib.make_derive(
+    keys['derive'], keys['derive_factor'], image_shape
+  )
+  if derive is None:
+    raise InputError(
+      'translate.derive: the sources of this run are not derived from images; '
+      'set translate.derive=False'
+    )
+  return lambda file: np.asarray(derive(pixels(file, image_shape)[None]))[0]
