@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.networks import conditions, layers, seeds
-from gan_jax.networks.dcgan import scale_init as scale_init
 from gan_jax.networks.norms import BATCH_NORMS
 from gan_jax.networks.style import ACTIVATIONS, Style
 from gan_jax.types import Given, InputError, Players, Verdict
