@@ -2,7 +2,8 @@
 
 Paper and deviations: as biggan_mnist.
 Command: python run.py --config=configs/biggan_fashion.py
-Measured: not trained yet; two steps of a tiny version run in the tests.
+Measured: 3,150 steps in 15 min on two CPU cores: the kind asked for, some rough
+inside.
 """
 
 from ml_collections import ConfigDict
@@ -14,4 +15,5 @@ def get_config() -> ConfigDict:
   """Overrides of configs/biggan_mnist.py."""
   config = biggan_mnist.get_config()
   config.data.name = 'fashion_mnist'
+  config.num_steps = 3_150
   return config
