@@ -116,7 +116,9 @@ def test_convolution(kernel, stride, padding):
     ((3, 3), (3, 3), (1, 1), ((4, 3), (3, 4))),  # pads beyond the kernel
   ],
 )
-@pytest.mark.parametrize('channels', sampled([CHANNELS, FEATURES + 1], FEATURES + 1))
+@pytest.mark.parametrize(
+  'channels', sampled([CHANNELS, FEATURES + 1], FEATURES + 1)
+)
 def test_unusual_geometry(size, kernel, strides, padding, channels):
   """With more channels than features, the features are taken by patches."""
   x, w = inputs(size, kernel, channels=channels)
