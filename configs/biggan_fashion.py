@@ -2,8 +2,9 @@
 
 Paper and deviations: as biggan_mnist.
 Command: python run.py --config=configs/biggan_fashion.py
-Measured: 3,150 steps in 15 min on two CPU cores: the kind asked for, some rough
-inside.
+Measured: 3,000 steps in 15 min on two CPU cores. A classifier sees the kind
+asked for in 94.8 % of 10,000 samples (shirts 67 %); fid_classifier 55.6,
+precision .67, recall .05; some are rough inside.
 """
 
 from ml_collections import ConfigDict
@@ -15,5 +16,5 @@ def get_config() -> ConfigDict:
   """Overrides of configs/biggan_mnist.py."""
   config = biggan_mnist.get_config()
   config.data.name = 'fashion_mnist'
-  config.num_steps = 3_150
+  config.num_steps = 3_000
   return config
