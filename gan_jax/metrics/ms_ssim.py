@@ -10,8 +10,8 @@ import numpy as np
 from gan_jax.types import InputError
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest scale first
-_WINDOW, _SIGMA = 11, 1.5
-_C1, _C2 = (0.01 * 255.0) ** 2, (0.03 * 255.0) ** 2
+WINDOW, _SIGMA = 11, 1.5
+C1, C2 = (0.01 * 255.0) ** 2, (0.03 * 255.0) ** 2
 _BATCH_PIXELS = 2**18  # pixels, times channels, of one side of a batch
 
 
@@ -63,33 +63,33 @@ def num_scales(height: int, width: int) -> int:
   """
   side = min(height, width)
   sides = (-(-side // 2**scale) for scale in range(len(WEIGHTS)))
-  fitting = sum(side >= _WINDOW for side in sides)
+  fitting = sum(side >= WINDOW for side in sides)
   return max(fitting, 1)
 
 
-def _window(side: int) -> np.ndarray:
+def window(side: int) -> np.ndarray:
   """The 1-D Gaussian window for a shortest side, summing to one."""
-  size = min(_WINDOW, side - 1 + side % 2)
+  size = min(WINDOW, side - 1 + side % 2)
   at = np.arange(size) - size // 2
-  weights = np.exp(-0.5 * (at / (_SIGMA * size / _WINDOW)) ** 2)
+  weights = np.exp(-0.5 * (at / (_SIGMA * size / WINDOW)) ** 2)
   return weights / weights.sum()
 
 
-def _windowed(window, axis, pair, spread, shared):
+def _windowed(taps, axis, pair, spread, shared):
   """One pass of the separable window along an axis, valid positions only.
 
   Second moments are taken around the local means and grow by the law of total
   covariance: E[x^2] - E[x]^2 would cancel in float32 where an image is flat.
 
   Args:
-    window: weights `[K]`.
+    taps: of the window, `[K]`.
     axis: from the end.
     pair: means so far, `[2, B, H, W]`.
     spread: sum of both variances so far, `[B, H, W]`.
     shared: covariance so far, `[B, H, W]`.
   """
-  weights = jnp.asarray(window, jnp.float32)
-  size = pair.shape[axis] - len(window) + 1
+  weights = jnp.asarray(taps, jnp.float32)
+  size = pair.shape[axis] - len(taps) + 1
 
   def tap(x, k):
     return jax.lax.dynamic_slice_in_dim(x, k, size, x.ndim + axis)
@@ -110,19 +110,19 @@ def _windowed(window, axis, pair, spread, shared):
   zeros = jax.tree.map(
     lambda x: jnp.zeros_like(tap(x, 0)), (pair, spread, shared)
   )
-  means, *within = jax.lax.fori_loop(0, len(window), average, zeros)
-  return means, *jax.lax.fori_loop(0, len(window), add_between, tuple(within))
+  means, *within = jax.lax.fori_loop(0, len(taps), average, zeros)
+  return means, *jax.lax.fori_loop(0, len(taps), add_between, tuple(within))
 
 
 def _similarities(pair):
   """Mean SSIM and mean contrast-structure, `[B]` each, of one scale."""
-  window = _window(min(pair.shape[-2:]))
+  weights = window(min(pair.shape[-2:]))
   moments = pair, jnp.zeros_like(pair[0]), jnp.zeros_like(pair[0])
   for axis in (-2, -1):
-    moments = _windowed(window, axis, *moments)
+    moments = _windowed(weights, axis, *moments)
   (a, b), spread, shared = moments
-  structure = (2.0 * shared + _C2) / (spread + _C2)
-  luminance = (2.0 * a * b + _C1) / (a**2 + b**2 + _C1)
+  structure = (2.0 * shared + C2) / (spread + C2)
+  luminance = (2.0 * a * b + C1) / (a**2 + b**2 + C1)
   axes = (-2, -1)
   return jnp.mean(luminance * structure, axes), jnp.mean(structure, axes)
 

@@ -2,10 +2,9 @@
 
 import numpy as np
 
+from gan_jax.metrics.ms_ssim import C1, C2, WINDOW, window
 from gan_jax.metrics.psnr import luma_pair
 
-WINDOW, _SIGMA = 11, 1.5
-_C1, _C2 = (0.01 * 255.0) ** 2, (0.03 * 255.0) ** 2
 _CHUNK = 64  # images at a time
 
 
@@ -41,20 +40,17 @@ def _of_pairs(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   var_a = _windowed(a * a) - mean_a**2
   var_b = _windowed(b * b) - mean_b**2
   shared = _windowed(a * b) - mean_a * mean_b
-  luminance = (2 * mean_a * mean_b + _C1) / (mean_a**2 + mean_b**2 + _C1)
-  structure = (2 * shared + _C2) / (var_a + var_b + _C2)
+  luminance = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
+  structure = (2 * shared + C2) / (var_a + var_b + C2)
   return (luminance * structure).mean(axis=(1, 2))
 
 
 def _windowed(x: np.ndarray) -> np.ndarray:
   """Means over the window, `[N, H, W]` -> `[N, H - 10, W - 10]`."""
-  at = np.arange(WINDOW) - WINDOW // 2
-  weights = np.exp(-0.5 * (at / _SIGMA) ** 2)
-  weights /= weights.sum()
   for axis in (1, 2):
     size = x.shape[axis] - WINDOW + 1
     x = sum(
       weight * np.take(x, np.arange(k, k + size), axis=axis)
-      for k, weight in enumerate(weights)
+      for k, weight in enumerate(window(WINDOW))
     )
   return x

@@ -56,12 +56,13 @@ def translate(
   read = _reader(trained, gan.columns['source'].shape, keys.derive)
   latents = gan.latents(len(files), seed=keys.seed, truncation=keys.truncation)
   labels = gan.labels(len(files), keys.class_label)
+  for parent in dict.fromkeys(path.parent for path in written):
+    layout.prepare(parent, 'out')
   for some in _chunks(len(files)):
     sources = np.stack([read(file) for file in files[some]])
     part = None if labels is None else labels[some]
     images = gan.generate(latents[some], part, {'source': sources})
     for path, image in zip(written[some], images, strict=True):
-      layout.prepare(path.parent, 'out')
       pictures.save_image(path, image)
   weights = WEIGHTS[weights_name(trained.state, keys.ema)]
   print(

@@ -54,6 +54,10 @@ class Architecture(NamedTuple):
   lacks: tuple[str, ...] = ()
 
 
+_DCGAN = Players(
+  Style('relu', 'batch', scale_init=scale_init),
+  Style('leaky_relu', 'batch', scale_init=scale_init),
+)
 _SNGAN = Style('relu', 'batch', norm_epsilon=2e-5)  # of G
 # Of G in SAGAN; its last norm has a momentum of .9999 in the authors' code.
 _SAGAN = Style('relu', 'batch', 'spectral', norm_momentum=0.999)
@@ -82,10 +86,7 @@ NETWORKS: dict[str, Architecture] = {
   ),
   'dcgan': Architecture(
     dcgan,
-    Players(
-      Style('relu', 'batch', scale_init=scale_init),
-      Style('leaky_relu', 'batch', scale_init=scale_init),
-    ),
+    _DCGAN,
     disc_norms=OF_MAPS,
     gen_norms=OF_MAPS,
     labels_by=WAYS,
@@ -166,10 +167,7 @@ NETWORKS: dict[str, Architecture] = {
   ),
   'pix2pix': Architecture(
     pix2pix,
-    Players(
-      Style('relu', 'batch', scale_init=scale_init),
-      Style('leaky_relu', 'batch', scale_init=scale_init),
-    ),
+    _DCGAN,
     disc_norms=OF_MAPS,
     gen_norms=OF_MAPS,
     num_seeds=NUM_SEEDS,
