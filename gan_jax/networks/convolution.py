@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 _NHWC = ('NHWC', 'HWIO', 'NHWC')
@@ -240,8 +241,7 @@ def conv_general_dilated(
     kernel: `[kh, kw, C, O]`.
     strides: per spatial axis.
     padding: 'SAME', 'VALID' or (low, high) per spatial axis.
-    **others: what else `nn.Conv` passes; dilated or grouped convolutions go
-      to lax.
+    **others: what else `nn.Conv` passes; dilated convolutions go to lax.
 
   Returns:
     `[B, H', W', O]`.
@@ -250,16 +250,46 @@ def conv_general_dilated(
     d in (None, 1) or set(d) == {1}
     for d in (others.get('lhs_dilation'), others.get('rhs_dilation'))
   )
-  if not (own_gradients() and plain and x.ndim == 4) or (
-    others.get('feature_group_count', 1) != 1
-  ):
+  if not (own_gradients() and plain and x.ndim == 4):
     return lax.conv_general_dilated(x, kernel, strides, padding, **others)
   size, kernel_size = x.shape[1:3], kernel.shape[:2]
   if isinstance(padding, str):
     padding = lax.padtype_to_pads(size, kernel_size, strides, padding)
   pads = tuple((int(low), int(high)) for low, high in padding)
   geometry = _Geometry(tuple(strides), pads, size, kernel_size)
-  return _convolve(x, kernel, geometry)
+  groups = others.get('feature_group_count', 1)
+  if groups == 1:
+    return _convolve(x, kernel, geometry)
+  if groups == x.shape[-1] == kernel.shape[-1]:
+    return _depthwise(x, kernel, geometry)
+  return _grouped(x, kernel, geometry, groups)
+
+
+def _grouped(x, kernel, geometry, groups):
+  """A loop over groups: XLA's gradients of groups are 50 times as slow."""
+
+  def apart(a):
+    return jnp.moveaxis(a.reshape(*a.shape[:3], groups, -1), 3, 0)
+
+  pairs = apart(x), apart(kernel)
+  y = lax.map(lambda pair: _convolve(*pair, geometry), pairs)
+  y = jnp.moveaxis(y, 0, 3)
+  return y.reshape(*y.shape[:3], -1)
+
+
+def _depthwise(x, kernel, geometry):
+  """A sum over the weights: with one channel each, products are no matrices."""
+  none = (0, 0, 0)
+  pads = [none, *((*pad, 0) for pad in geometry.pads), none]
+  x = lax.pad(x, jnp.zeros((), x.dtype), pads)
+  last = [n - k for n, k in zip(x.shape[1:3], kernel.shape[:2], strict=True)]
+  steps = geometry.strides
+  y = 0.0
+  for i, j in np.ndindex(*kernel.shape[:2]):
+    rows = slice(i, i + last[0] + 1, steps[0])
+    columns = slice(j, j + last[1] + 1, steps[1])
+    y += x[:, rows, columns] * kernel[i, j, 0]
+  return y
 
 
 def conv_transpose(

@@ -234,18 +234,29 @@ def test_inside_scan(ours, reference):
     {'lhs_dilation': (1, 2)},
     {'lhs_dilation': (1, 1), 'rhs_dilation': (1, 1)},
     {'lhs_dilation': None, 'feature_group_count': 1},
-    {'feature_group_count': 2},
   ],
   ids=str,
 )
-def test_dilated_and_grouped_convolutions_are_those_of_lax(others):
-  x = integers(0, BATCH, 6, 7, 4)
-  groups = others.get('feature_group_count', 1)
-  w = integers(10, 3, 3, 4 // groups, 2)
+def test_dilated_convolutions_are_those_of_lax(others):
+  x, w = inputs((6, 7), (3, 3))
   geometry = (1, 1), ((1, 1), (1, 2))
   assert_same(
     derivatives(our_conv(*geometry, **others))(x, w),
     derivatives(reference_conv(*geometry, **others))(x, w),
+  )
+
+
+@pytest.mark.parametrize('strides', [(1, 1), (2, 1)], ids=str)
+@pytest.mark.parametrize(
+  ('groups', 'features'), [(2, 6), (2, 2), (4, 4), (4, 8)]
+)
+def test_grouped_convolutions_are_those_of_lax(groups, features, strides):
+  x = integers(0, BATCH, 6, 7, 4)
+  w = integers(10, 3, 4, 4 // groups, features)
+  geometry = {'padding': ((1, 0), (1, 2)), 'feature_group_count': groups}
+  assert_same(
+    derivatives(our_conv(strides, **geometry))(x, w),
+    derivatives(reference_conv(strides, **geometry))(x, w),
   )
 
 
