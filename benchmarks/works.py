@@ -87,7 +87,18 @@ WORKS: dict[str, Work] = {
     16,
     1.2,
     (32, 32, 3),
-    ('stylegan2_mnist', {'ema_decay': 0.0}),
+    (
+      'stylegan2_mnist',
+      {
+        'conditional': False,
+        'network.channel_base': 1_024,
+        'network.channel_max': 128,
+        'network.mixing': 0.9,
+        'penalty_weight': 0.0064,
+        'path_length_weight': 2.0,
+        'ema_decay': 0.0,
+      },
+    ),
   ),
   'ring': Work('8 Gaussians, 2x128 MLPs', 256, 500, 3.0, unit='steps'),
   'ring10': Work(

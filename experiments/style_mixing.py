@@ -14,7 +14,7 @@ Reference:
 
 import pathlib
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -72,7 +72,7 @@ def measured(workdir: str, num: int) -> Kept:
     return np.concatenate([out['logits'].argmax(axis=1) for _, out in parts])
 
   latents = gan.latents(2 * num)
-  styles = gan.styles(latents)
+  styles = gan.styles(latents, labels_of(gan, num))
   images = gan.paint(styles, latents)
   of_first, of_second = np.split(classes(images), 2)
   pairs = np.flatnonzero(of_first != of_second)
@@ -95,6 +95,16 @@ def measured(workdir: str, num: int) -> Kept:
     f'{int(trained.state.step):,}'
   )
   return Kept(cuts, shares, np.stack(columns, axis=1), how)
+
+
+def labels_of(gan: Any, num: int) -> np.ndarray | None:
+  """Labels `[2 num]` of which those of a pair differ; None without classes."""
+  if not gan.num_classes:
+    return None
+  first = np.arange(num, dtype=np.int32)
+  others = max(1, gan.num_classes - 1)
+  second = first + 1 + first // gan.num_classes % others
+  return np.concatenate([first, second]) % gan.num_classes
 
 
 def draw(kept: Kept) -> Figure:

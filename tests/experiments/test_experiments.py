@@ -3,6 +3,7 @@
 import functools
 import re
 import resource
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -334,6 +335,15 @@ def test_mixed_images_go_from_one_class_to_the_other(tmp_path, monkeypatch):
   np.testing.assert_allclose(rows[:, 1] + rows[:, 2], 1, atol=0.002)  # of two
   assert (np.diff(rows[:, 1]) > 0).all()  # more layers, more of the first
   assert (tmp_path / 'style_mixing.png').stat().st_size > 10_000
+
+
+def test_a_pair_is_of_two_classes_and_all_are_paired():
+  gan = SimpleNamespace(num_classes=4)
+  first, second = np.split(style_mixing.labels_of(gan, 24), 2)
+  assert set(zip(first, second, strict=True)) == {
+    (i, j) for i in range(4) for j in range(4) if i != j
+  }
+  assert style_mixing.labels_of(SimpleNamespace(num_classes=0), 24) is None
 
 
 @pytest.mark.slow  # trains a little
