@@ -22,7 +22,8 @@ def optimizer() -> ConfigDict:
       momentum=placeholder(float),  # of sgd and rmsprop
       decay=placeholder(float),  # rmsprop: decay of the squared gradients
       weight_decay=placeholder(float),  # of adamw, lion, ...
-      schedule='constant',  # constant, linear, exponential, cosine
+      # constant, linear, linear_late, exponential, cosine
+      schedule='constant',
       decay_steps=0,  # length of the schedule in steps; 0: num_steps
       decay_rate=0.1,  # factor on the rate after decay_steps
       clip_norm=0.0,  # largest norm of the whole gradient; 0: any
@@ -92,13 +93,18 @@ def get_config() -> ConfigDict:
         time_scale_ratio=(),  # of time_scale_ratio
       ),
       # --- the game
-      # adversarial; of one player, by solver=descent: autoencoder, vae
+      # adversarial; cycle, of two domains (given=other); of one player, by
+      # solver=descent: autoencoder, vae
       game='adversarial',
       # Of vae: bernoulli, of pixels in [0, 1], or gaussian; None: bernoulli
       likelihood=placeholder(str),
       # Of gaussian: its deviation, in units of pixels in [-1, 1]; None: .5
       likelihood_std=placeholder(float),
       kl_weight=placeholder(float),  # of vae, on the KL divergence; None: 1
+      # Of cycle, mean |pixels|: there and back, and of a G at its own domain
+      cycle_weight=placeholder(float),  # None: 10
+      identity_weight=placeholder(float),  # None: 5
+      pool_size=placeholder(int),  # of cycle: earlier fakes for D; None: 50
       # non_saturating, minimax, least_squares, wasserstein, hinge, f_gan,
       # f_gan_non_saturating
       loss='non_saturating',
@@ -184,7 +190,8 @@ def get_config() -> ConfigDict:
         top_k_steps=0,  # steps from all to top_k_share; 0: num_steps
         packing=1,  # examples that D judges together (PacGAN)
         noise_std=0.0,  # of instance noise, in units of pixels in [-1, 1]
-        noise_schedule='linear',  # constant, linear, exponential, cosine
+        # constant, linear, linear_late, exponential, cosine
+        noise_schedule='linear',
         noise_steps=0,  # steps in which instance noise fades; 0: num_steps
         augment='none',  # of what D sees: none, diffaugment, ada
         # ada: where its probability goes from 0 (see anneal_steps); None: D
@@ -361,6 +368,7 @@ def get_config() -> ConfigDict:
         dir='',  # folder or ZIP of images, of which others are made
         # Whether sources are first derived from them, as data.derive does
         derive=False,
+        back=False,  # of game=cycle: from its images to the other domain
         seed=0,  # of the latents
         # Class of all, by number or name; -1: all classes in turn.
         label=FieldReference(-1, field_type=object),

@@ -132,9 +132,10 @@ def fake_info(shape=(8, 8, 1), num_classes: int = 3) -> DatasetInfo:
 
 
 def with_source(info: DatasetInfo, batch: Batch) -> tuple[DatasetInfo, Batch]:
-  """Both with a source of the images' shape, which is not the image."""
+  """Both with a source and another domain of the images' shape."""
   given = batch.given | {'source': np.flip(batch.images, axis=0)}
-  columns = {'source': info.image_shape}
+  given['other'] = np.flip(batch.images, axis=1)
+  columns = {'source': info.image_shape, 'other': info.image_shape}
   return info._replace(columns=columns), batch._replace(given=given)
 
 

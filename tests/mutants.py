@@ -32,6 +32,73 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
+  # --- two domains
+  Fault(
+    'cycle_pool_always_swaps',
+    'swaps = full & jax.random.bernoulli(coin)',
+    'swaps = full',
+    'translation',
+  ),
+  Fault(
+    'cycle_pool_keeps_all',
+    'new = jnp.where(swaps | ~full,',
+    'new = jnp.where(swaps | True,',
+    'translation',
+  ),
+  Fault(
+    'cycle_pool_one_coin',
+    'jax.lax.scan(one, pool, (images, keys))',
+    'jax.lax.scan(one, pool, (images, keys[:1].repeat(len(keys))))',
+    'translation',
+  ),
+  Fault(
+    'cycle_pool_of_a_device',
+    '    if axis is not None:\n      fake, keys = (',
+    '    if False:\n      fake, keys = (',
+    'translation',
+  ),
+  Fault(
+    'cycle_pools_alike',
+    'own = jax.random.fold_in(key, number)',
+    'own = key',
+    'translation',
+  ),
+  Fault(
+    'cycle_one_way',
+    'again, _ = self.translate(params, model_state, _RETURN[way], fake)',
+    'again, _ = self.translate(params, model_state, way, fake)',
+    'translation',
+  ),
+  Fault(
+    'cycle_identity_of_the_source',
+    'same, _ = self.translate(params, model_state, way, real[target])',
+    'same, _ = self.translate(params, model_state, way, real[source])',
+    'translation',
+  ),
+  Fault(
+    'cycle_d_not_halved',
+    'total = 0.5 * total',
+    'total = 1.0 * total',
+    'translation',
+  ),
+  Fault(
+    'cycle_squared',
+    'return jnp.mean(jnp.abs(x - y))',
+    'return jnp.mean((x - y) ** 2)',
+    'translation',
+  ),
+  Fault(
+    'cycle_doubling_shifted',
+    'h = activated(linear(h, layer)[:, 1:, 1:])',
+    'h = activated(linear(h, layer)[:, :-1, :-1])',
+    'cyclegan',
+  ),
+  Fault(
+    'cycle_norm_of_a_reference',
+    'gen_norms=_MAPS_ALONE,',
+    'gen_norms=OF_MAPS,',
+    'cyclegan',
+  ),
   # --- pairs of images
   Fault(
     'dropout_unscaled',

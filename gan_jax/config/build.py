@@ -29,7 +29,7 @@ from gan_jax.games import Game
 from gan_jax.networks import style_of
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.sampling.weights import generator_variables, weights_name
-from gan_jax.types import Column, Players, Task, TrainState
+from gan_jax.types import Column, InputError, Players, Task, TrainState
 
 Config = Any
 
@@ -55,16 +55,27 @@ class Model(NamedTuple):
   probe: Any
   drawing: Mapping[str, Any]
 
-  def drawn_from(self, state: TrainState, *, ema: bool) -> dict[str, Any]:
+  def drawn_from(
+    self, state: TrainState, *, ema: bool, back: Column | None = None
+  ) -> dict[str, Any]:
     """Arguments of a `Sampler` over a state.
 
     Args:
       state: trained.
       ema: take the moving average if the run keeps one, not the raw weights.
+      back: the column `images` of which the other domain is made, of a game of
+        two; None for the way there.
+
+    Raises:
+      InputError: there is no way back.
     """
+    way = {'generate': self.game.generate}
+    if back is not None:
+      way = {'generate': self.game.back, 'columns': {'images': back}}
+    if way['generate'] is None:
+      raise InputError('back: this run goes one way; game=cycle goes both')
     return dict(
-      self.drawing,
-      generate=self.game.generate,
+      self.drawing | way,
       encode=self.game.encode,
       styled=self.game.styled,
       variables=generator_variables(state, ema),

@@ -11,7 +11,14 @@ import flax.linen as nn
 
 from gan_jax import networks as networks_lib
 from gan_jax import solvers
-from gan_jax.config import annealing, growing, parts, styled, tricks
+from gan_jax.config import (
+  annealing,
+  growing,
+  parts,
+  styled,
+  translation,
+  tricks,
+)
 from gan_jax.config.overrides import section, value_at
 from gan_jax.devices.precision import PRECISIONS
 from gan_jax.games import Game, autoencoder
@@ -206,6 +213,15 @@ GAMES: dict[str, Kind] = {
     keys=('likelihood', 'likelihood_std', 'kl_weight'),
     check=_check_vae,
     **_coalition,
+  ),
+  'cycle': Kind(
+    networks_lib.TRANSLATORS,
+    lambda config, task, axis_name: networks_lib.make_translators(
+      task=task, **_network_keys(config, axis_name)
+    ),
+    translation.make_game,
+    keys=('cycle_weight', 'identity_weight', 'pool_size'),
+    check=lambda config: translation.check(config, _NEUTRAL),
   ),
 }
 

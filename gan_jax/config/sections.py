@@ -148,6 +148,7 @@ class Translate(_Drawing):
 
   dir: str
   derive: bool
+  back: bool
 
 
 ACTIONS = ('stop', 'rollback')

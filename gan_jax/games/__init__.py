@@ -64,6 +64,8 @@ class Game(NamedTuple):
     encode: (G's variables, images, given) -> the latents that `generate` makes
       these images of, as well as it can; None without an encoder.
     styled: both halves of a style-based G; None of another.
+    back: of a game of two domains, as `generate`, of what is given as `images`
+      what the other domain has in their place; None of another.
     seen: (real images, step) -> as G is to make them, of a game whose images
       are not those of the data; None of another.
   """
@@ -75,6 +77,7 @@ class Game(NamedTuple):
   encode: Callable[..., jax.Array] | None = None
   styled: Styled | None = None
   seen: Callable[[jax.Array, jax.Array], jax.Array] | None = None
+  back: Generate | None = None
 
   @property
   def players(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from gan_jax.data import files as files_lib
 from gan_jax.data.images import decode, shown
 from gan_jax.data.shapes import FITS, convert
 from gan_jax.reporting import pictures
-from gan_jax.sampling.given import check_translates
+from gan_jax.sampling.given import picture_of
 from gan_jax.sampling.weights import WEIGHTS, weights_name
 from gan_jax.types import InputError
 from gan_jax.workdir import layout, output
@@ -33,8 +33,8 @@ def translate(
   `translate.derive` what sources are made of.
 
   Args:
-    config: `member`, and its `translate` section: dir, derive, seed, label,
-      checkpoint, ema, batch_norm, truncation, psi, psi_cutoff.
+    config: `member`, and its `translate` section: dir, derive, back, seed,
+      label, checkpoint, ema, batch_norm, truncation, psi, psi_cutoff.
     workdir: of the run.
     out: folder; None for `translated` in the workdir.
 
@@ -48,12 +48,12 @@ def translate(
   asked = plan.read(config)
   keys = asked.translate
   trained = restore(workdir, keys.checkpoint, asked.member)
-  gan = trained.sampler_of(keys)
-  check_translates(gan.columns)
+  gan = trained.sampler_of(keys, back=keys.back)
+  name = picture_of(gan.columns)
   files = _images(keys.dir)
   folder = output.folder(out, layout.absolute(workdir) / 'translated')
   written = _places(folder, files)
-  read = _reader(trained, gan.columns['source'].shape, keys.derive)
+  read = _reader(trained, gan.columns[name].shape, keys.derive)
   latents = gan.latents(len(files), seed=keys.seed, truncation=keys.truncation)
   labels = gan.labels(len(files), keys.class_label)
   for parent in dict.fromkeys(path.parent for path in written):
@@ -61,7 +61,7 @@ def translate(
   for some in _chunks(len(files)):
     sources = np.stack([read(file) for file in files[some]])
     part = None if labels is None else labels[some]
-    images = gan.generate(latents[some], part, {'source': sources})
+    images = gan.generate(latents[some], part, {name: sources})
     for path, image in zip(written[some], images, strict=True):
       pictures.save_image(path, image)
   weights = WEIGHTS[weights_name(trained.state, keys.ema)]

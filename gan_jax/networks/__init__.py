@@ -23,6 +23,7 @@ import flax.linen as nn
 
 from gan_jax.networks.architectures import AUTOENCODERS as AUTOENCODERS
 from gan_jax.networks.architectures import NETWORKS as NETWORKS
+from gan_jax.networks.architectures import TRANSLATORS as TRANSLATORS
 from gan_jax.networks.architectures import Architecture as Architecture
 from gan_jax.networks.layers import Style
 from gan_jax.networks.style import check_style
@@ -187,6 +188,30 @@ def make_autoencoder(
   """
   make, style = _resolved(AUTOENCODERS, name, task, axis_name, dtype, keys)
   return Players(gen=make(task.image_shape, style.gen, code_dim), disc={})
+
+
+def make_translators(
+  name: str,
+  task: Task,
+  *,
+  axis_name: str | None = None,
+  dtype: Any = None,
+  **keys,
+) -> Players[dict[str, nn.Module]]:
+  """Builds two pairs by name, one for each way between two domains.
+
+  Args:
+    name: one of `TRANSLATORS`.
+    task: as in `make_networks`; `other` is given.
+    axis_name: as in `make_networks`.
+    dtype: likewise.
+    **keys: likewise.
+
+  Raises:
+    InputError: likewise.
+  """
+  make, style = _resolved(TRANSLATORS, name, task, axis_name, dtype, keys)
+  return make(task.image_shape, style)
 
 
 def _resolved(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from gan_jax.networks.autoencoder import conv_autoencoder, mlp_autoencoder
 from gan_jax.networks.biggan import biggan
 from gan_jax.networks.conv import conv
+from gan_jax.networks.cyclegan import cyclegan
 from gan_jax.networks.dcgan import dcgan, scale_init
 from gan_jax.networks.heads import WAYS
 from gan_jax.networks.layers import Style
@@ -180,4 +181,16 @@ _alone = dict(
 AUTOENCODERS: dict[str, Architecture] = {
   'mlp': Architecture(mlp_autoencoder, **_alone),
   'conv': Architecture(conv_autoencoder, **_alone),
+}
+# Whose players go by no labels and no reference.
+_MAPS_ALONE = tuple(n for n in OF_MAPS if n not in ('conditional', 'virtual'))
+_INSTANCE = Style('relu', 'instance')
+TRANSLATORS: dict[str, Architecture] = {
+  'cyclegan': Architecture(
+    cyclegan,
+    Players(_INSTANCE, Style('leaky_relu', 'instance')),
+    disc_norms=_MAPS_ALONE,
+    gen_norms=_MAPS_ALONE,
+    lacks=(*_COMPARISONS, 'embed_dim', 'disc_labels_by'),
+  ),
 }

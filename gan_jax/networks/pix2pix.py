@@ -161,7 +161,7 @@ def pix2pix(
   if not 0 <= dropout < 1:
     raise InputError(f'network.dropout: {dropout} is no share in [0, 1)')
   depth = _depth(image_shape, depth)
-  _check_patches(image_shape, disc_layers)
+  check_patches(image_shape, disc_layers)
   return Players(
     gen=Generator(image_shape[-1], gen_width, depth, dropout, style.gen),
     disc=Discriminator(disc_width, disc_layers, style.disc),
@@ -205,7 +205,7 @@ def _depth(image_shape: tuple[int, int, int], depth: int | None) -> int:
   return depth
 
 
-def _check_patches(image_shape: tuple[int, int, int], num: int) -> None:
+def check_patches(image_shape: tuple[int, int, int], num: int) -> None:
   """Raises InputError unless D has a patch of the image."""
   if not isinstance(num, int) or not 0 <= num <= MOST_LAYERS:
     raise InputError(f'network.disc_layers: {num!r} is not in 0 to 5')

@@ -123,14 +123,21 @@ def by_index(given: Any) -> Any:
   return lambda indices: jax.tree.map(lambda x: x[indices], given)
 
 
-def check_translates(columns: Mapping[str, Column]) -> None:
-  """Raises InputError unless a run is told a source, and nothing else."""
-  if list(columns) != ['source']:
+def picture_of(columns: Mapping[str, Column]) -> str:
+  """The column of pictures that a run makes images of, and is told alone.
+
+  Raises:
+    InputError: it is told none, or more.
+  """
+  names = list(columns)
+  if len(names) != 1 or len(columns[names[0]].shape) != 3:
     told = ', '.join(columns) or 'no source'
     raise InputError(
-      f'translate: this run is told {told}; translate is for runs with '
-      "given=('source',), and sample(num, given=...) for others"
+      f'translate: this run is told {told}; translate is for runs that are '
+      'told one picture, as by given=source, and sample(num, given=...) for '
+      'others'
     )
+  return names[0]
 
 
 def sources(images: np.ndarray, columns: Mapping[str, Column]) -> Given:
@@ -139,10 +146,10 @@ def sources(images: np.ndarray, columns: Mapping[str, Column]) -> Given:
   Raises:
     InputError: the run is told no source, or more; or there are no images.
   """
-  check_translates(columns)
+  name = picture_of(columns)
   images = np.asarray(images)
   if images.ndim != 4 or not len(images):
     raise InputError(
       f'translate: shape {images.shape} is not [N, h, w, c] of N sources'
     )
-  return {'source': images}
+  return {name: images}

@@ -55,11 +55,21 @@ def linear(learning_rate: float, decay_steps: int, decay_rate: float):
   return optax.linear_schedule(learning_rate, end, decay_steps)
 
 
+def linear_late(learning_rate: float, decay_steps: int, decay_rate: float):
+  """The same rate up to half of `decay_steps`, then `linear` in the other."""
+  half = decay_steps // 2
+  late = linear(learning_rate, max(1, decay_steps - half), decay_rate)
+  return optax.join_schedules(
+    [optax.constant_schedule(learning_rate), late], [half]
+  )
+
+
 SCHEDULES = {
   'constant': constant,
   'exponential': exponential,
   'cosine': cosine,
   'linear': linear,
+  'linear_late': linear_late,
 }
 
 

@@ -16,6 +16,7 @@ from gan_jax.config.sections import CHECKPOINTS
 from gan_jax.data import DatasetInfo
 from gan_jax.ensemble import Ensemble
 from gan_jax.features import image_set
+from gan_jax.games.passes import of_member
 from gan_jax.pixels import from_uint8
 from gan_jax.process import plugins as plugins_lib
 from gan_jax.sampling.batches import batched
@@ -27,7 +28,7 @@ from gan_jax.sampling.weights import (
   generator_variables,
 )
 from gan_jax.tricks.views import pack
-from gan_jax.types import InputError, TrainState, lookup
+from gan_jax.types import Column, InputError, TrainState, lookup
 from gan_jax.workdir import checkpoint as checkpoint_lib
 from gan_jax.workdir import layout, origins
 
@@ -41,14 +42,17 @@ class TrainedGAN(Sampler):
     has_disc: whether there is one.
   """
 
-  def __init__(self, trained: 'Trained', *, ema: bool, **drawing: Any):
+  def __init__(
+    self, trained: 'Trained', *, ema: bool, back: bool = False, **drawing: Any
+  ):
     """Takes both players from a run, see `Trained.sampler` and `Sampler`."""
     model, state, self._plan = trained.model, trained.state, trained.plan
     self._ema = ema
+    told = Column(tuple(trained.info.image_shape)) if back else None
     super().__init__(
       step=int(state.step),
       **drawing,
-      **model.drawn_from(state, ema=ema),
+      **model.drawn_from(state, ema=ema, back=told),
     )
     self._image_shape = tuple(trained.info.image_shape)
     self._disc_variables = discriminator_variables(state)
@@ -127,6 +131,9 @@ class TrainedGAN(Sampler):
     rows = jnp.arange(num + -num % packing) % num  # whole packs
     packs = pack(from_uint8(images)[rows], packing)
 
+    if isinstance(disc, dict):  # two domains; this one's
+      variables, disc = of_member(variables, 'images'), disc['images']
+
     def apply(variables):
       return disc.apply(variables, packs, as_told(given), train=False).logits
 
@@ -162,21 +169,26 @@ class Trained(NamedTuple):
     psi: float = 1.0,
     psi_cutoff: int = 0,
     threshold: float = 0.0,
+    back: bool = False,
   ) -> TrainedGAN:
-    """Both players; G with the moving average if there is one and `ema`."""
+    """Both players; G with the moving average if there is one and `ema`.
+
+    With `back`, of a game of two domains, the G that makes the other one.
+    """
     return TrainedGAN(
       self,
       ema=ema,
+      back=back,
       batch_norm=batch_norm,
       truncation=Truncation(psi, psi_cutoff),
       threshold=threshold,
     )
 
-  def sampler_of(self, keys: Any) -> TrainedGAN:
+  def sampler_of(self, keys: Any, *, back: bool = False) -> TrainedGAN:
     """As a section of the config asks for it, see `sampler`."""
     names = ('ema', 'batch_norm', 'psi', 'psi_cutoff')
     asked = {name: getattr(keys, name) for name in names}
-    return self.sampler(threshold=keys.truncation, **asked)
+    return self.sampler(threshold=keys.truncation, back=back, **asked)
 
 
 @contextlib.contextmanager

@@ -68,6 +68,7 @@ _SLOW |= {'stylegan2_256', 'stylegan2_emoji', 'stylegan2_ada_cifar'}
 _SLOW |= {'stylegan2_mnist', 'stylegan_fashion', 'progressive_128'}
 _SLOW |= {'r3gan_cifar', 'r3gan_mnist'}
 _SLOW |= {'pix2pix_256', 'pix2pix_facades', 'colourise_cifar'}
+_SLOW |= {'cyclegan_256', 'cyclegan_mnist_usps'}
 
 
 @pytest.mark.parametrize('name', sampled(CONFIGS, *set(CONFIGS) - _SLOW))
@@ -79,6 +80,9 @@ def test_config_builds_and_takes_two_steps(name):
       keys |= dict(micro_batch=2, batch_size=4)
     if name == 'biggan_128':  # whose attention wants 8 channels
       keys |= dict(network__gen_width=8, network__disc_width=8)
+  elif config.game == 'cycle':
+    keys = dict(network__gen_width=2, network__disc_width=2)
+    keys |= dict(network__blocks=1, data__image_size=32)
   else:
     keys = dict(network__gen_widths=(8,))
   config = load_config(name, **keys)

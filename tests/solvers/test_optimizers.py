@@ -52,7 +52,8 @@ def test_names_are_those_of_optax(name):
 
 def test_the_usual_names_are_there():
   assert {'adam', 'adamw', 'rmsprop', 'sgd'} <= set(OPTIMIZERS)
-  assert set(SCHEDULES) == {'constant', 'linear', 'exponential', 'cosine'}
+  names = {'constant', 'linear', 'linear_late', 'exponential', 'cosine'}
+  assert set(SCHEDULES) == names
 
 
 @pytest.mark.parametrize('player', ['gen_optimizer', 'disc_optimizer'])
@@ -132,9 +133,11 @@ def test_adam(given, used):
 def fraction(schedule, progress, decay_rate):
   """The share of the initial rate at `progress` = step / decay_steps."""
   done = np.minimum(progress, 1.0)
+  late = np.maximum(0.0, (done - 0.4) / 0.6)  # 5 steps, of which 2 are half
   return {
     'constant': np.ones_like(progress),
     'linear': 1 - (1 - decay_rate) * done,
+    'linear_late': 1 - (1 - decay_rate) * late,
     'exponential': decay_rate**progress,
     'cosine': decay_rate + (1 - decay_rate) * (1 + np.cos(np.pi * done)) / 2,
   }[schedule]
