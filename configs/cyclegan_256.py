@@ -27,5 +27,7 @@ def get_config() -> ConfigDict:
   config.loss = 'least_squares'
   config.batch_size = 1
   config.num_steps = 200_000
-  base.set_optimizers(config, b1=0.5, b2=0.999, schedule='linear_late')
+  base.set_optimizers(
+    config, b1=0.5, b2=0.999, schedule='linear_late', decay_rate=0.0
+  )
   return config

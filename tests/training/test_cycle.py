@@ -11,7 +11,13 @@ from gan_jax.modes.translate import translate
 from gan_jax.types import InputError
 from gan_jax.workdir.logs import read_metrics
 from gan_jax.workdir.trained import restore
-from tests.helpers import SGD, assert_close, assert_same_bits, tiny_digits
+from tests.helpers import (
+  SGD,
+  assert_close,
+  assert_same_bits,
+  load_config,
+  tiny_digits,
+)
 
 KEYS = dict(
   game='cycle',
@@ -137,6 +143,13 @@ def test_four_devices_equal_one(config_of, tmp_path):
     states.append(restore(workdir).state)
   assert_close(*(state.params for state in states), 1e-4)
   assert_close(*(state.model_state for state in states), 1e-4)
+
+
+def test_published_rates_end_at_nothing():
+  config = load_config('cyclegan_256')
+  for player in (config.gen_optimizer, config.disc_optimizer):
+    assert player.schedule == 'linear_late'
+    assert player.decay_rate == 0
 
 
 @pytest.mark.parametrize(
