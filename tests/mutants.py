@@ -89,8 +89,8 @@ FAULTS = [
   ),
   Fault(
     'cycle_doubling_shifted',
-    'h = activated(linear(h, layer)[:, 1:, 1:])',
-    'h = activated(linear(h, layer)[:, :-1, :-1])',
+    'h = activated(h[:, 1:, 1:])',
+    'h = activated(h[:, :-1, :-1])',
     'cyclegan',
   ),
   Fault(

@@ -15,7 +15,13 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.games import Game, Outcome
-from gan_jax.games.passes import apply, joined, of_member
+from gan_jax.games.passes import (
+  apply,
+  drawn_by,
+  first_variables,
+  joined,
+  of_member,
+)
 from gan_jax.rng import example_keys
 from gan_jax.types import Players, Task
 
@@ -107,18 +113,12 @@ class _Coder:
 
   def init(self, key):
     """Key -> (params, model state), from two dummy examples."""
-    keys = dict(zip(self.networks, jax.random.split(key), strict=True))
     given = self.task.dummies(2)
     inputs = {
-      'encoder': jnp.zeros((2, *self.task.image_shape)),
-      'decoder': self.task.draw(jax.random.split(key)),
+      'encoder': (jnp.zeros((2, *self.task.image_shape)), given),
+      'decoder': (self.task.draw(jax.random.split(key)), given),
     }
-    variables = joined(
-      {
-        name: network.init(keys[name], inputs[name], given, train=False)
-        for name, network in self.networks.items()
-      }
-    )
+    variables = first_variables(self.networks, inputs, key)
     params = variables.pop('params')
     return Players(params, {}), Players(variables, {})
 
@@ -145,15 +145,9 @@ class _Coder:
 
   def generate(self, variables, latents, given, *, train=False):
     """See `gan_jax.games.Generate`."""
-    outputs, new = self.networks['decoder'].apply(
-      of_member(variables, 'decoder'),
-      latents,
-      given,
-      train=train,
-      mutable=['batch_stats'],
-    )
-    kept = {k: {**variables[k], 'decoder': own} for k, own in new.items()}
-    return self.images_of(outputs), {**variables, **kept}
+    inputs = self.networks['decoder'], variables, 'decoder', latents, given
+    outputs, variables = drawn_by(*inputs, train=train)
+    return self.images_of(outputs), variables
 
   def fakes(self, params, model_state, batch, key):
     """Drawn from the prior, as many as the batch has; for the probe alone."""

@@ -36,11 +36,12 @@ from gan_jax.games.passes import (
   Keys,
   apply,
   call,
+  described,
   hidden_layers,
   initialiser,
   next_in_batch,
 )
-from gan_jax.losses import AdversarialLoss, accuracies
+from gan_jax.losses import AdversarialLoss
 from gan_jax.rng import example_keys
 from gan_jax.tricks import NONE, Tricks, regularisers
 from gan_jax.tricks.criterion import make_criterion
@@ -192,15 +193,8 @@ class _ImageGame:
     for pair, more in zip(others, logits[2:], strict=True):
       of_pair = self.loss.disc_real if pair.real else self.loss.disc_fake
       total += _weighted(of_pair(more), pair)
-    return total, {
-      'disc_loss_real': loss_real,
-      'disc_loss_fake': loss_fake,
-      'disc_real': jnp.mean(criterion.score(real_logits)),
-      'logit_gap': jnp.mean(real_logits) - jnp.mean(fake_logits),
-      **accuracies(
-        criterion.boundary, real_logits, fake_logits, self.axis_name
-      ),
-    }
+    said = loss_real, loss_fake, real_logits, fake_logits
+    return total, described(criterion, *said, self.axis_name)
 
   # --- G --------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.losses import accuracies
 from gan_jax.networks.virtual import reference_size
 from gan_jax.tricks import Tricks
 from gan_jax.tricks.terms import Term, first_memory
@@ -91,6 +92,63 @@ def joined(members: dict[str, dict[str, Any]]) -> dict[str, Any]:
   return {
     kind: {name: own[kind] for name, own in members.items() if kind in own}
     for kind in kinds
+  }
+
+
+def first_variables(
+  networks: dict[str, nn.Module], inputs: dict[str, tuple], key: jax.Array
+) -> dict[str, Any]:
+  """A coalition's variables, each network's from inputs `[2, ...]` of its own.
+
+  Args:
+    networks: by name.
+    inputs: likewise, without `train`.
+    key: of all.
+  """
+  keys = dict(zip(networks, jax.random.split(key, len(networks)), strict=True))
+  return joined(
+    {
+      name: network.init(keys[name], *inputs[name], train=False)
+      for name, network in networks.items()
+    }
+  )
+
+
+def drawn_by(
+  network: nn.Module, variables: dict[str, Any], name: str, *inputs, train: bool
+) -> tuple[jax.Array, dict[str, Any]]:
+  """What a coalition's network makes, see `gan_jax.games.Generate`."""
+  outputs, new = network.apply(
+    of_member(variables, name), *inputs, train=train, mutable=['batch_stats']
+  )
+  kept = {kind: {**variables[kind], name: own} for kind, own in new.items()}
+  return outputs, {**variables, **kept}
+
+
+def described(
+  loss: Any,
+  of_real: jax.Array,
+  of_fake: jax.Array,
+  real_logits: jax.Array,
+  fake_logits: jax.Array,
+  axis_name: str | None,
+) -> dict[str, jax.Array]:
+  """Metrics of what D says.
+
+  Args:
+    loss: with its `score` and its `boundary`.
+    of_real: D's loss on real images.
+    of_fake: on fakes.
+    real_logits: of real images.
+    fake_logits: of fakes.
+    axis_name: mapped device axis that shares the batch, or None.
+  """
+  return {
+    'disc_loss_real': of_real,
+    'disc_loss_fake': of_fake,
+    'disc_real': jnp.mean(loss.score(real_logits)),
+    'logit_gap': jnp.mean(real_logits) - jnp.mean(fake_logits),
+    **accuracies(loss.boundary, real_logits, fake_logits, axis_name),
   }
 
 

@@ -16,8 +16,16 @@ import jax.numpy as jnp
 
 from gan_jax.games import Game, Outcome
 from gan_jax.games import pool as pool_lib
-from gan_jax.games.passes import Keys, apply, joined, of_member
-from gan_jax.losses import AdversarialLoss, accuracies
+from gan_jax.games.passes import (
+  Keys,
+  apply,
+  described,
+  drawn_by,
+  first_variables,
+  joined,
+  of_member,
+)
+from gan_jax.losses import AdversarialLoss
 from gan_jax.rng import example_keys
 from gan_jax.types import Players, Task
 
@@ -63,20 +71,10 @@ class _CycleGame:
     """Key -> (params, model state), from two dummy images of each domain."""
     dummies = {name: jnp.zeros((2, *s)) for name, s in self.shapes.items()}
     seen = Players(
-      gen={way: dummies[source] for way, (source, _) in WAYS.items()},
-      disc=dummies,
+      gen={way: (dummies[source],) for way, (source, _) in WAYS.items()},
+      disc={name: (images,) for name, images in dummies.items()},
     )
-    variables = []
-    for modules, inputs, own in zip(
-      self.networks, seen, jax.random.split(key), strict=True
-    ):
-      keys = dict(zip(modules, jax.random.split(own), strict=True))
-      members = {
-        name: module.init(keys[name], inputs[name], train=False)
-        for name, module in modules.items()
-      }
-      variables.append(joined(members))
-    gen, disc = variables
+    gen, disc = map(first_variables, self.networks, seen, jax.random.split(key))
     params = Players(gen.pop('params'), disc.pop('params'))
     if self.weights.pool:
       disc['buffers'] = {
@@ -102,14 +100,9 @@ class _CycleGame:
   def generate(self, variables, latents, given, *, train=False, way=FORWARD):
     """See `gan_jax.games.Generate`; latents are not read."""
     del latents
-    images, new = self.networks.gen[way].apply(
-      of_member(variables, way),
-      given[WAYS[way][0]],
-      train=train,
-      mutable=['batch_stats'],
-    )
-    kept = {k: {**variables[k], way: own} for k, own in new.items()}
-    return images, {**variables, **kept}
+    source = given[WAYS[way][0]]
+    network = self.networks.gen[way]
+    return drawn_by(network, variables, way, source, train=train)
 
   def back(self, variables, latents, given, *, train=False):
     """The other way: `given['images']` as the other domain would have them."""
@@ -165,8 +158,10 @@ class _CycleGame:
       of_fake, members[target] = self.judge(
         params, model_state._replace(disc=between), target, fake
       )
-      total += self.loss.disc_real(of_real) + self.loss.disc_fake(of_fake)
-      metrics.append(self.described(of_real, of_fake))
+      losses = self.loss.disc_real(of_real), self.loss.disc_fake(of_fake)
+      total += sum(losses)
+      said = *losses, of_real, of_fake
+      metrics.append(described(self.loss, *said, self.axis_name))
     state = joined(members)
     if pools:
       state['buffers'] = pools
@@ -187,18 +182,6 @@ class _CycleGame:
       start = share * jax.lax.axis_index(axis)
     shown, pool = pool_lib.query(pool, fake, keys)
     return jax.lax.dynamic_slice_in_dim(shown, start, share), pool
-
-  def described(self, real_logits, fake_logits):
-    """One D's metrics."""
-    return {
-      'disc_loss_real': self.loss.disc_real(real_logits),
-      'disc_loss_fake': self.loss.disc_fake(fake_logits),
-      'disc_real': jnp.mean(self.loss.score(real_logits)),
-      'logit_gap': jnp.mean(real_logits) - jnp.mean(fake_logits),
-      **accuracies(
-        self.loss.boundary, real_logits, fake_logits, self.axis_name
-      ),
-    }
 
 
 def _domains(batch) -> dict[str, jax.Array]:

@@ -53,56 +53,38 @@ class Generator(nn.Module):
     del given
     style = self.style
 
-    def linear(h, layer, **keys):
-      return style.apply(layer, h, train=train, **keys)
-
-    def conv(h, features, kernel, reflected, **keys):
-      layer = layers.Conv(
+    def conv(kind, h, features, kernel, stride=1, padding='VALID', **gain):
+      layer = kind(
         features,
         kernel,
-        padding='VALID',
+        stride,
+        padding=padding,
         kernel_init=_kernel_init,
         dtype=style.dtype,
       )
-      return linear(_reflected(h, reflected), layer, **keys)
+      return style.apply(layer, h, train=train, **gain)
+
+    def reflected(h, features, kernel, **gain):
+      border = (kernel // 2, kernel // 2)
+      h = jnp.pad(h, ((0, 0), border, border, (0, 0)), mode='reflect')
+      return conv(layers.Conv, h, features, kernel, **gain)
 
     def activated(h):
       return style.activate(style.normalise(h, train=train))
 
-    h = activated(conv(images, self.width, _FIRST, _FIRST // 2))
+    h = activated(reflected(images, self.width, _FIRST))
     for number in range(1, HALVINGS + 1):
-      layer = layers.Conv(
-        self.width * 2**number,
-        3,
-        2,
-        padding=[(1, 1), (1, 1)],
-        kernel_init=_kernel_init,
-        dtype=style.dtype,
-      )
-      h = activated(linear(h, layer))
-    features = h.shape[-1]
+      features = self.width * 2**number
+      h = activated(conv(layers.Conv, h, features, 3, 2, [(1, 1), (1, 1)]))
     for _ in range(self.blocks):
-      inner = activated(conv(h, features, 3, 1))
-      h += style.normalise(conv(inner, features, 3, 1), train=train)
+      inner = activated(reflected(h, h.shape[-1], 3))
+      h += style.normalise(reflected(inner, h.shape[-1], 3), train=train)
     for number in range(HALVINGS)[::-1]:
-      layer = layers.ConvTranspose(
-        self.width * 2**number,
-        3,
-        2,
-        padding='VALID',
-        kernel_init=_kernel_init,
-        dtype=style.dtype,
-      )
+      h = conv(layers.ConvTranspose, h, self.width * 2**number, 3, 2)
       # What turns the halving round: PyTorch's padding and output padding of 1.
-      h = activated(linear(h, layer)[:, 1:, 1:])
-    h = conv(h, self.channels, _FIRST, _FIRST // 2, gain=1.0)
+      h = activated(h[:, 1:, 1:])
+    h = reflected(h, self.channels, _FIRST, gain=1.0)
     return nn.tanh(style.output(h))
-
-
-def _reflected(x: jax.Array, reach: int) -> jax.Array:
-  """Maps with a border of so many pixels, mirrored at the outermost ones."""
-  border = (reach, reach)
-  return jnp.pad(x, ((0, 0), border, border, (0, 0)), mode='reflect')
 
 
 def cyclegan(
