@@ -65,7 +65,7 @@ class Sampler(styles_lib.Styling, Standing, Drawing):
     self.columns, self._vocabulary = dict(columns or {}), tuple(vocabulary)
     styles_lib.check(truncation, styled)
     if truncation != styles_lib.WHOLE:
-      generate = styles_lib.truncating(styled, truncation)
+      generate = styles_lib.truncating(styled, truncation, self._anchors())
     self._generate, self._batch_norm = generate, batch_norm
     self._threshold = threshold
     self._styled, self.truncation = styled, truncation

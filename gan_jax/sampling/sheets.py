@@ -179,7 +179,7 @@ def psis(sampler: Sampler, seeds, label, truncation) -> Sheet:
   _check_whole_styles(sampler)
   latents = sampler.latents_of(seeds, truncation=truncation)
   labels = sampler.labels(len(seeds), label)
-  styles, mean = sampler.styles(latents, labels), sampler.mean_style()
+  styles, mean = sampler.styles(latents, labels), sampler.mean_style(labels)
   rows = [mean + psi * (styles - mean) for psi in PSIS]
   images = sampler.paint(np.concatenate(rows), np.tile(latents, (len(rows), 1)))
   if labels is not None:

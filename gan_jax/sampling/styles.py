@@ -2,9 +2,15 @@
 
 Mixing and truncation act between the two.
 
-Reference:
+Styles are pulled to their mean: of images that are told nothing, as training
+has followed it; of others, to that of the same condition. The authors' codes
+have one mean for all conditions, near which an image is of none of them.
+
+References:
   Karras et al., A Style-Based Generator Architecture for Generative Adversarial
   Networks, arXiv 1812.04948, section 3.1 and appendix B.
+  Mokady et al., Self-Distilled StyleGAN, arXiv 2202.12211, section 4 (several
+  means).
 """
 
 from collections.abc import Callable
@@ -49,6 +55,8 @@ class Truncation(NamedTuple):
 
 
 WHOLE = Truncation()
+NUM_ANCHORS = 256  # latents behind the mean of a condition
+_ANCHOR_SEED = 2**31 - 1  # of these
 
 
 def truncated(
@@ -58,7 +66,7 @@ def truncated(
 
   Args:
     styles: `[B, L, W]`.
-    mean: `[W]`.
+    mean: `[W]`, or `[B, 1, W]` of each.
     truncation: see `Truncation`.
   """
   psi, cutoff = truncation
@@ -67,13 +75,47 @@ def truncated(
   return jnp.where(early[:, None], moved, styles)
 
 
-def truncating(styled: Styled, truncation: Truncation) -> Callable[..., Any]:
-  """A generator of truncated styles, see gan_jax.games.Generate."""
+def centres(
+  styled: Styled, variables: Any, given: Given, anchors: jax.Array
+) -> jax.Array:
+  """What styles are pulled to: `[W]` of all, or `[B, 1, W]` by condition.
+
+  Args:
+    styled: the generator.
+    variables: of it.
+    given: what B images are told; nothing has the mean of training.
+    anchors: latents `[A, Z]`, whose styles under an image's own condition are
+      averaged.
+  """
+  if not given:
+    return styled.mean(variables)
+
+  def of_one(told):
+    shared = jax.tree.map(
+      lambda x: jnp.broadcast_to(x, (len(anchors), *x.shape)), told
+    )
+    styles = styled.styles(variables, anchors, shared)
+    return styles[:, :1].mean(axis=0)
+
+  return jax.lax.map(of_one, given, batch_size=16)
+
+
+def truncating(
+  styled: Styled, truncation: Truncation, anchors: jax.Array
+) -> Callable[..., Any]:
+  """A generator of truncated styles, see gan_jax.games.Generate.
+
+  Args:
+    styled: the generator.
+    truncation: see `Truncation`.
+    anchors: see `centres`.
+  """
 
   def generate(variables, latents, given, *, train=False):
     del train  # no batch norm
     styles = styled.styles(variables, latents, given)
-    styles = truncated(styles, styled.mean(variables), truncation)
+    mean = centres(styled, variables, given, anchors)
+    styles = truncated(styles, mean, truncation)
     return styled.paint(variables, styles, latents), variables
 
   return generate
@@ -197,9 +239,27 @@ class Styling:
       )
     return np.concatenate([coarse[:, :layer], fine[:, layer:]], axis=1)
 
-  def mean_style(self) -> np.ndarray:
-    """The mean of styles `[W]`, as training has followed it."""
-    return np.asarray(self._checked().mean(self._variables))
+  def mean_style(
+    self, labels: np.ndarray | None = None, given: Given | None = None
+  ) -> np.ndarray:
+    """What psi pulls styles to: `[W]`, or `[N, 1, W]` of each condition.
+
+    Args:
+      labels: int32 `[N]`; None for the mean over all classes, as training has
+        followed it.
+      given: see `Sampler.sample`.
+    """
+    styled = self._checked()
+    if labels is None and not given:
+      return np.asarray(styled.mean(self._variables))
+    num = len(next(iter((given or {'labels': labels}).values())))
+    told = self._given(num, labels, given)
+    centre = centres(styled, self._variables, as_told(told), self._anchors())
+    return np.asarray(centre)
+
+  def _anchors(self) -> np.ndarray:
+    """Latents `[A, Z]` of the means of conditions."""
+    return self.latents(NUM_ANCHORS, seed=_ANCHOR_SEED)
 
   def _checked(self) -> Styled:
     if self._styled is None:

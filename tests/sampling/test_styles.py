@@ -8,7 +8,7 @@ from gan_jax.config.build import build
 from gan_jax.config.plan import read
 from gan_jax.sampling import sheets
 from gan_jax.sampling.sampler import Sampler
-from gan_jax.sampling.styles import Truncation
+from gan_jax.sampling.styles import NUM_ANCHORS, Truncation
 from gan_jax.types import InputError
 from tests.helpers import fake_info, tiny_digits, tiny_keys
 
@@ -78,7 +78,7 @@ def test_psi_is_of_styles(drawn, sampler):
   keys, mean = drawn
   np.testing.assert_array_equal(sampler.mean_style(), mean)
   latents, labels = sampler.latents(4), sampler.labels(4)
-  styles = sampler.styles(latents, labels)
+  styles, mean = sampler.styles(latents, labels), sampler.mean_style(labels)
   for psi, cutoff in ((0.5, 0), (0.5, 2), (0.0, 0)):
     one = Sampler(**keys, truncation=Truncation(psi, cutoff))
     expected = styles.copy()
@@ -87,6 +87,19 @@ def test_psi_is_of_styles(drawn, sampler):
     painted = sampler.paint(expected, latents).astype(int)
     assert np.abs(found - painted).max() <= 1
     assert np.abs(found - sampler.sample(4)).max() > 1
+
+
+def test_the_mean_of_a_class_is_that_of_its_styles(sampler):
+  labels = np.array([0, 2, 0])
+  means = sampler.mean_style(labels)
+  assert means.shape == (3, 1, 6)
+  np.testing.assert_array_equal(means[0], means[2])
+  latents = sampler.latents(4_000)
+  for i, label in ((0, 0), (1, 2)):
+    styles = sampler.styles(latents, np.full(4_000, label))[:, 0]
+    error = 4 * styles.std(axis=0) / np.sqrt(NUM_ANCHORS)
+    assert (np.abs(means[i, 0] - styles.mean(axis=0)) < error).all()
+  assert np.abs(means[0] - means[1]).max() > 1e-2
 
 
 def test_a_walk_keeps_its_noise(sampler):
