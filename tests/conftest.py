@@ -33,6 +33,8 @@ import pytest
 from PIL import Image
 
 jax.config.update('jax_num_cpu_devices', 4)
+# Nobody reads where in a test an operation comes from.
+jax.config.update('jax_traceback_in_locations_limit', 0)
 # Many tests compile the same programs.
 jax.config.update('jax_compilation_cache_dir', str(KEPT / 'xla'))
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)

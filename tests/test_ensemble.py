@@ -82,7 +82,7 @@ def states(workdir):
 
 @pytest.mark.parametrize(
   ('number', 'seed', 'gen_rate'),
-  sampled([(1, 4, 0.05), (2, 3, 0.2)], (2, 3, 0.2)),
+  sampled([(1, 4, 0.05), (2, 3, 0.2)]),
 )
 def test_a_member_is_the_run_that_it_would_be_alone(
   together, tmp_path, number, seed, gen_rate
@@ -440,6 +440,7 @@ def test_more_seeds_than_memory_is_one_line(tmp_path):
   assert 'beyond the limit, 65,536' in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'keys',
   [

@@ -68,6 +68,7 @@ def state_after(steps, **keys):
   return state, metrics
 
 
+@pytest.mark.slow
 def test_the_penalty_weighs_as_much_as_the_step_says():
   """One step from the same state is that of a constant weight."""
   keys = dict(penalty='r1', penalty_weight=2.0, num_steps=8)
@@ -99,6 +100,7 @@ def test_an_average_from_none_is_g_at_first():
   assert gap > 0
 
 
+@pytest.mark.slow
 def test_adas_probability_is_the_courses():
   """Of two updates of D a step, each of which counts a half."""
   keys = dict(tricks__augment='ada', tricks__augment_end=0.6, anneal_steps=4)

@@ -175,6 +175,7 @@ def test_published_radii_are_met():
   assert all(float(row[-1]) < 5e-5 for row in rows)
 
 
+@pytest.mark.slow
 def test_local_factors_are_those_of_the_linearisation(monkeypatch):
   """To four digits, for every solver, on two games with eigenvalues."""
   monkeypatch.setattr(local_convergence, 'LOSSES', ('minimax', 'wasserstein'))

@@ -84,6 +84,7 @@ def test_features_are_standardised_on_training_images(network, splits):
     np.testing.assert_allclose(spread[moves], 1.0, atol=slack)
 
 
+@pytest.mark.slow
 def test_other_data_or_recipe_is_another_classifier(
   splits, digits, tmp_path, monkeypatch
 ):

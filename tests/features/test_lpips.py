@@ -109,6 +109,7 @@ def test_equal_images_are_at_nought_and_the_order_does_not_count(state):
   )
 
 
+@pytest.mark.slow
 def test_the_derivative_is_finite_where_maps_are_nought(state):
   dark = {
     key: np.minimum(x, 0) if 'bias' in key else x * 0

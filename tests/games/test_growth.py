@@ -76,6 +76,7 @@ def test_real_images_fade_in_as_layers_do():
   np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_state_says_how_far_it_has_grown():
   """After a step of both players, as it was in that step; the average too."""
   config = config_of(
@@ -121,6 +122,7 @@ def test_resumed_in_a_fade_and_at_boundaries_equals_uninterrupted(
   assert restore(whole).state.model_state.gen['buffers']['grown'] == 1.25
 
 
+@pytest.mark.slow
 def test_pictures_are_of_the_level_that_a_run_has_come_to(whole, tmp_path):
   images = restore(whole).sampler().sample(3)
   assert images.shape == (3, 16, 16, 1)

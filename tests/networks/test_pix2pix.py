@@ -218,6 +218,7 @@ def test_a_source_is_asked_for():
 # --- A run --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_translates_and_goes_on_to_the_same_bits(tmp_path):
   """Edges to digits: stopped and resumed, loaded, its sources in order."""
   keys = dict(network__gen_widths=None, network__disc_widths=None)

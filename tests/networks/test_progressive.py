@@ -1,5 +1,6 @@
 """Pairs that grow: published sizes, and the identity at a share of 0."""
 
+import functools
 import itertools
 
 import jax
@@ -41,13 +42,16 @@ def disc_size(maps, hidden, channels):
   return total + 16 * maps[0] * hidden + hidden + hidden + 1
 
 
+_slow = functools.partial(pytest.param, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
   ('size', 'channels', 'base', 'most', 'published'),
   [
     (32, 3, 16_384, 512, (20_719_628, 20_726_785)),
     (64, 3, 16_384, 512, (22_490_383, 22_498_049)),
-    (128, 3, 16_384, 512, (22_933_394, 22_941_313)),
-    (1024, 3, 16_384, 512, (23_079_115, 23_087_249)),
+    _slow(128, 3, 16_384, 512, (22_933_394, 22_941_313)),
+    _slow(1024, 3, 16_384, 512, (23_079_115, 23_087_249)),
     (32, 1, 2_048, 128, (1_111_364, 1_113_153)),
   ],
 )
@@ -170,6 +174,7 @@ def test_a_grown_network_is_drawn_at_its_own_level(players, grown):
       np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_is_in_at_share_1_has_no_old_layers(players):
   """Nor has a level those above it: their gradients are 0."""
   pairs, variables, inputs = players

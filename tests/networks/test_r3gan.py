@@ -72,6 +72,7 @@ def players():
   return pair, variables, inputs
 
 
+@pytest.mark.slow
 def test_at_the_start_g_is_linear_in_the_latents(players):
   """Every block is the identity."""
   (gen, _), (variables, _), (z, _) = players
@@ -83,6 +84,7 @@ def test_at_the_start_g_is_linear_in_the_latents(players):
   assert np.abs(parts).max() > 0.01
 
 
+@pytest.mark.slow
 def test_at_the_start_r1_of_d_is_one_number(players):
   (_, disc), (_, variables), (_, x) = players
 

@@ -133,6 +133,7 @@ def test_image_sizes_that_do_not_fit(shape):
 # --- What it is made of.
 
 
+@pytest.mark.slow
 def test_weights_start_as_glorot_uniform_with_a_gain_in_3x3_kernels():
   """Within the bound, and near it; but in G's last layer, gain 1."""
   for player, last in (('gen', 'Conv_0'), ('disc', None)):

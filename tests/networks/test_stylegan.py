@@ -41,8 +41,8 @@ def stylegan_size(maps, channels, w=512):
   ('size', 'published'),
   [
     (128, (25_843_858, 22_941_313)),
-    (256, (26_086_229, 23_052_353)),
-    (1024, (26_219_627, 23_087_249)),
+    pytest.param(256, (26_086_229, 23_052_353), marks=pytest.mark.slow),
+    pytest.param(1024, (26_219_627, 23_087_249), marks=pytest.mark.slow),
   ],
 )
 def test_sizes_of_stylegan_are_the_published_ones(size, published):

@@ -152,6 +152,7 @@ def test_values_beyond_the_threshold_are_drawn_again(truncation):
   assert (np.abs(drawn) > 0.999 * truncation).mean() < 0.003  # no mass there
 
 
+@pytest.mark.slow
 def test_a_pair_that_grows_shows_each_size():
   """Of a G grown halfway from 4 to 8 pixels of 16: squares of equal pixels."""
   config = tiny_digits(

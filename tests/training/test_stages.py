@@ -49,6 +49,7 @@ def whole(tmp_path_factory):
 # --- Stages -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_stage_is_the_run_with_its_keys(whole, tmp_path):
   """Up to a boundary it is the plain run; after it the one with other keys."""
   train(tiny_digits(num_steps=4, **EMA), tmp_path / 'plain')
