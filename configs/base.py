@@ -123,8 +123,21 @@ def get_config() -> ConfigDict:
       ema_decay_end=placeholder(float),
       b2_end=placeholder(float),  # of both optimizers
       drift_weight=0.0,  # on E D(x)^2 of real images, in D's loss
+      # Of G's adversarial loss; 0: its other terms alone, and solver=descent
+      # leaves D out
+      adversarial_weight=1.0,
       # On |G - y|, in G's loss, where y is what a source belongs to (pix2pix)
       l1_weight=0.0,
+      mse_weight=0.0,  # on (G - y)^2, likewise (SRResNet)
+      # On how far G is from y to a fixed network, likewise (SRGAN)
+      perceptual=dict(
+        weight=0.0,  # of the distance
+        network='lpips',  # lpips (AlexNet or VGG-16), mobilenet, classifier
+        weights='',  # path of its file; of mobilenet '': in the cache
+        # Such as relu3_3, or conv5_3 before its ReLU; '': the deepest
+        layer='',
+        distance='l2',  # l2, l1, of maps; lpips: its own, of five layers
+      ),
       # Of style-based G: on (|J^T y| - a)^2, in G's loss; 0: none
       path_length_weight=0.0,
       path_length_every=4,  # as penalty_every, of the path length
@@ -216,7 +229,8 @@ def get_config() -> ConfigDict:
       ),
       network=dict(
         # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet, sngan, sagan, biggan,
-        # progressive, stylegan, stylegan2, r3gan; of one player: mlp, conv
+        # progressive, stylegan, stylegan2, r3gan; of a source: pix2pix, srgan,
+        # msrresnet, esrgan; of two domains: cyclegan; of one player: mlp, conv
         name='mlp',
         # None keeps the architecture's default; a key that it lacks is refused.
         gen_widths=placeholder(
@@ -266,7 +280,11 @@ def get_config() -> ConfigDict:
         # 34, 70, 142 or 286 pixels
         disc_layers=placeholder(int),
         dropout=placeholder(float),  # of pix2pix: share of values that G zeroes
-        blocks=placeholder(int),  # of r3gan: of each size
+        # Residual ones: of r3gan of each size; of cyclegan and srgan of G
+        blocks=placeholder(int),
+        growth=placeholder(int),  # of esrgan: channels that a convolution adds
+        # Of srgan, esrgan: whether D averages its last maps, for any size
+        pooled=placeholder(bool),
         # Of r3gan: of its 3x3 convolutions, where they are widest
         groups=placeholder(int),
         norm_momentum=placeholder(float),  # old value's share in batch norm
@@ -290,7 +308,12 @@ def get_config() -> ConfigDict:
         dir='',
         image_size=0,  # pixels; 0: as the data is
         channels=0,  # 1: grey, 3: RGB, 0: as the data is
-        fit='crop',  # how to reach image_size: crop or stretch
+        # How to reach image_size: crop (shorter side to it, then the middle),
+        # stretch, or centre (the middle as it is)
+        fit='crop',
+        # Pixels of a square of each image and its source: a random one in
+        # training, else the middle; 0: the whole
+        crop=0,
         flip=False,  # mirror half of the images left to right
         test_fraction=0.1,  # held out, where the data has no test split
         # Of a folder: leave out images that cannot be decoded; False: refuse.
@@ -378,6 +401,18 @@ def get_config() -> ConfigDict:
         truncation=0.0,  # of a normal prior, in standard deviations; 0: none
         psi=1.0,  # of a style-based G: how far styles are from their mean
         psi_cutoff=0,  # in so many layers, the first; 0: in all
+      ),
+      upscale=dict(
+        dir='',  # folder or ZIP of images, of any sizes, to be enlarged
+        # Whether they are first shrunk: scores beside the images say how close
+        # the run comes to them, and bicubic enlargement
+        shrink=False,
+        # Another run, whose weights these are mixed with: of ESRGAN's two
+        towards='',
+        share=0.5,  # of the other run
+        weights='',  # of LPIPS, to score with; '': without
+        checkpoint='latest',  # latest, or best by eval.best
+        ema=True,  # the moving average if there is one; False: raw weights
       ),
       diagnose=dict(
         window=1_000,  # steps from the end on that the verdict is about

@@ -3,7 +3,7 @@
 Paper: Zhu et al. 2017, arXiv 1703.10593: least squares, cycles weighted by 10
 and identities by 5, pools of 50 fakes, batches of one, rates that fall linearly
 to 0 in the second half. Deviations: D moves before G; steps are those of 200
-epochs of 1,000 images; no jitter (286 pixels, cropped to 256).
+epochs of 1,000 images.
 Command: python run.py --config=configs/cyclegan_256.py --config.data.dir=DIR
   (with DIR/A and DIR/B)
 Measured: not trained; two steps of a tiny version run in the tests.
@@ -21,7 +21,8 @@ def get_config() -> ConfigDict:
   config.given = ('other',)
   config.data.name = 'folder'
   config.data.layout = 'unpaired'
-  config.data.image_size = 256
+  config.data.image_size = 286
+  config.data.crop = 256
   config.data.flip = True
   config.network.name = 'cyclegan'
   config.loss = 'least_squares'

@@ -2,7 +2,7 @@
 
 Paper: Isola et al. 2017, arXiv 1611.07004: U-Net, patches of 70 pixels, L1 with
 weight 100, batches of 1, 200 epochs of 400 pairs. Deviations: instance norm,
-which batch norm is in batches of 1; no jitter; a constant learning rate.
+which batch norm is in batches of 1; a constant learning rate.
 Data: a folder or a ZIP of images that are a facade on the left and its label
 map on the right; for other pairs see data.layout and data.direction.
 Command: python run.py --config=configs/pix2pix_256.py --config.data.dir=DIR
@@ -20,7 +20,8 @@ def get_config() -> ConfigDict:
   config.data.name = 'folder'
   config.data.layout = 'halves'
   config.data.direction = 'b2a'
-  config.data.image_size = 256
+  config.data.image_size = 286
+  config.data.crop = 256
   config.data.channels = 3
   config.data.flip = True
   config.given = ('source',)

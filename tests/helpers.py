@@ -81,8 +81,10 @@ def load_config(name: str, **overrides: Any):
 # Architectures that draw by class alone, and from a source alone.
 BY_CLASS = {'biggan'}
 BY_SOURCE = {'pix2pix'}
+ENLARGING = {'srgan', 'msrresnet', 'esrgan'}  # that take nothing else
+TOLD = [name for name in NETWORKS if name not in ENLARGING]
 # The others of these, which many tests go through.
-DRAWING = [name for name in NETWORKS if name not in BY_SOURCE]
+DRAWING = [name for name in TOLD if name not in BY_SOURCE]
 
 
 def tiny_keys(network: str) -> dict[str, Any]:
@@ -93,6 +95,7 @@ def tiny_keys(network: str) -> dict[str, Any]:
     gen_width=width, disc_width=width, gen_widths=(8, 8), disc_widths=widths
   )
   keys |= dict(channel_max=4, style_dim=6, mapping_depth=2, blocks=1, groups=2)
+  keys |= dict(growth=2, pooled=True)
   valid = network_keys(network)
   return {f'network__{key}': keys[key] for key in keys if key in valid}
 

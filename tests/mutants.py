@@ -132,14 +132,14 @@ FAULTS = [
   ),
   Fault(
     'l1_of_what_d_sees',
-    'jnp.mean(jnp.abs(scene.made - scene.batch.images))',
-    'jnp.mean(jnp.abs(scene.fake.images - scene.batch.images))',
+    'lambda s: distance(s.made, s.batch.images)',
+    'lambda s: distance(s.fake.images, s.batch.images)',
     'terms_and_pairs',
   ),
   Fault(
     'l1_squared',
-    'jnp.mean(jnp.abs(scene.made - scene.batch.images))',
-    'jnp.mean((scene.made - scene.batch.images)**2)',
+    "_to_target('l1', weight, lambda x, y: jnp.mean(jnp.abs(x - y)))",
+    "_to_target('l1', weight, lambda x, y: jnp.mean((x - y) ** 2))",
     'terms_and_pairs',
   ),
   # --- convolutions around a change of size
@@ -519,6 +519,92 @@ FAULTS = [
     'gradients.reshape(len(images), -1)',
     'gradients.reshape(1, -1)',
     'penalties',
+  ),
+  # --- super-resolution and style
+  Fault(
+    'shuffle_of_rows_and_columns',
+    'x.transpose(0, 1, 4, 2, 5, 3).reshape(b, h * factor, w * factor, -1)',
+    'x.transpose(0, 1, 5, 2, 4, 3).reshape(b, h * factor, w * factor, -1)',
+    'srgan',
+  ),
+  Fault(
+    'dense_residual_whole',
+    'return h + _RESIDUAL * maps[-1]',
+    'return h + maps[-1]',
+    'srgan',
+  ),
+  Fault(
+    'block_residual_whole',
+    'h += _RESIDUAL * dense(dense(dense(h)))',
+    'h = dense(dense(dense(h)))',
+    'srgan',
+  ),
+  Fault('long_skip_lost', 'h = first + normed(h)', 'h = normed(h)', 'srgan'),
+  Fault(
+    'source_in_minus_one_to_one',
+    'prelu(conv((small + 1.0) / 2.0, self.width, _FIRST))',
+    'prelu(conv(small, self.width, _FIRST))',
+    'srgan',
+  ),
+  Fault(
+    'icnr_by_tiles',
+    'return kernel.repeat(factor**2, axis=-1)',
+    'return jnp.tile(kernel, factor**2)',
+    'srgan',
+  ),
+  Fault(
+    'crop_of_one_corner',
+    'top, left = jax.random.randint(key, (2,), 0, most)',
+    'top = left = jax.random.randint(key, (), 0, most[0])',
+    'crops',
+  ),
+  Fault(
+    'last_place_never_cut',
+    'most = jnp.array([side - size + 1 for side in images.shape[1:3]])',
+    'most = jnp.array([side - size for side in images.shape[1:3]])',
+    'crops',
+  ),
+  Fault(
+    'tile_without_margin',
+    'seen = slice(max(0, start - MARGIN), min(size, stop + MARGIN))',
+    'seen = slice(start, stop)',
+    'upscale',
+  ),
+  Fault(
+    'mixed_the_other_way',
+    '(1.0 - share) * a + share * b, own, other)',
+    'share * a + (1.0 - share) * b, own, other)',
+    'upscale',
+  ),
+  Fault(
+    'adversarial_unweighted',
+    'loss if self.weight == 1.0 else self.weight * loss',
+    'loss',
+    'terms_and_pairs',
+  ),
+  Fault(
+    'gram_without_places',
+    'gram(x) / (x.shape[1] * x.shape[2] * x.shape[3])',
+    'gram(x) / x.shape[3]',
+    'style',
+  ),
+  Fault(
+    'content_to_the_content',
+    'jnp.mean((own[-1] - target) ** 2),',
+    'jnp.mean((own[-1] - maps.apply(content, [layers.encoder])[0]) ** 2),',
+    'style',
+  ),
+  Fault(
+    'adain_keeps_deviation',
+    'return to_deviation * (content - mean) / deviation + to_mean',
+    'return content - mean + to_mean',
+    'style',
+  ),
+  Fault(
+    'one_mean_for_all_classes',
+    'mean = centres(styled, variables, given, anchors)',
+    'mean = styled.mean(variables)',
+    'styles',
   ),
   # --- tricks
   Fault(

@@ -78,6 +78,7 @@ class Model(NamedTuple):
       self.drawing | way,
       encode=self.game.encode,
       styled=self.game.styled,
+      enlarge=self.game.enlarge,
       variables=generator_variables(state, ema),
       weights=weights_name(state, ema),
     )

@@ -10,6 +10,7 @@ from gan_jax.config import (
   ranges,
   stages,
   sweep,
+  terms,
   tricks,
 )
 from gan_jax.devices.precision import PRECISIONS
@@ -41,6 +42,7 @@ def check(config: Config) -> None:
     parts.optimizer_of(config, player)
   tricks.check(config)
   annealing.check(config)
+  terms.check(config)
   _check_pairs(config)
   _check_codes(config)
   lookup(parts.MOVING, config.moving, 'moving')
@@ -54,11 +56,6 @@ def _check_pairs(config: Config) -> None:
     raise InputError(
       f'penalty_every: {config.penalty_every} spaces a penalty out, and there '
       'is none; set penalty, or penalty_every=1'
-    )
-  if config.l1_weight and 'source' not in config.given:
-    raise InputError(
-      f'l1_weight: {config.l1_weight} is on the distance to the image that a '
-      'source belongs to, and none is given; set given=source, or l1_weight=0'
     )
   weight = config.mismatch_weight
   if not 0.0 <= weight < 1.0:
@@ -114,7 +111,7 @@ def _check_labels(config: Config, disc: Style) -> None:
       f'network.disc_labels_by: {way} is about labels, and D sees none; set '
       'conditional=True, or leave it out'
     )
-  guesses = games.guesses_labels(disc)
+  guesses = terms.guesses_labels(disc)
   if guesses and disc.norm == 'conditional':
     raise InputError(
       'network.disc_norm: conditional batch norm tells D the labels, which it '

@@ -12,10 +12,10 @@ import flax.linen as nn
 from gan_jax import networks as networks_lib
 from gan_jax import solvers
 from gan_jax.config import (
-  annealing,
   growing,
   parts,
   styled,
+  terms,
   translation,
   tricks,
 )
@@ -24,11 +24,6 @@ from gan_jax.devices.precision import PRECISIONS
 from gan_jax.games import Game, autoencoder
 from gan_jax.games.growth import Growth, growing_game
 from gan_jax.games.image import image_gan, pairs_of
-from gan_jax.networks.style import Style
-from gan_jax.penalties import PENALTIES
-from gan_jax.tricks.guesses import class_terms, code_terms
-from gan_jax.tricks.path_length import path_length_term
-from gan_jax.tricks.terms import Term, drift, gradient_penalty, l1
 from gan_jax.types import InputError, Players, Task, lookup
 
 Config = Any
@@ -65,9 +60,20 @@ def _network_keys(config: Config, axis_name: str | None) -> dict[str, Any]:
 def _pair(
   config: Config, task: Task, axis_name: str | None
 ) -> Players[nn.Module]:
-  return networks_lib.make_networks(
-    task=task, **_network_keys(config, axis_name)
-  )
+  keys = _network_keys(config, axis_name)
+  if 'factor' in networks_lib.network_keys(config.network.name):
+    keys['factor'] = _factor(config)
+  return networks_lib.make_networks(task=task, **keys)
+
+
+def _factor(config: Config) -> int:
+  """By which G enlarges: what its sources were shrunk by."""
+  if config.data.derive != 'low_res':
+    raise InputError(
+      f'data.derive: {config.network.name} enlarges what low_res shrinks, not '
+      f'{config.data.derive}; set data.derive=low_res and given=source'
+    )
+  return config.data.derive_factor
 
 
 def _adversarial(
@@ -82,9 +88,10 @@ def _adversarial(
     networks,
     parts.loss_of(config),
     task=task,
-    terms=_terms(config, task, networks),
+    terms=terms.make_terms(config, task, networks),
     pairs=pairs_of(config.mismatch_weight),
     tricks=tricks.make_tricks(config, networks.disc, task),
+    adversarial_weight=config.adversarial_weight,
     reference=reference,
     axis_name=axis_name,
   )
@@ -92,55 +99,6 @@ def _adversarial(
     return game
   size = config.network.resolution or task.image_shape[0]
   return growing_game(game, Growth(size, tuple(config.fade_in)))
-
-
-def _terms(
-  config: Config, task: Task, networks: Players[nn.Module]
-) -> Players[tuple[Term, ...]]:
-  """What the players add to their losses, but for tricks."""
-  penalty = gradient_penalty(
-    PENALTIES[config.penalty],
-    annealing.penalty_weight(config),
-    config.penalty_every,
-  )
-  of_disc = *penalty, *drift(config.drift_weight)
-  found = [Players(gen=l1(config.l1_weight), disc=of_disc)]
-  if config.path_length_weight:
-    term = path_length_term(config.path_length_weight, config.path_length_every)
-    found.append(Players(gen=(term,), disc=()))
-  by_classes = guesses_labels(networks_lib.style_of(networks.disc))
-  if by_classes or task.codes:
-    _check_guesses(config, task, networks.disc, by_classes)
-  if by_classes:
-    weight, fakes = config.class_weight, config.classify_fakes
-    found.append(
-      class_terms(
-        1.0 if weight is None else weight,
-        classify_fakes=fakes is None or fakes,
-      )
-    )
-  if task.codes:
-    weight = config.code_weight
-    found.append(code_terms(task.codes, 1.0 if weight is None else weight))
-  return Players(*(sum(own, ()) for own in zip(*found, strict=True)))
-
-
-def _check_guesses(
-  config: Config, task: Task, disc: nn.Module, by_classes: bool
-) -> None:
-  """Raises InputError where D does not guess what it is paid for."""
-  guesses = tricks.abstract_verdict(config, task, disc).guesses
-  for name, wanted in (('labels', by_classes), ('codes', bool(task.codes))):
-    if wanted and name not in guesses:
-      raise InputError(
-        f'network.name: D of {config.network.name} guesses no {name}; end it '
-        'in gan_jax.networks.heads.verdict, or take another architecture'
-      )
-
-
-def guesses_labels(disc: Style) -> bool:
-  """Whether D guesses the labels, where there are some."""
-  return bool(disc.num_classes) and disc.labels_by == 'classifier'
 
 
 # --- An encoder and a decoder -------------------------------------------------
@@ -239,7 +197,10 @@ _NEUTRAL = {
   'penalty_weight_end': None,
   'drift_weight': 0.0,
   'fade_in': (),
+  'adversarial_weight': 1.0,
   'l1_weight': 0.0,
+  'mse_weight': 0.0,
+  'perceptual.weight': 0.0,
   'path_length_weight': 0.0,
   'path_length_every': 4,
   'mismatch_weight': 0.0,
@@ -307,13 +268,13 @@ def check(config: Config) -> None:
           f'{key}: {getattr(config, key)!r} is for game={name}, and not for '
           f'game={config.game}; leave it out, or set game={name}'
         )
-  alone = config.solver in solvers.ALONE
   if 'disc' not in kind.players:
     _check_one_player(config)
-  elif alone:
+  elif config.solver in solvers.ALONE and config.adversarial_weight:
     raise InputError(
       f'solver: {config.solver} moves G alone, and game={config.game} has two '
-      f'players; take solver={solvers.ALTERNATING[0]}'
+      f'players; take solver={solvers.ALTERNATING[0]}, or set '
+      'adversarial_weight=0'
     )
   kind.check(config)
 

@@ -32,6 +32,7 @@ MAY_CHANGE = (
   'sample.',
   'interpolate.',
   'translate.',
+  'upscale.',
   'eval.',
   'diagnose.',
   'non_finite.',
@@ -73,6 +74,16 @@ ADDED = {
   'drift_weight': 0.0,
   'fade_in': (),
   'l1_weight': 0.0,
+  'adversarial_weight': 1.0,
+  'mse_weight': 0.0,
+  'perceptual.weight': 0.0,
+  'perceptual.network': 'lpips',
+  'perceptual.weights': '',
+  'perceptual.layer': '',
+  'perceptual.distance': 'l2',
+  'network.growth': None,
+  'network.pooled': None,
+  'data.crop': 0,
   'path_length_weight': 0.0,
   'path_length_every': 4,
   'network.disc_layers': None,
@@ -109,8 +120,15 @@ ADDED = {
   'translate.ema': True,
   'translate.batch_norm': 'running',
   'translate.truncation': 0.0,
+  'upscale.dir': '',
+  'upscale.shrink': False,
+  'upscale.towards': '',
+  'upscale.share': 0.5,
+  'upscale.weights': '',
+  'upscale.checkpoint': 'latest',
+  'upscale.ema': True,
 }
-_ADDED_SECTIONS = ('translate',)
+_ADDED_SECTIONS = ('translate', 'upscale', 'perceptual')
 _LONGEST = 200  # bytes of a folder's name; file systems take 255
 
 

@@ -241,6 +241,11 @@ class Plan:
     return sections.take(sections.Translate, self._config, 'translate')
 
   @functools.cached_property
+  def upscale(self) -> sections.Upscale:
+    """The section `upscale`."""
+    return sections.take(sections.Upscale, self._config, 'upscale')
+
+  @functools.cached_property
   def non_finite(self) -> sections.NonFinite:
     """The section `non_finite`."""
     return sections.take(sections.NonFinite, self._config, 'non_finite')
@@ -263,6 +268,7 @@ def _check_requests(plan: Plan) -> None:
     InputError: a key at fault, with what would be right.
   """
   _ = plan.sample, plan.interpolate, plan.translate, plan.diagnose, plan.eval
+  _ = plan.upscale
   if plan.member < 0:
     raise InputError(
       f'member: {plan.member} is no run; they are numbered from 0 on, and -1 '

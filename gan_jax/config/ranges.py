@@ -46,7 +46,7 @@ _NOT_NEGATIVE = [
   'penalty_weight',
   'drift_weight',
   'path_length_weight',
-  'l1_weight',
+  'adversarial_weight',
   'consensus_weight',
   'time_scale_ratio',
 ]

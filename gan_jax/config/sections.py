@@ -151,6 +151,29 @@ class Translate(_Drawing):
   back: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Upscale:
+  """The section `upscale`."""
+
+  dir: str
+  shrink: bool
+  towards: str
+  share: float
+  weights: str
+  checkpoint: str
+  ema: bool
+
+  def __post_init__(self):
+    lookup(dict.fromkeys(CHECKPOINTS), self.checkpoint, 'upscale.checkpoint')
+    if not 0 <= self.share <= 1:
+      raise InputError(f'upscale.share: {self.share} is no share in [0, 1]')
+    if self.weights and not self.shrink:
+      raise InputError(
+        'upscale.weights: LPIPS scores images that were shrunk before; set '
+        'upscale.shrink=True too'
+      )
+
+
 ACTIONS = ('stop', 'rollback')
 
 

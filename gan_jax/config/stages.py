@@ -23,6 +23,7 @@ CHANGEABLE = (
   *('loss', 'f_divergence', 'label_smoothing', 'moving', 'solver'),
   *('penalty', 'penalty_weight', 'penalty_every', 'mismatch_weight'),
   *('drift_weight', 'l1_weight', 'network.resolution', 'fade_in'),
+  *('adversarial_weight', 'mse_weight', 'perceptual.'),
   *('path_length_weight', 'path_length_every'),
   *('class_weight', 'classify_fakes', 'code_weight', 'ema_start'),
   *('unroll_steps', 'consensus_weight', 'time_scale_ratio', 'micro_batch'),

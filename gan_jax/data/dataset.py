@@ -11,6 +11,7 @@ from gan_jax.data.folder import open_folder
 from gan_jax.data.images import BACKGROUNDS, MOST_PIXELS
 from gan_jax.data.shapes import (
   FITS,
+  cut_shape,
   image_shape_of,
   other_shape_of,
   source_shape_of,
@@ -81,8 +82,9 @@ def _check(
   image_size, channels = numbers['image_size'], numbers['channels']
   if channels not in (0, 1, 3):
     raise InputError(f'data.channels: {channels} is not 0 (as is), 1 or 3')
-  if image_size < 0:
-    raise InputError(f'data.image_size: {image_size} is negative')
+  for key in ('image_size', 'crop'):
+    if numbers[key] < 0:
+      raise InputError(f'data.{key}: {numbers[key]} is negative')
   if image_size**2 > MOST_PIXELS:
     raise InputError(
       f'data.image_size: {image_size} is more than {math.isqrt(MOST_PIXELS):,} '
@@ -139,6 +141,7 @@ def load_dataset(
   derive_factor: int = 4,
   captions: bool = False,
   background: str = 'black',
+  crop: int = 0,
 ) -> Dataset:
   """Opens a dataset; images are read on access.
 
@@ -161,14 +164,16 @@ def load_dataset(
     captions: whether each image of a folder comes with a text.
     background: that transparency in images of a folder is laid on, one of
       `BACKGROUNDS`.
+    crop: pixels of the square that each image is shown as, see `Images`.
 
   Raises:
     InputError: unknown, empty, unreadable, or of the wrong kind.
   """
   sides = dict(layout=layout, direction=direction, background=background)
+  sizes = dict(image_size=image_size, channels=channels, crop=crop)
   _check(
     dict(name=name, dir=dir, fit=fit, derive=derive, **sides),
-    dict(image_size=image_size, channels=channels, derive_factor=derive_factor),
+    dict(derive_factor=derive_factor, **sizes),
     test_fraction,
     skip_broken,
   )
@@ -187,13 +192,14 @@ def load_dataset(
     splits,
     shape,
     channels,
-    derive=make_derive(derive, derive_factor, shape),
+    derive=make_derive(derive, derive_factor, cut_shape(shape, crop)),
     fit=fit if image_size else None,
     decoded_cache=decoded_cache,
+    crop=crop,
   )
-  sizes, about = (len(train), len(test)), (splits.version, train.columns)
-  known = splits.class_names, *sizes, *about, splits.vocabulary
-  info = DatasetInfo(name, shape, *known)
+  counts, about = (len(train), len(test)), (splits.version, train.columns)
+  known = splits.class_names, *counts, *about, splits.vocabulary
+  info = DatasetInfo(name, train.image_shape, *known)
   return Dataset(train, test, info, splits.summary + remark)
 
 

@@ -8,12 +8,13 @@ import numpy as np
 
 from gan_jax.data import decoded
 from gan_jax.data.derive import Derive
-from gan_jax.data.shapes import FITS, convert
+from gan_jax.data.shapes import FITS, convert, cut, cut_shape
 from gan_jax.data.sources import Source
 from gan_jax.types import Given, InputError
 
 _BLOCK = 256  # examples read in one go
 _THREADS = 4  # of decoding a whole split
+_CUT = ('images', 'source')  # of what is read with an image
 
 
 class Images:
@@ -21,6 +22,10 @@ class Images:
 
   Attributes:
     image_shape: (H, W, C).
+    whole_shape: of the images that these are squares of; the same without
+      `crop`.
+    crop: pixels of such squares: random ones in training, else the central
+      ones. 0 for whole images.
     labelled: whether examples have labels.
     derive: what makes the column `source` of an image, or None.
     other: images of another domain, the column `other`, or None.
@@ -38,6 +43,7 @@ class Images:
     text_length: int = 0,
     derive: Derive | None = None,
     other: 'Images | None' = None,
+    crop: int = 0,
   ):
     """Wraps a source.
 
@@ -52,8 +58,10 @@ class Images:
       text_length: tokens of the text of each; 0 if there is none.
       derive: makes a source of each image; None for none.
       other: images of another domain.
+      crop: see above.
     """
-    self.image_shape = image_shape
+    self.image_shape = cut_shape(image_shape, crop)
+    self.whole_shape, self.crop = image_shape, crop
     self.labelled = labelled
     self.derive, self.other = derive, other
     self._source_shape, self._text_length = source_shape, text_length
@@ -68,13 +76,13 @@ class Images:
 
   def _convert(self, index: int, example: dict[str, Any]) -> dict[str, Any]:
     size = example['image'].shape[:2]
-    if self._fit is None and size != self.image_shape[:2]:
+    if self._fit is None and size != self.whole_shape[:2]:
       raise InputError(
         f'data.image_size: image {index} has {size} pixels, others have '
-        f'{self.image_shape[:2]}; give one size for all'
+        f'{self.whole_shape[:2]}; give one size for all'
       )
     fit = FITS.get(self._fit)
-    arrays = {'images': convert(example['image'], self.image_shape, fit)}
+    arrays = {'images': convert(example['image'], self.whole_shape, fit)}
     if self.labelled:
       arrays['labels'] = np.int32(example['label'])
     if self._source_shape:
@@ -90,7 +98,9 @@ class Images:
     `source` (H, W, C), what its image was made from, by a pair or derived;
     `other` (H, W, C), an image of another domain; `text` (L,), tokens.
     """
-    shapes = {'source': self._source_shape} if self._source_shape else {}
+    shapes = {}
+    if self._source_shape:
+      shapes['source'] = cut_shape(self._source_shape, self.crop)
     if self.derive is not None:
       shapes['source'] = self.derive.shape
     if self.other is not None:
@@ -122,14 +132,19 @@ class Images:
     return (self._source[index] for index in indices)
 
   def read(
-    self, indices: np.ndarray, *, num_threads: int = 1
+    self, indices: np.ndarray, *, num_threads: int = 1, uncut: bool = False
   ) -> dict[str, np.ndarray]:
     """Reads examples: images uint8 `[N, H, W, C]` and labels int32 `[N]`.
 
     A label of -1 is not known, see `labelled_only`. Images of pairs come with
     `source`, uint8 likewise; those with captions with `text`, int32 `[N, L]`.
+
+    Args:
+      indices: int `[N]`.
+      num_threads: that decode.
+      uncut: whether images are whole, not their central squares, see `crop`.
     """
-    arrays = {'images': np.empty((len(indices), *self.image_shape), np.uint8)}
+    arrays = {'images': np.empty((len(indices), *self.whole_shape), np.uint8)}
     if self.labelled:
       arrays['labels'] = np.empty(len(indices), np.int32)
     if self._source_shape:
@@ -150,21 +165,30 @@ class Images:
     with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
       # A list, so that errors are raised here.
       list(pool.map(fill, range(0, len(indices), size)))
-    return arrays
+    return arrays if uncut else self._cut(arrays)
 
-  def whole(self) -> dict[str, np.ndarray]:
+  def _cut(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Examples with the central squares of their pictures."""
+    if not self.crop:
+      return arrays
+    pictures = {k: cut(arrays[k], self.crop) for k in _CUT if k in arrays}
+    return arrays | pictures
+
+  def whole(self, *, uncut: bool = False) -> dict[str, np.ndarray]:
     """All examples in their order, as `read` gives them; see `decoded.py`."""
 
     def read():
-      return self.read(np.arange(len(self)), num_threads=_THREADS)
+      return self.read(np.arange(len(self)), num_threads=_THREADS, uncut=True)
 
     source = self._source
-    if not (self._decoded_cache and hasattr(source, 'fingerprint')):
-      return read()
-    what = [source.origin, self.image_shape, self._fit, self.labelled]
-    if self._source_shape:
-      what.append(self._source_shape)
-    return decoded.read_once(what, source.fingerprint, read)
+    if self._decoded_cache and hasattr(source, 'fingerprint'):
+      what = [source.origin, self.whole_shape, self._fit, self.labelled]
+      if self._source_shape:
+        what.append(self._source_shape)
+      arrays = decoded.read_once(what, source.fingerprint, read)
+    else:
+      arrays = read()
+    return arrays if uncut else self._cut(arrays)
 
 
 def labelled_only(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

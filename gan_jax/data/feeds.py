@@ -7,8 +7,8 @@ with k D updates makes k draws.
 
 Two feeds give the same batches, bit for bit. `DeviceFeed` keeps the dataset on
 the device as uint8 and sends indices; `StreamFeed` reads and sends the images,
-prefetched by Grain. Either way decoding, flips and derived sources happen in
-the compiled step.
+prefetched by Grain. Either way decoding, random crops, flips and derived
+sources happen in the compiled step.
 
 What is given with an image comes in its order. Images of another domain (the
 column `other`) have an order and a length of their own.
@@ -21,12 +21,10 @@ from typing import Protocol
 
 import chex
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.data.examples import Images
-from gan_jax.pixels import from_uint8
-from gan_jax.rng import example_keys
+from gan_jax.data.pictures import decode_images, random_crops
 from gan_jax.types import Batch, InputError
 
 Draw = dict[str, chex.ArrayTree]
@@ -86,17 +84,6 @@ class IndexStream:
     return joined[offset : offset + stop - start].astype(np.int32)
 
 
-def decode_images(
-  images: jax.Array, key: jax.Array, positions: jax.Array, flip: bool
-) -> jax.Array:
-  """uint8 `[B, H, W, C]` -> float32 in [-1, 1], half of them mirrored."""
-  if flip:
-    coins = jax.vmap(jax.random.bernoulli)(example_keys(key, positions))
-    mirrored = jnp.flip(images, axis=2)
-    images = jnp.where(coins[:, None, None, None], mirrored, images)
-  return from_uint8(images)
-
-
 def _known(labels: np.ndarray) -> np.ndarray:
   """The labels; raises InputError if one is not known."""
   if missing := int(np.sum(labels < 0)):
@@ -128,7 +115,7 @@ class _Shares:
       batch_size: B, of the global batch.
       seed: of the order.
       flip: whether to mirror images left to right, half of the time; an image
-        and its source are mirrored together.
+        and its source are mirrored, and cut out, together.
       labels: whether batches carry labels.
       columns: what else they carry, of `Images.columns`.
     """
@@ -191,11 +178,17 @@ class _Shares:
     self, rows: dict[str, jax.Array], key: jax.Array, positions: jax.Array
   ) -> Batch:
     """Examples as they are stored, `[B, ...]` -> a batch."""
-    if self._derive is not None:
-      rows = {**rows, 'source': self._derive(rows['images'])}
-    keys = {'images': key, 'source': key}  # mirrored together
+    keys = {'images': key, 'source': key}  # cut out and mirrored together
     if self._other is not None:
       keys['other'] = jax.random.fold_in(key, _OTHER)
+    if size := self._images.crop:
+      rows = rows | {
+        name: random_crops(rows[name], keys[name], positions, size)
+        for name in keys
+        if name in rows
+      }
+    if self._derive is not None:
+      rows = {**rows, 'source': self._derive(rows['images'])}
 
     def value(name):
       if name not in keys:
@@ -212,9 +205,9 @@ class DeviceFeed(_Shares):
   def __init__(self, images: Images, **kwargs):
     """Reads the dataset; arguments as in `_Shares`."""
     super().__init__(images, **kwargs)
-    self.resident = self._kept(images.whole())
+    self.resident = self._kept(images.whole(uncut=True))
     if self._other is not None:
-      self.resident['other'] = self._other.whole()['images']
+      self.resident['other'] = self._other.whole(uncut=True)['images']
 
   def reseeded(self, seed: int) -> 'DeviceFeed':
     """The same images, not held twice, in the order of another seed."""
@@ -265,9 +258,10 @@ class StreamFeed(_Shares):
 
   def _read_draw(self, number: int) -> Draw:
     indices = self._own_indices(number)
-    draw = self._kept(self._images.read(indices['images']))
+    draw = self._kept(self._images.read(indices['images'], uncut=True))
     if self._other is not None:
-      draw['other'] = self._other.read(indices['other'])['images']
+      others = self._other.read(indices['other'], uncut=True)
+      draw['other'] = others['images']
     return draw | {'positions': self._positions}
 
   def draws(self, start: int) -> Iterator[Draw]:
@@ -319,12 +313,14 @@ def make_feed(
       f'data.cache: unknown name {cache!r}; valid: {", ".join(CACHES)}'
     )
   check_batch_size(kwargs['batch_size'], len(images))
-  pixels = len(images) * np.prod(images.image_shape)
+  pixels = len(images) * np.prod(images.whole_shape)
   columns = kwargs.get('columns', ())
   if 'source' in columns and images.derive is None:
-    pixels += len(images) * np.prod(images.columns['source'])
+    height, width, _ = images.whole_shape
+    channels = images.columns['source'][-1]
+    pixels += len(images) * height * width * channels
   if 'other' in columns:
-    pixels += len(images.other) * np.prod(images.columns['other'])
+    pixels += len(images.other) * np.prod(images.other.whole_shape)
   fits = pixels <= cache_mb * 2**20
   if cache == 'device' or (cache == 'auto' and fits):
     return DeviceFeed(images, **kwargs)

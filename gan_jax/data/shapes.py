@@ -21,7 +21,40 @@ def stretch(image, size: int):
   return image.resize((size, size), _lanczos())
 
 
-FITS = {'crop': crop, 'stretch': stretch}
+def centre(image, size: int):
+  """The central square, no pixel of it changed."""
+  width, height = image.size
+  if min(width, height) < size:
+    raise InputError(
+      f'data.fit: centre takes {size} x {size} pixels out of an image, and one '
+      f'has {width} x {height}; set a smaller data.image_size, or data.fit=crop'
+    )
+  left, top = (width - size) // 2, (height - size) // 2
+  return image.crop((left, top, left + size, top + size))
+
+
+FITS = {'crop': crop, 'stretch': stretch, 'centre': centre}
+
+
+def cut_shape(shape: tuple[int, int, int], size: int) -> tuple[int, int, int]:
+  """Of squares cut out of images of a shape; the shape for a size of 0.
+
+  Raises:
+    InputError: the images are smaller.
+  """
+  height, width, channels = shape
+  if size > min(height, width):
+    raise InputError(
+      f'data.crop: {size} x {size} pixels cannot be cut out of images of '
+      f'{height} x {width}; take less, or a larger data.image_size'
+    )
+  return (size, size, channels) if size else shape
+
+
+def cut(images: np.ndarray, size: int) -> np.ndarray:
+  """The central squares of images `[N, H, W, C]`."""
+  top, left = ((side - size) // 2 for side in images.shape[1:3])
+  return images[:, top : top + size, left : left + size]
 
 
 def _lanczos():

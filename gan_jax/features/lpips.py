@@ -10,7 +10,7 @@ Reference:
   Metric, arXiv 1801.03924, equation 1; version 0.1 of the weights.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import chex
@@ -116,24 +116,50 @@ def convert(state: Mapping[str, np.ndarray]) -> chex.ArrayTree:
   return {'convs': convs, 'heads': heads}
 
 
-def activations(variables: chex.ArrayTree, x: jax.Array) -> list[jax.Array]:
-  """Maps `[B, h, w, C]` of the five layers, after their ReLU.
+def _backbone(variables: chex.ArrayTree) -> Backbone:
+  of_layers = {len(net.widths): net for net in BACKBONES.values()}
+  return of_layers[len(variables['convs'])]
+
+
+def layer_names(variables: chex.ArrayTree) -> list[str]:
+  """Names of convolutions, in order: relu1, ... or, of VGG-16, relu1_1, ...
+
+  Those before their ReLU are called conv1, ...
+  """
+  net = _backbone(variables)
+  starts = (0, *net.pooled)
+  if net.stride > 1:
+    return [f'relu{i + 1}' for i in range(len(net.widths))]
+  block = [sum(i >= start for start in starts) for i in range(len(net.widths))]
+  return [
+    f'relu{number}_{i - starts[number - 1] + 1}'
+    for i, number in enumerate(block)
+  ]
+
+
+def maps(
+  variables: chex.ArrayTree,
+  x: jax.Array,
+  wanted: Sequence[str],
+  pool: str = 'max',
+) -> list[jax.Array]:
+  """Maps `[B, h, w, C]` of some layers, in their order in the network.
 
   Args:
     variables: from `convert`.
     x: images `[B, H, W, C]` in [-1, 1], C 3, or 1 for grey; H and W at least
       `SMALLEST`.
+    wanted: of `layer_names`, or of these with conv for relu: before the ReLU.
+    pool: what its pools take, max or average.
   """
-  of_layers = {len(net.widths): net for net in BACKBONES.values()}
-  net, found = of_layers[len(variables['convs'])], []
+  net, found = _backbone(variables), {}
   x = (x + 1.0) / 2.0
   x = (x - jnp.array(_MEAN)) / jnp.array(_DEVIATION)
-  window, strides = (1, net.pool, net.pool, 1), (1, 2, 2, 1)
-  for i, conv in enumerate(variables['convs']):
+  for i, (conv, name) in enumerate(
+    zip(variables['convs'], layer_names(variables), strict=True)
+  ):
     if i in net.pooled:
-      x = jax.lax.reduce_window(
-        x, -jnp.inf, jax.lax.max, window, strides, 'VALID'
-      )
+      x = _pooled(x, net.pool, pool)
     stride = net.stride if i == 0 else 1
     # The first of AlexNet has 2 in place of 5.
     pad = (2 if i == 0 and net.stride > 1 else net.sides[i] // 2,) * 2
@@ -145,10 +171,35 @@ def activations(variables: chex.ArrayTree, x: jax.Array) -> list[jax.Array]:
       dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
       precision=PRECISION,
     )
-    x = jax.nn.relu(x + conv['bias'])
-    if i in net.taps:
-      found.append(x)
-  return found
+    x = x + conv['bias']
+    found[name.replace('relu', 'conv')] = x
+    x = jax.nn.relu(x)
+    found[name] = x
+    if all(name in found for name in wanted):
+      break
+  return [x for name, x in found.items() if name in wanted]
+
+
+def _pooled(x: jax.Array, size: int, kind: str) -> jax.Array:
+  """Pools of stride 2 without padding."""
+  window, strides = (1, size, size, 1), (1, 2, 2, 1)
+  if kind == 'max':
+    return jax.lax.reduce_window(
+      x, -jnp.inf, jax.lax.max, window, strides, 'VALID'
+    )
+  summed = jax.lax.reduce_window(x, 0.0, jax.lax.add, window, strides, 'VALID')
+  return summed / size**2
+
+
+def activations(variables: chex.ArrayTree, x: jax.Array) -> list[jax.Array]:
+  """Maps `[B, h, w, C]` of the five layers that LPIPS compares.
+
+  Args:
+    variables: from `convert`.
+    x: see `maps`.
+  """
+  names = layer_names(variables)
+  return maps(variables, x, [names[tap] for tap in _backbone(variables).taps])
 
 
 def _weighted(variables: chex.ArrayTree, x: jax.Array) -> list[jax.Array]:

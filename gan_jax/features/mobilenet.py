@@ -114,8 +114,19 @@ def _pointwise(x: jax.Array, layer: Mapping[str, jax.Array]) -> jax.Array:
   return product + layer['bias']
 
 
-def forward(variables: chex.ArrayTree, x: jax.Array) -> dict[str, jax.Array]:
-  """Images `[B, h, w, 3]` in [-1, 1] -> features `[B, 1024]`, logits."""
+NUM_BLOCKS = len(_STRIDES)
+
+
+def maps(
+  variables: chex.ArrayTree, x: jax.Array, last: int = NUM_BLOCKS
+) -> list[jax.Array]:
+  """Maps `[B, h, w, C]` after the first convolution and after each block.
+
+  Args:
+    variables: from `convert`.
+    x: images `[B, h, w, 3]` in [-1, 1].
+    last: number of the block to stop at, from 0 on.
+  """
   layer = variables['Conv2d_0']
   x = jax.lax.conv_general_dilated(
     x,
@@ -126,11 +137,18 @@ def forward(variables: chex.ArrayTree, x: jax.Array) -> dict[str, jax.Array]:
     precision=PRECISION,
   )
   x = _relu6(x + layer['bias'])
-  for i, stride in enumerate(_STRIDES, 1):
+  found = [x]
+  for i, stride in enumerate(_STRIDES[:last], 1):
     layer = variables[f'Conv2d_{i}_depthwise']
     x = _relu6(_depthwise(x, layer['kernel'], stride) + layer['bias'])
     x = _relu6(_pointwise(x, variables[f'Conv2d_{i}_pointwise']))
-  features = x.mean(axis=(1, 2))
+    found.append(x)
+  return found
+
+
+def forward(variables: chex.ArrayTree, x: jax.Array) -> dict[str, jax.Array]:
+  """Images `[B, h, w, 3]` in [-1, 1] -> features `[B, 1024]`, logits."""
+  features = maps(variables, x)[-1].mean(axis=(1, 2))
   return {
     'features': features,
     'logits': _pointwise(features, variables['Logits']),

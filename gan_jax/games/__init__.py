@@ -7,7 +7,8 @@ import chex
 import flax.linen as nn
 import jax
 
-from gan_jax.networks import stylegan
+from gan_jax.networks import enlargers, stylegan
+from gan_jax.sampling.enlarging import Enlarge
 from gan_jax.sampling.styles import Styled
 from gan_jax.types import Players
 
@@ -66,6 +67,7 @@ class Game(NamedTuple):
     styled: both halves of a style-based G; None of another.
     back: of a game of two domains, as `generate`, of what is given as `images`
       what the other domain has in their place; None of another.
+    enlarge: of a super-resolution G; None of another.
     seen: (real images, step) -> as G is to make them, of a game whose images
       are not those of the data; None of another.
   """
@@ -78,6 +80,7 @@ class Game(NamedTuple):
   styled: Styled | None = None
   seen: Callable[[jax.Array, jax.Array], jax.Array] | None = None
   back: Generate | None = None
+  enlarge: Enlarge | None = None
 
   @property
   def players(self) -> tuple[str, ...]:
@@ -123,6 +126,17 @@ def styled_of(network: nn.Module) -> Styled | None:
     return variables['buffers']['mean_style']
 
   return Styled(*map(jax.jit, (styles, paint, mean)), network.num_layers)
+
+
+def enlarging(network: nn.Module) -> Enlarge | None:
+  """A super-resolution network by itself; None of another."""
+  if not isinstance(network, enlargers.Enlarger):
+    return None
+
+  def apply(variables, small):
+    return network.apply(variables, small, train=False, method='enlarge')
+
+  return Enlarge(apply, network.factor, network.channels)
 
 
 def swap_players(game: Game) -> Game:

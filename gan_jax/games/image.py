@@ -31,7 +31,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.games import Game, Outcome, of_network, styled_of
+from gan_jax.games import Game, Outcome, enlarging, of_network, styled_of
 from gan_jax.games.passes import (
   Keys,
   apply,
@@ -111,9 +111,9 @@ class _ImageGame:
   and what both share.
   """
 
-  def __init__(self, networks, loss, task, terms, pairs, tricks, axis):
+  def __init__(self, networks, loss, task, terms, pairs, tricks, weight, axis):
     self.networks, self.task = networks, task
-    self.tricks, self.axis_name = tricks, axis
+    self.tricks, self.weight, self.axis_name = tricks, weight, axis
     self.loss, self.pairs, self.terms = loss, pairs, terms
     self.criterion = make_criterion(
       loss,
@@ -245,9 +245,12 @@ class _ImageGame:
     made, fake, real = fake, look(fake, keys.fake), None
     if criterion.sees_real or any(term.sees_real for term in terms):
       real = look(batch.images, keys.real)
-    metrics = {'disc_fake': jnp.mean(criterion.score(fake.logits))}
-    real_logits = None if real is None else real.logits
-    adversarial = criterion.gen(real_logits, fake.logits, step)
+    adversarial, metrics = [], {}  # D that nothing asks is not compiled
+    if self.weight:
+      metrics = {'disc_fake': jnp.mean(criterion.score(fake.logits))}
+      real_logits = None if real is None else real.logits
+      loss = criterion.gen(real_logits, fake.logits, step)
+      adversarial = [loss if self.weight == 1.0 else self.weight * loss]
 
     def critic(images):
       return discriminate(images).logits
@@ -258,7 +261,7 @@ class _ImageGame:
     )
     summands, more, memory = add_up(terms, scene)
     if self.tricks.adversarial:
-      summands = [adversarial, *summands]
+      summands = [*adversarial, *summands]
     total = functools.reduce(operator.add, summands)
     return total, memory, {**metrics, **more}
 
@@ -294,6 +297,7 @@ def image_gan(
   terms: Players[Sequence[Term]] = NO_TERMS,
   pairs: Sequence[Pair] = pairs_of(),
   tricks: Tricks = NONE,
+  adversarial_weight: float = 1.0,
   reference: Any = None,
   axis_name: str | None = None,
 ) -> Game:
@@ -307,6 +311,7 @@ def image_gan(
       those of the tricks come after them.
     pairs: what D judges; the real pair and the fake pair come first.
     tricks: see gan_jax.tricks; by default none.
+    adversarial_weight: of G's adversarial loss; at 0 G has its terms alone.
     reference: images `[R, H, W, C]` of D's virtual batch norm, if it has that.
     axis_name: the mapped device axis that shares the batch, or None.
 
@@ -320,12 +325,18 @@ def image_gan(
       for own, of_tricks in zip(terms, tricks.terms(), strict=True)
     )
   )
-  game = _ImageGame(networks, loss, task, terms, pairs, tricks, axis_name)
+  game = _ImageGame(
+    *(networks, loss, task, terms, pairs, tricks),
+    *(adversarial_weight, axis_name),
+  )
   init = initialiser(networks, task, terms, tricks, reference)
   objectives = Players(gen=game.gen_objective, disc=game.disc_objective)
   generate = of_network(networks.gen)
-  styled = styled_of(networks.gen)
-  return Game(init, objectives, generate, game.fakes, styled=styled)
+  return Game(
+    *(init, objectives, generate, game.fakes),
+    styled=styled_of(networks.gen),
+    enlarge=enlarging(networks.gen),
+  )
 
 
 def _weighted(loss: jax.Array, pair: Pair) -> jax.Array:

@@ -8,6 +8,7 @@ MODES = {
   'sample': 'draw images: a grid and an array, or single files',
   'interpolate': 'walk from latent to latent: a strip and two GIFs',
   'translate': 'make images of a folder of others: --config.translate.dir=DIR',
+  'upscale': 'enlarge images of a folder: --config.upscale.dir=DIR',
   'evaluate': 'score a run, with how it was measured',
   'diagnose': 'say what is wrong with a run, if anything',
   'compare': 'set evaluated runs side by side: --mode=compare RUN RUN:2 ...',
@@ -17,4 +18,5 @@ TAKE_OUT = (
   'sample',
   'interpolate',
   'translate',
+  'upscale',
 )  # those that can write elsewhere

@@ -1,16 +1,15 @@
 """`--mode=translate`: what a finished run makes of a folder of images."""
 
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gan_jax.config import plan
 from gan_jax.data import derive as derive_lib
-from gan_jax.data import files as files_lib
-from gan_jax.data.images import decode, shown
+from gan_jax.data.images import decode
 from gan_jax.data.shapes import FITS, convert
+from gan_jax.modes import folders
 from gan_jax.reporting import pictures
 from gan_jax.sampling.given import picture_of
 from gan_jax.sampling.weights import WEIGHTS, weights_name
@@ -50,14 +49,12 @@ def translate(
   trained = restore(workdir, keys.checkpoint, asked.member)
   gan = trained.sampler_of(keys, back=keys.back)
   name = picture_of(gan.columns)
-  files = _images(keys.dir)
+  files = folders.images(keys.dir, 'translate.dir')
   folder = output.folder(out, layout.absolute(workdir) / 'translated')
-  written = _places(folder, files)
+  written = folders.places(folder, files, 'translate.dir')
   read = _reader(trained, gan.columns[name].shape, keys.derive)
   latents = gan.latents(len(files), seed=keys.seed, truncation=keys.truncation)
   labels = gan.labels(len(files), keys.class_label)
-  for parent in dict.fromkeys(path.parent for path in written):
-    layout.prepare(parent, 'out')
   for some in _chunks(len(files)):
     sources = np.stack([read(file) for file in files[some]])
     part = None if labels is None else labels[some]
@@ -80,45 +77,6 @@ def _chunks(num: int) -> list[slice]:
     range(0, num, _CHUNK), desc='translating', disable=num <= _CHUNK
   )
   return [slice(start, start + _CHUNK) for start in starts]
-
-
-def _images(folder: str) -> Sequence[files_lib.File]:
-  """The images of a folder or a ZIP, by path.
-
-  Raises:
-    InputError: none is named, or there are none in it.
-  """
-  if not folder:
-    raise InputError(
-      'translate.dir: name a folder or a ZIP of images, '
-      '--config.translate.dir=FOLDER'
-    )
-  root = pathlib.Path(folder).expanduser()
-  found = files_lib.find(root, 'translate.dir').files
-  if not found:
-    raise InputError(f'translate.dir: there is no image in {shown(root)}')
-  return found
-
-
-def _places(
-  folder: pathlib.Path, files: Sequence[files_lib.File]
-) -> list[pathlib.Path]:
-  """Where the images go: below `folder` as they are below theirs.
-
-  Raises:
-    InputError: two differ in their suffix alone.
-  """
-  places: dict[pathlib.Path, files_lib.File] = {}
-  for file in files:
-    place = folder / file.relative.with_suffix('.png')
-    if place in places:
-      raise InputError(
-        f'translate.dir: {shown(places[place].relative)} and '
-        f'{shown(file.relative)} would both become {shown(place.name)}; rename '
-        'one of them'
-      )
-    places[place] = file
-  return list(places)
 
 
 def _reader(trained: Trained, shape: tuple[int, ...], derived: bool):

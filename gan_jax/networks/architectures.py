@@ -19,6 +19,7 @@ from gan_jax.networks.r3gan import r3gan
 from gan_jax.networks.sagan import sagan
 from gan_jax.networks.seeds import NUM_SEEDS
 from gan_jax.networks.sngan import sngan
+from gan_jax.networks.srgan import esrgan, msrresnet, srgan
 from gan_jax.networks.stylegan import stylegan
 from gan_jax.networks.stylegan2 import stylegan2
 from gan_jax.networks.weights import WEIGHTS
@@ -72,6 +73,23 @@ _COMPARING = Style(
 )
 _COMPARISONS = ('disc_minibatch', 'minibatch_kernels', 'minibatch_dim')
 _COMPARISONS += ('minibatch_group',)
+# Norms of maps that go by no labels and no reference.
+_MAPS_ALONE = tuple(n for n in OF_MAPS if n not in ('conditional', 'virtual'))
+
+
+def _enlarging(
+  make: Callable[..., Any], norm: str, norms: tuple[str, ...]
+) -> Architecture:
+  """Of super-resolution: G has activations of its own, and no other column."""
+  return Architecture(
+    make,
+    Players(Style(norm=norm), Style(norm='batch')),
+    disc_norms=_MAPS_ALONE,
+    gen_norms=norms,
+    lacks=(*_COMPARISONS, 'embed_dim', 'disc_labels_by', 'gen_activation'),
+  )
+
+
 NETWORKS: dict[str, Architecture] = {
   'mlp': Architecture(mlp, Players(Style(), Style()), labels_by=WAYS),
   'mlp_bn': Architecture(
@@ -174,6 +192,9 @@ NETWORKS: dict[str, Architecture] = {
     num_seeds=NUM_SEEDS,
     lacks=(*_COMPARISONS, 'embed_dim'),
   ),
+  'srgan': _enlarging(srgan, 'batch', _MAPS_ALONE),
+  'msrresnet': _enlarging(msrresnet, 'none', ('none',)),
+  'esrgan': _enlarging(esrgan, 'none', ('none',)),
 }
 _alone = dict(
   style=Players(Style('relu'), None), gen_norms=('none', 'batch', 'layer')
@@ -182,8 +203,6 @@ AUTOENCODERS: dict[str, Architecture] = {
   'mlp': Architecture(mlp_autoencoder, **_alone),
   'conv': Architecture(conv_autoencoder, **_alone),
 }
-# Whose players go by no labels and no reference.
-_MAPS_ALONE = tuple(n for n in OF_MAPS if n not in ('conditional', 'virtual'))
 _INSTANCE = Style('relu', 'instance')
 TRANSLATORS: dict[str, Architecture] = {
   'cyclegan': Architecture(

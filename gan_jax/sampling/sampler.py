@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.pixels import from_uint8, to_uint8
+from gan_jax.sampling import enlarging
 from gan_jax.sampling import given as given_lib
 from gan_jax.sampling import styles as styles_lib
 from gan_jax.sampling.batches import batched
@@ -20,7 +21,7 @@ from gan_jax.sampling.weights import WEIGHTS
 from gan_jax.types import Column, Given, InputError, lookup
 
 
-class Sampler(styles_lib.Styling, Standing, Drawing):
+class Sampler(styles_lib.Styling, enlarging.Enlarging, Standing, Drawing):
   """Draws images from a trained generator.
 
   Attributes:
@@ -38,6 +39,7 @@ class Sampler(styles_lib.Styling, Standing, Drawing):
     threshold: float = 0.0,
     encode: Callable[..., jax.Array] | None = None,
     styled: styles_lib.Styled | None = None,
+    enlarge: enlarging.Enlarge | None = None,
     truncation: styles_lib.Truncation = styles_lib.WHOLE,
     weights: str = '',
     step: int | None = None,
@@ -55,6 +57,7 @@ class Sampler(styles_lib.Styling, Standing, Drawing):
       threshold: of the latents that standing statistics are of, see `at`.
       encode: of a game that has an encoder, see gan_jax.games.Game.
       styled: of a style-based generator, see there.
+      enlarge: of a super-resolution generator, see there.
       truncation: of its styles, see gan_jax.sampling.styles.
       weights: which ones the variables are, for `repr`: ema or raw.
       step: of the training that they are from, likewise.
@@ -69,6 +72,8 @@ class Sampler(styles_lib.Styling, Standing, Drawing):
     self._generate, self._batch_norm = generate, batch_norm
     self._threshold = threshold
     self._styled, self.truncation = styled, truncation
+    self._enlarge = enlarge
+    self._enlarge_tile = enlarging.compiled(enlarge)
     self._about = {'weights': WEIGHTS.get(weights), 'step': step}
 
     def images_of(variables, latents, given):

@@ -159,13 +159,36 @@ def l1(weight: float) -> tuple[Term, ...]:
     Isola et al., Image-to-Image Translation with Conditional Adversarial
     Networks, arXiv 1611.07004, eq. 3 (weight 100).
   """
+  return _to_target('l1', weight, lambda x, y: jnp.mean(jnp.abs(x - y)))
+
+
+def mse(weight: float) -> tuple[Term, ...]:
+  """Mean (G - y)^2 as a term of G, likewise; its optimum is the mean.
+
+  Reference:
+    Ledig et al., Photo-Realistic Single Image Super-Resolution Using a
+    Generative Adversarial Network, arXiv 1609.04802, eq. 4.
+  """
+  return _to_target('mse', weight, lambda x, y: jnp.mean((x - y) ** 2))
+
+
+def perceptual(
+  weight: float, distance: Callable[[jax.Array, jax.Array], jax.Array] | None
+) -> tuple[Term, ...]:
+  """How far G is from y to a fixed network, as a term of G.
+
+  Args:
+    weight: of the distance.
+    distance: (images, images `[B, H, W, C]` in [-1, 1]) -> scalar.
+  """
+  return _to_target('perceptual', weight, distance)
+
+
+def _to_target(metric, weight, distance) -> tuple[Term, ...]:
+  """A distance between fakes and the images that their sources belong to."""
   if not weight:
     return ()
-  return (Term('l1', weight, _distance),)
-
-
-def _distance(scene: Scene) -> jax.Array:
-  return jnp.mean(jnp.abs(scene.made - scene.batch.images))
+  return (Term(metric, weight, lambda s: distance(s.made, s.batch.images)),)
 
 
 def add_up(

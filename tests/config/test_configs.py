@@ -68,7 +68,9 @@ _SLOW |= {'stylegan2_256', 'stylegan2_emoji', 'stylegan2_ada_cifar'}
 _SLOW |= {'stylegan2_mnist', 'stylegan_fashion', 'progressive_128'}
 _SLOW |= {'r3gan_cifar', 'r3gan_mnist'}
 _SLOW |= {'pix2pix_256', 'pix2pix_facades', 'colourise_cifar'}
-_SLOW |= {'cyclegan_256', 'cyclegan_mnist_usps'}
+_SLOW |= {'cyclegan_256', 'cyclegan_mnist_usps', 'cyclegan_emoji'}
+_SLOW |= {'progressive_mnist', 'edges_mnist'}
+_SLOW |= {'srresnet_bsds', 'srgan_x4', 'esrgan_x4'}
 
 
 @pytest.mark.parametrize('name', sampled(CONFIGS, *set(CONFIGS) - _SLOW))
@@ -88,7 +90,7 @@ def test_config_builds_and_takes_two_steps(name):
   config = load_config(name, **keys)
   data = config.data.name
   shape = SHAPES.get(data) or load_dataset(data).info.image_shape
-  if size := config.data.image_size:
+  if size := config.data.crop or config.data.image_size:
     shape = (size, size, shape[-1])
   state, metrics = two_steps(config, shape)
   assert state.step == 2
@@ -129,6 +131,7 @@ def shape_for(network):
 
 # The configs above have them too.
 _COSTLY = ('wgan_gp_resnet', 'mlp_bn', 'sngan', 'sagan', 'biggan')
+_COSTLY += ('progressive', 'stylegan', 'stylegan2', 'r3gan')
 
 
 def name_pairs():

@@ -126,6 +126,8 @@ def test_keys_of_a_vae_are_refused_for_others(key, value):
 def test_descent_is_refused_where_there_are_two():
   with pytest.raises(InputError, match=r'solver: descent .*=alternating'):
     check(tiny_digits(solver='descent'))
+  alone = dict(given=('source',), l1_weight=1.0, adversarial_weight=0.0)
+  check(tiny_digits(solver='descent', data__derive='grey', **alone))
 
 
 def test_lookahead_and_averages_are_for_one_player_too():

@@ -59,10 +59,13 @@ def test_crop_scales_the_shorter_side():
   np.testing.assert_allclose(out[3], 0, atol=20)
 
 
-@pytest.mark.parametrize('fit', FITS.values())
+@pytest.mark.parametrize('fit', FITS)
 @pytest.mark.parametrize('size', [2, 7, 32])
 def test_constant_images_stay_constant(fit, size):
-  out = convert(np.full((9, 14, 1), 123, np.uint8), (size, size, 1), fit)
+  if fit == 'centre' and size > 9:  # refused: see test_crops.py
+    return
+  shape = (size, size, 1)
+  out = convert(np.full((9, 14, 1), 123, np.uint8), shape, FITS[fit])
   np.testing.assert_array_equal(out, np.full((size, size, 1), 123))
   assert out.dtype == np.uint8
 

@@ -18,8 +18,7 @@ from tests.helpers import ROOT
 BLOCKS = [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1]  # strides, table 1
 
 
-@pytest.fixture(scope='module')
-def state():
+def random_state():
   """A weight file's content with random values at a trained network's scale."""
   rng = np.random.default_rng(0)
   arrays = {}
@@ -33,6 +32,11 @@ def state():
       array = rng.normal(0, 0.5, shape)
     arrays[name] = array.astype(np.float32)
   return arrays
+
+
+@pytest.fixture(scope='module')
+def state():
+  return random_state()
 
 
 @pytest.fixture

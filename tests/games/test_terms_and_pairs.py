@@ -21,6 +21,8 @@ from gan_jax.tricks.terms import (
   first_memory,
   gradient_penalty,
   l1,
+  mse,
+  perceptual,
 )
 from gan_jax.types import InputError, Players
 from tests.helpers import (
@@ -202,6 +204,86 @@ def test_l1_is_to_the_image_as_g_makes_it():
     )
 
 
+def test_the_squared_error_is_to_the_image_too():
+  """Its optimum is the mean of what belongs to one source."""
+  images = np.float32([0.0, 0.1, 0.9])[:, None, None, None]
+  batch = fake_batch(3, (1, 1, 1))._replace(images=images)
+  (term,) = mse(2.0)
+  at = jnp.float32(0.25)
+  here = scene({})[0]._replace(batch=batch)
+
+  def value(c):
+    return term.value(here._replace(made=0 * images + c))
+
+  np.testing.assert_allclose(value(at), ((images - at) ** 2).mean(), rtol=1e-6)
+  assert abs(float(jax.grad(value)(images.mean()))) < 1e-6
+  assert (term.metric, term.weight, mse(0.0)) == ('mse', 2.0, ())
+
+
+def test_a_perceptual_distance_is_of_the_fake_and_its_image():
+  batch, made = fake_batch(3), 0.5 * fake_batch(3, seed=1).images
+  here = scene({})[0]._replace(batch=batch, made=made)
+
+  def distance(x, y):
+    return jnp.mean(x) - 2 * jnp.mean(y)
+
+  (term,) = perceptual(0.5, distance)
+  expected = made.mean() - 2 * batch.images.mean()
+  np.testing.assert_allclose(term.value(here), expected, rtol=1e-5)
+  assert perceptual(0.0, None) == ()
+
+
+@pytest.mark.parametrize('weight', [0.0, 0.3, 1.0])
+def test_the_adversarial_loss_has_its_weight(weight):
+  model, state = model_of()
+  batch = fake_batch(8)
+
+  def game(weight, terms):
+    return image_gan(
+      model.networks,
+      loss_of(tiny_digits()),
+      task=task_of(latent_dim=4),
+      terms=Players(gen=terms, disc=()),
+      adversarial_weight=weight,
+    )
+
+  def of(game):
+    return jax.grad(
+      lambda gen: game.objectives.gen(
+        state.params._replace(gen=gen), state.model_state, batch, KEY, 0
+      ),
+      has_aux=True,
+    )(state.params.gen)
+
+  both, outcome = of(game(weight, l1(1.0)))
+  whole, term = of(game(1.0, ()))[0], of(game(0.0, l1(1.0)))[0]
+  expected = jax.tree.map(lambda a, b: weight * a + b, whole, term)
+  assert_close(both, expected, 1e-5)
+  assert ('disc_fake' in outcome.metrics) == bool(weight)
+
+
+def test_d_is_left_out_of_a_loss_that_does_not_ask_it():
+  model, state = model_of()
+  game = image_gan(
+    model.networks,
+    loss_of(tiny_digits()),
+    task=task_of(latent_dim=4),
+    terms=Players(gen=l1(1.0), disc=()),
+    adversarial_weight=0.0,
+  )
+  broken = jax.tree.map(lambda x: jnp.nan * x, state.params.disc)
+  grads = jax.grad(
+    lambda gen: game.objectives.gen(
+      state.params._replace(gen=gen, disc=broken),
+      state.model_state,
+      fake_batch(8),
+      KEY,
+      0,
+    )[0]
+  )(state.params.gen)
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves(grads))
+
+
 def test_the_best_image_by_l1_is_the_median():
   """Of what belongs to one source: not the mean, which would be a blur."""
   images = np.float32([0.0, 0.1, 0.9])[:, None, None, None]
@@ -310,6 +392,15 @@ def test_two_devices_judge_the_same_wrong_pairs():
     (dict(penalty_every=0), ['penalty_every: 0 is not at least 1']),
     (dict(penalty_every=2), ['penalty_every: 2', 'there is none']),
     (dict(l1_weight=1.0), ['l1_weight: 1.0 is on', 'set given=source']),
+    (dict(mse_weight=1.0), ['mse_weight: 1.0 is on', 'set given=source']),
+    (dict(l1_weight=-1.0), ['l1_weight: -1.0 is not a finite number']),
+    (dict(perceptual__weight=1.0), ['perceptual.weight: 1.0 is on']),
+    (dict(adversarial_weight=-1.0), ['adversarial_weight: -1.0 is not']),
+    (dict(adversarial_weight=0.0), ['adversarial_weight: 0 leaves G nothing']),
+    (
+      dict(adversarial_weight=0.5, tricks__feature_matching=1.0),
+      ['adversarial_weight: 0.5', 'feature_matching_alone=False'],
+    ),
     (dict(mismatch_weight=1.0), ['mismatch_weight: 1.0 is not in [0, 1)']),
     (dict(mismatch_weight=0.5), ['mismatch_weight', 'conditional=True']),
     (

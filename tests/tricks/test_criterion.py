@@ -48,6 +48,15 @@ def test_pairs_are_judged_by_their_difference(name):
   assert abs(float(sum(made.disc(REAL, FAKE[::-1], KEYS)) - sum(parts))) > 1e-3
 
 
+def test_swapping_real_and_fake_swaps_the_losses_of_ragan():
+  """G's loss is D's with the sides exchanged, both parts of it."""
+  made = criterion.make_criterion(
+    make_loss('non_saturating'), relativistic='average'
+  )
+  as_disc = sum(made.disc(FAKE, REAL, KEYS))
+  np.testing.assert_allclose(made.gen(REAL, FAKE, 0), as_disc, rtol=1e-5)
+
+
 @pytest.mark.parametrize('name', sorted(F))
 def test_averages_are_of_the_other_side(name):
   made = criterion.make_criterion(make_loss(name), relativistic='average')

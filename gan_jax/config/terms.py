@@ -1,0 +1,124 @@
+"""What the players add to their losses, by a config."""
+
+import math
+from typing import Any
+
+import flax.linen as nn
+
+from gan_jax import networks as networks_lib
+from gan_jax.config import annealing, tricks
+from gan_jax.features import maps
+from gan_jax.networks.style import Style
+from gan_jax.penalties import PENALTIES
+from gan_jax.tricks import terms as terms_lib
+from gan_jax.tricks.guesses import class_terms, code_terms
+from gan_jax.tricks.path_length import path_length_term
+from gan_jax.tricks.terms import Term
+from gan_jax.types import InputError, Players, Task
+
+Config = Any
+
+
+def make_terms(
+  config: Config, task: Task, networks: Players[nn.Module]
+) -> Players[tuple[Term, ...]]:
+  """All of them but those of tricks.
+
+  Raises:
+    InputError: D does not guess what it is paid for, or a perceptual loss
+      without the network that it is of.
+  """
+  penalty = terms_lib.gradient_penalty(
+    PENALTIES[config.penalty],
+    annealing.penalty_weight(config),
+    config.penalty_every,
+  )
+  of_gen = (
+    *terms_lib.l1(config.l1_weight),
+    *terms_lib.mse(config.mse_weight),
+    *_perceptual(config, task),
+  )
+  of_disc = *penalty, *terms_lib.drift(config.drift_weight)
+  found = [Players(gen=of_gen, disc=of_disc)]
+  if config.path_length_weight:
+    term = path_length_term(config.path_length_weight, config.path_length_every)
+    found.append(Players(gen=(term,), disc=()))
+  by_classes = guesses_labels(networks_lib.style_of(networks.disc))
+  if by_classes or task.codes:
+    _check_guesses(config, task, networks.disc, by_classes)
+  if by_classes:
+    weight, fakes = config.class_weight, config.classify_fakes
+    found.append(
+      class_terms(
+        1.0 if weight is None else weight,
+        classify_fakes=fakes is None or fakes,
+      )
+    )
+  if task.codes:
+    weight = config.code_weight
+    found.append(code_terms(task.codes, 1.0 if weight is None else weight))
+  return Players(*(sum(own, ()) for own in zip(*found, strict=True)))
+
+
+def _check_guesses(
+  config: Config, task: Task, disc: nn.Module, by_classes: bool
+) -> None:
+  """Raises InputError where D does not guess what it is paid for."""
+  guesses = tricks.abstract_verdict(config, task, disc).guesses
+  for name, wanted in (('labels', by_classes), ('codes', bool(task.codes))):
+    if wanted and name not in guesses:
+      raise InputError(
+        f'network.name: D of {config.network.name} guesses no {name}; end it '
+        'in gan_jax.networks.heads.verdict, or take another architecture'
+      )
+
+
+def _perceptual(config: Config, task: Task) -> tuple[Term, ...]:
+  """The distance to the target in the maps of a fixed network."""
+  keys = config.perceptual
+  if not keys.weight:
+    return ()
+  of = maps.load(keys.network, keys.weights)
+  smallest = min(task.image_shape[:2])
+  if smallest < of.smallest:
+    raise InputError(
+      f'perceptual.network: {of.name} takes images of {of.smallest} pixels or '
+      f'more, not {smallest}'
+    )
+  distance = maps.make_distance(of, keys.layer, keys.distance)
+  return terms_lib.perceptual(keys.weight, distance)
+
+
+def check(config: Config) -> None:
+  """Raises InputError for terms that would do nothing, or are all there is."""
+  weights = {
+    'l1_weight': config.l1_weight,
+    'mse_weight': config.mse_weight,
+    'perceptual.weight': config.perceptual.weight,
+  }
+  for key, weight in weights.items():
+    if not 0 <= weight < math.inf:
+      raise InputError(f'{key}: {weight} is not a finite number from 0 on')
+    if weight and 'source' not in config.given:
+      raise InputError(
+        f'{key}: {weight} is on the distance to the image that a source '
+        f'belongs to, and none is given; set given=source, or {key}=0'
+      )
+  adversarial, tricks_of = config.adversarial_weight, config.tricks
+  in_its_place = tricks_of.feature_matching and tricks_of.feature_matching_alone
+  if adversarial != 1.0 and in_its_place:
+    raise InputError(
+      f'adversarial_weight: {adversarial} is on a loss in whose place '
+      'tricks.feature_matching stands; leave it at 1, or set '
+      'tricks.feature_matching_alone=False'
+    )
+  if not adversarial and not any(weights.values()):
+    raise InputError(
+      'adversarial_weight: 0 leaves G nothing to minimise; set one of '
+      f'{", ".join(weights)} too'
+    )
+
+
+def guesses_labels(disc: Style) -> bool:
+  """Whether D guesses the labels, where there are some."""
+  return bool(disc.num_classes) and disc.labels_by == 'classifier'
