@@ -73,23 +73,6 @@ def look(name: str, flags: argparse.Namespace) -> list[Row]:
   return [row('passed', name, why, platform=device.platform)]
 
 
-class Pixels:
-  """Random images of ten classes, as a dataset's split."""
-
-  def __init__(self, shape: tuple[int, int, int], num: int):
-    rng, self.image_shape = np.random.default_rng(0), shape
-    images = rng.integers(0, 256, (num, *shape), dtype=np.uint8)
-    labels = rng.integers(0, 10, num, dtype=np.int32)
-    self._arrays = {'images': images, 'labels': labels}
-
-  def __len__(self) -> int:
-    return len(self._arrays['labels'])
-
-  def whole(self) -> dict[str, np.ndarray]:
-    """See `gan_jax.data.examples.Images`."""
-    return self._arrays
-
-
 def config_of(name: str, sgd: bool = False) -> Any:
   """A config; with plain SGD on few images, or as it is.
 
@@ -110,19 +93,26 @@ def take_steps(config: Any, num: int = 2) -> tuple[Any, Any, dict]:
   """The parameters before and after so many steps, and the last metrics."""
   import jax
 
+  from benchmarks.pixels import Pixels
   from gan_jax import data
   from gan_jax.config import plan as plan_lib
   from gan_jax.devices import parallel, precision
   from gan_jax.training import dispatch as dispatch_lib
 
   height, width, channels = SHAPES[config.data.name]
-  if config.data.image_size:
-    height = width = config.data.image_size
+  if size := config.data.crop or config.data.image_size:
+    height = width = size
   channels = config.data.channels or channels
-  images = Pixels((height, width, channels), max(500, config.batch_size))
+  images = Pixels(
+    (height, width, channels),
+    max(500, config.batch_size),
+    classes=10,
+    given=tuple(config.given),
+  )
   plan = plan_lib.read(config)
   classes = tuple('0123456789')
   info = data.DatasetInfo('x', images.image_shape, classes, len(images), 0)
+  info = info._replace(columns=images.columns)
   devices = parallel.select_devices(1)
   model, feed = plan.build(info), data.make_feed(images, **plan.feed)
   draws = dispatch_lib.take_draws(feed.draws(0), num, config.disc_steps)

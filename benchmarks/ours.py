@@ -9,8 +9,8 @@ import importlib
 from typing import Any
 
 import jax
-import numpy as np
 
+from benchmarks.pixels import Pixels
 from benchmarks.works import RING_LATENTS, RING_WIDTHS, WORKS, Run, Work
 from gan_jax import data, solvers
 from gan_jax.config import build
@@ -24,25 +24,6 @@ from gan_jax.training import dispatch as dispatch_lib
 from gan_jax.types import Players
 
 NUM_IMAGES = 1_000
-
-
-class _Images:
-  """Random uint8 images with the interface of a dataset's split."""
-
-  def __init__(self, image_shape, classes):
-    draw = np.random.default_rng(0).integers
-    images = draw(0, 256, (NUM_IMAGES, *image_shape), dtype=np.uint8)
-    self._whole = {'images': images}
-    if classes:
-      self._whole['labels'] = draw(0, classes, NUM_IMAGES, dtype=np.int32)
-    self.image_shape = image_shape
-
-  def __len__(self):
-    return NUM_IMAGES
-
-  def whole(self):
-    """See `gan_jax.data.examples.Images`."""
-    return self._whole
 
 
 def config_of(work: Work, precision: str = 'float32') -> Any:
@@ -59,7 +40,14 @@ def config_of(work: Work, precision: str = 'float32') -> Any:
 def info_of(work: Work) -> data.DatasetInfo:
   """Of its random images."""
   names = tuple(map(str, range(work.classes)))
-  return data.DatasetInfo('random', work.image_shape, names, NUM_IMAGES, 0)
+  info = data.DatasetInfo('random', work.image_shape, names, NUM_IMAGES, 0)
+  return info._replace(columns=pixels_of(work, 1).columns)
+
+
+def pixels_of(work: Work, num: int = NUM_IMAGES) -> Pixels:
+  """Its random images."""
+  given = (work.given,) * bool(work.given)
+  return Pixels(work.image_shape, num, classes=work.classes, given=given)
 
 
 def image_steps(
@@ -79,7 +67,7 @@ def image_steps(
   """
   config, chunk = config_of(work, precision), chunk or work.chunk
   devices = parallel.select_devices(1)
-  images = _Images(work.image_shape, work.classes)
+  images = pixels_of(work)
   info = info_of(work)
   axis = parallel.axis_name(devices)
   model = build.build(config, info, axis_name=axis)
@@ -92,6 +80,7 @@ def image_steps(
     batch_size=config.batch_size,
     seed=0,
     labels=config.conditional,
+    columns=tuple(config.given),
   )
   dispatch = parallel.parallelize(
     dispatch_lib.make_dispatch(model, feed.decode), devices

@@ -12,63 +12,40 @@ import sys
 import tempfile
 import time
 
-from gan_jax.training import dispatch as dispatch_lib
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import jax
 import numpy as np
 
+from benchmarks.pixels import Pixels
 from configs import dcgan_64, mlp_mnist
 from gan_jax.config import build
 from gan_jax.data import DatasetInfo
+from gan_jax.data.feeds import DeviceFeed
 from gan_jax.devices import parallel
+from gan_jax.training import dispatch as dispatch_lib
 from gan_jax.workdir import checkpoint
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 STEPS, TURNS = 50, 60
 
 
-class _Pixels:
-  """A feed of random images, kept on the device."""
-
-  def __init__(self, shape: tuple[int, ...], batch_size: int):
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (1_000, *shape), dtype=np.uint8)
-    self.resident = {'images': pixels}
-    self._batch_size, self._rng = batch_size, rng
-
-  def draw(self, steps: int) -> dict[str, np.ndarray]:
-    """Draws `[S, 1, B]`."""
-    size = (steps, 1, self._batch_size)
-    positions = np.broadcast_to(np.arange(self._batch_size), size)
-    return {
-      'indices': self._rng.integers(0, 1_000, size).astype(np.int32),
-      'positions': positions.astype(np.int32),
-    }
-
-
 def check_of_numbers() -> float:
   """Share of the MLP's step that the check takes, by dispatches in turn."""
-  from gan_jax.data.feeds import DeviceFeed
-
   config, info = mlp_mnist.get_config(), DatasetInfo('x', (28, 28, 1), (), 9, 9)
   model, devices = build.build(config, info), parallel.select_devices(1)
-  pixels = _Pixels((28, 28, 1), config.batch_size)
-  decode = DeviceFeed.decode
-  feed = type('Feed', (), {'_flip': False})()
+  pixels = Pixels((28, 28, 1), 1_000)
+  feed = DeviceFeed(pixels, batch_size=config.batch_size, seed=0)
+  draws = dispatch_lib.take_draws(feed.draws(0), STEPS, 1)
   watched, programs, states = dispatch_lib.WATCHED, [], []
   for names in (watched, ('_none',)):
     dispatch_lib.WATCHED = names
     dispatch = parallel.parallelize(
-      dispatch_lib.make_dispatch(model, lambda *given: decode(feed, *given)),
-      devices,
+      dispatch_lib.make_dispatch(model, feed.decode), devices
     )
     state = parallel.replicate(jax.jit(model.init)(jax.random.key(0)), devices)
-    constants = parallel.replicate(
-      (pixels.resident, jax.random.key(1)), devices
-    )
-    inputs = parallel.shard(pixels.draw(STEPS), devices)
+    constants = parallel.replicate((feed.resident, jax.random.key(1)), devices)
+    inputs = parallel.shard(draws, devices)
     states.append(dispatch(state, constants, inputs)[0])  # compiles
     programs.append(dispatch)
   dispatch_lib.WATCHED = watched

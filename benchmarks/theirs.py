@@ -7,7 +7,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from benchmarks import torch_biggan, torch_gans, torch_stylegan2
+from benchmarks import (
+  torch_biggan,
+  torch_gans,
+  torch_stylegan2,
+  torch_translation,
+)
 from benchmarks.works import RING_LATENTS, RING_WIDTHS, WORKS, Run
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -67,6 +72,21 @@ def networks(name: str) -> list[torch.nn.Module]:
       torch_stylegan2.Generator(widths, 3, 128, 128, 2),
       torch_stylegan2.Discriminator(widths, 3, 4),
     )
+  elif name == 'pix2pix':
+    players = (
+      torch_translation.UNet(3, 3, 32, 6),
+      torch_translation.Patches(6, 32, 2, torch.nn.BatchNorm2d),
+    )
+  elif name == 'cyclegan':
+    patches = (3, 32, 1, torch.nn.InstanceNorm2d)
+    players = (
+      torch.nn.ModuleList(
+        torch_translation.Residual(3, 16, 4) for _ in range(2)
+      ),
+      torch.nn.ModuleList(
+        torch_translation.Patches(*patches) for _ in range(2)
+      ),
+    )
   elif work.image_shape is None:
     players = (
       torch_gans.mlp([RING_LATENTS, *RING_WIDTHS, 2]),
@@ -113,7 +133,7 @@ def _step(
     players = [player.to(memory_format=form) for player in players]
   if compiled:
     torch._dynamo.config.recompile_limit = 64
-    players = [torch.compile(player) for player in players]
+    players = [_compiled(player) for player in players]
 
   def draw_latents():
     return torch.randn(work.batch, *latents, device=DEVICE)
@@ -123,6 +143,12 @@ def _step(
       return torch.autocast(DEVICE, torch.bfloat16)
     return contextlib.nullcontext()
 
+  translated = dict(
+    pix2pix=torch_translation.pix2pix_step,
+    cyclegan=torch_translation.cycle_step,
+  )
+  if name in translated:
+    return translated[name](*players, draw_real, autocast=autocast)
   arguments = (*players, draw_real, draw_latents)
   if name == 'biggan32':
     return torch_biggan.hinge_step(
@@ -135,6 +161,13 @@ def _step(
   return torch_gans.adversarial_step(
     *arguments, share_fakes=name.startswith('dcgan'), autocast=autocast
   )
+
+
+def _compiled(player):
+  """A player's module through torch.compile, or each of a list of them."""
+  if isinstance(player, torch.nn.ModuleList):
+    return torch.nn.ModuleList(torch.compile(module) for module in player)
+  return torch.compile(player)
 
 
 def device_mib() -> float | None:

@@ -22,6 +22,7 @@ class Work(NamedTuple):
     config: file in configs/ and the keys that it overrides, or None.
     seeds: trained in one program.
     classes: of the labels that both players are told; 0 for none.
+    given: what else they are told, images of the same shape.
     unit: what is counted a second.
   """
 
@@ -34,6 +35,7 @@ class Work(NamedTuple):
   seeds: int = 1
   unit: str = 'images'
   classes: int = 0
+  given: str = ''
 
   def seeds_of(self, side: str) -> int:
     """Seeds that advance in a step: all of ours, one of PyTorch's."""
@@ -99,6 +101,24 @@ WORKS: dict[str, Work] = {
         'ema_decay': 0.0,
       },
     ),
+  ),
+  'pix2pix': Work(
+    'pix2pix, U-Net of 64x64',
+    4,
+    10,
+    1.0,
+    (64, 64, 3),
+    ('pix2pix_facades', {}),
+    given='source',
+  ),
+  'cyclegan': Work(
+    'CycleGAN, 32x32',
+    8,
+    10,
+    1.0,
+    (32, 32, 3),
+    ('cyclegan_emoji', {}),
+    given='other',
   ),
   'ring': Work('8 Gaussians, 2x128 MLPs', 256, 500, 3.0, unit='steps'),
   'ring10': Work(
