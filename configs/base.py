@@ -392,6 +392,8 @@ def get_config() -> ConfigDict:
         # Whether sources are first derived from them, as data.derive does
         derive=False,
         back=False,  # of game=cycle: from its images to the other domain
+        # Images keep their sizes, instead of the run's (pix2pix, cyclegan)
+        any_size=False,
         seed=0,  # of the latents
         # Class of all, by number or name; -1: all classes in turn.
         label=FieldReference(-1, field_type=object),

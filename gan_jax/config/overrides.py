@@ -114,6 +114,7 @@ ADDED = {
   'translate.dir': '',
   'translate.derive': False,
   'translate.back': False,
+  'translate.any_size': False,
   'translate.seed': 0,
   'translate.label': -1,
   'translate.checkpoint': 'latest',

@@ -149,6 +149,7 @@ class Translate(_Drawing):
   dir: str
   derive: bool
   back: bool
+  any_size: bool
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from gan_jax.data import derive as derive_lib
 from gan_jax.data.images import decode
 from gan_jax.data.shapes import FITS, convert
 from gan_jax.modes import folders
+from gan_jax.networks import modules_of
 from gan_jax.reporting import pictures
 from gan_jax.sampling.given import picture_of
 from gan_jax.sampling.weights import WEIGHTS, weights_name
@@ -32,8 +33,9 @@ def translate(
   `translate.derive` what sources are made of.
 
   Args:
-    config: `member`, and its `translate` section: dir, derive, back, seed,
-      label, checkpoint, ema, batch_norm, truncation, psi, psi_cutoff.
+    config: `member`, and its `translate` section: dir, derive, back,
+      any_size, seed, label, checkpoint, ema, batch_norm, truncation, psi,
+      psi_cutoff. With any_size images keep their sizes, and go in one by one.
     workdir: of the run.
     out: folder; None for `translated` in the workdir.
 
@@ -52,15 +54,20 @@ def translate(
   files = folders.images(keys.dir, 'translate.dir')
   folder = output.folder(out, layout.absolute(workdir) / 'translated')
   written = folders.places(folder, files, 'translate.dir')
-  read = _reader(trained, gan.columns[name].shape, keys.derive)
+  multiple = _multiple(trained) if keys.any_size else 0
+  read = _reader(trained, gan.columns[name].shape, keys)
   latents = gan.latents(len(files), seed=keys.seed, truncation=keys.truncation)
   labels = gan.labels(len(files), keys.class_label)
-  for some in _chunks(len(files)):
+  for some in _chunks(len(files), 1 if multiple else _CHUNK):
     sources = np.stack([read(file) for file in files[some]])
+    height, width = sources.shape[1:3]
+    own, sources = gan, _padded(sources, multiple)
+    if multiple:
+      own = gan.at_size(*sources.shape[1:3])
     part = None if labels is None else labels[some]
-    images = gan.generate(latents[some], part, {name: sources})
+    images = own.generate(latents[some], part, {name: sources})
     for path, image in zip(written[some], images, strict=True):
-      pictures.save_image(path, image)
+      pictures.save_image(path, image[:height, :width])
   weights = WEIGHTS[weights_name(trained.state, keys.ema)]
   print(
     f'{len(files)} images translated at step {int(trained.state.step)} '
@@ -69,26 +76,53 @@ def translate(
   return written
 
 
-def _chunks(num: int) -> list[slice]:
+def _chunks(num: int, size: int) -> list[slice]:
   """Parts of so many images, in order, under a bar."""
   from tqdm import tqdm
 
-  starts = tqdm(
-    range(0, num, _CHUNK), desc='translating', disable=num <= _CHUNK
-  )
-  return [slice(start, start + _CHUNK) for start in starts]
+  starts = tqdm(range(0, num, size), desc='translating', disable=num <= size)
+  return [slice(start, start + size) for start in starts]
 
 
-def _reader(trained: Trained, shape: tuple[int, ...], derived: bool):
-  """File -> source, uint8 `shape`, as the run's own data are read."""
+def _multiple(trained: Trained) -> int:
+  """What sides of images have to be multiples of.
+
+  Raises:
+    InputError: G makes images of the size that it was trained at alone.
+  """
+  network = next(iter(modules_of(trained.model.networks.gen).values()))
+  multiple = getattr(network, 'multiple', 0)
+  if not multiple:
+    raise InputError(
+      f'translate.any_size: {trained.plan.network} makes images of one size; '
+      'set it to False, or take pix2pix or cyclegan'
+    )
+  return multiple
+
+
+def _padded(images: np.ndarray, multiple: int) -> np.ndarray:
+  """Sides made multiples by repeating the last row and column; 0: as it is."""
+  if not multiple:
+    return images
+  below, beside = (-side % multiple for side in images.shape[1:3])
+  return np.pad(images, ((0, 0), (0, below), (0, beside), (0, 0)), mode='edge')
+
+
+def _reader(trained: Trained, shape: tuple[int, ...], asked: Any):
+  """File -> source, uint8 `shape`, as the run's own data are read.
+
+  With `any_size`, of the image's own height and width.
+  """
   keys = trained.plan.dataset()
   fit = FITS[keys['fit']]
 
   def pixels(file, shape):
     found = decode(file.path, keys['background'], 'translate.dir')
+    if asked.any_size:
+      shape = (*found.shape[:2], shape[-1])
     return convert(found, shape, fit)
 
-  if not derived:
+  if not asked.derive:
     return lambda file: pixels(file, shape)
   image_shape = trained.info.image_shape
   derive = derive_lib.make_derive(

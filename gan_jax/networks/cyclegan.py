@@ -46,6 +46,11 @@ class Generator(nn.Module):
   blocks: int
   style: Style
 
+  @property
+  def multiple(self) -> int:
+    """Of which sides may be any multiple, once it is trained."""
+    return 2**HALVINGS
+
   @nn.compact
   def __call__(
     self, images: jax.Array, given: Given | None = None, *, train: bool

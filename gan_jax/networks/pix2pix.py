@@ -45,6 +45,11 @@ class Generator(nn.Module):
   dropout: float
   style: Style
 
+  @property
+  def multiple(self) -> int:
+    """Of which sides may be any multiple, once it is trained."""
+    return 2**self.depth
+
   @nn.compact
   def __call__(
     self, latents: jax.Array, given: Given, *, train: bool

@@ -1,7 +1,8 @@
 """Drawing images from a trained generator."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import chex
 import jax
@@ -285,6 +286,17 @@ class Sampler(styles_lib.Styling, enlarging.Enlarging, Standing, Drawing):
     """
     given = given_lib.sources(images, self.columns)
     return self.sample(len(images), seed=seed, label=label, given=given)
+
+  def at_size(self, height: int, width: int) -> Self:
+    """The same sampler, told of pictures of other sides: G must take them."""
+    other = copy.copy(self)
+    other.columns = {
+      name: column._replace(shape=(height, width, column.shape[-1]))
+      if len(column.shape) == 3
+      else column
+      for name, column in self.columns.items()
+    }
+    return other
 
   def interpolate(
     self,

@@ -66,6 +66,12 @@ def test_each_image_under_its_own_name(run, tmp_path):
   np.testing.assert_array_equal(pixels(zipped), expected)
 
 
+def test_an_mlp_makes_images_of_one_size(run, tmp_path):
+  save(tmp_path, {'a.png': digits(1)[1][0]})
+  with pytest.raises(InputError, match=r'any_size: mlp makes images of one'):
+    translate(asked(tmp_path, any_size=True), run, tmp_path / 'out')
+
+
 def test_images_of_another_kind_are_brought_to_the_sources(run, tmp_path):
   """Colours and other sizes: as the run's own data are read."""
   _, sources = digits(1)

@@ -101,6 +101,20 @@ def test_either_way_is_drawn(run, folder):
   assert (back != there).any()
 
 
+def test_images_of_any_size_keep_it(run, folder, config_of, tmp_path):
+  own = np.random.default_rng(3).integers(0, 256, (22, 17, 3), dtype=np.uint8)
+  (tmp_path / 'in').mkdir()
+  Image.fromarray(own).save(tmp_path / 'in' / 'a.png')
+  keys = dict(translate__dir=str(tmp_path / 'in'), translate__any_size=True)
+  (path,) = translate(config_of(**keys), run, tmp_path / 'out')
+  found = np.asarray(Image.open(path))
+  assert found.shape[:2] == (22, 17)
+  # A multiple of 4 is what the network makes of it, whatever the run's size.
+  whole = np.pad(own, ((0, 2), (0, 3), (0, 0)), mode='edge')
+  expected = gan_jax.load(run).at_size(24, 20).translate(whole[None])[0]
+  np.testing.assert_array_equal(found, expected[:22, :17].squeeze())
+
+
 def test_a_folder_is_translated_both_ways(run, folder, config_of, tmp_path):
   keys = dict(translate__dir=str(folder / 'A'))
   gan = restore(run)
