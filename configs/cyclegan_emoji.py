@@ -17,6 +17,7 @@ def get_config() -> ConfigDict:
   """Overrides of configs/cyclegan_256.py."""
   config = cyclegan_256.get_config()
   config.data.image_size = 32
+  config.data.crop = 0
   config.data.channels = 3
   config.data.background = 'white'
   config.data.flip = False

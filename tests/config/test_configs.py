@@ -98,6 +98,12 @@ def test_config_builds_and_takes_two_steps(name):
 
 
 @pytest.mark.parametrize('name', CONFIGS)
+def test_no_config_cuts_out_more_than_there_is(name):
+  data = load_config(name).data
+  assert not data.crop or data.crop <= data.image_size
+
+
+@pytest.mark.parametrize('name', CONFIGS)
 def test_config_documents_itself(name):
   tree = ast.parse((ROOT / 'configs' / f'{name}.py').read_text())
   assert f'python run.py --config=configs/{name}.py' in ast.get_docstring(
