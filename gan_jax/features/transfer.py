@@ -71,6 +71,31 @@ class Losses(NamedTuple):
   style: jax.Array
 
 
+class _Wanted(NamedTuple):
+  """Maps of the content, and of the style by layer; made once."""
+
+  content: jax.Array
+  styles: list[jax.Array]
+
+
+def _wanted(maps: Maps, content: jax.Array, style: jax.Array) -> _Wanted:
+  layers = layers_of(maps)
+  (of_content,) = maps.apply(content, [layers.content])
+  return _Wanted(of_content, maps.apply(style, layers.styles))
+
+
+def _losses(maps: Maps, image: jax.Array, wanted: _Wanted) -> Losses:
+  layers = layers_of(maps)
+  names = {layers.content, *layers.styles}
+  order = [name for name in maps.layers if name in names]
+  own = dict(zip(order, maps.apply(image, order), strict=True))
+  return Losses(
+    style_lib.gatys_content(own[layers.content], wanted.content)
+    / wanted.content[0].size,
+    style_lib.gatys_style([own[x] for x in layers.styles], wanted.styles),
+  )
+
+
 def gatys_losses(
   maps: Maps, image: jax.Array, content: jax.Array, style: jax.Array
 ) -> Losses:
@@ -82,23 +107,7 @@ def gatys_losses(
     content: an image of its size.
     style: an image of any size.
   """
-  layers = layers_of(maps)
-  wanted = (layers.content, *layers.styles)
-  order = [name for name in maps.layers if name in wanted]
-
-  def by_name(x):
-    return dict(zip(order, maps.apply(x, wanted), strict=True))
-
-  own, of_style = by_name(image), by_name(style)
-  (of_content,) = maps.apply(content, [layers.content])
-  return Losses(
-    style_lib.gatys_content(own[layers.content], of_content)
-    / of_content[0].size,
-    style_lib.gatys_style(
-      [own[name] for name in layers.styles],
-      [of_style[name] for name in layers.styles],
-    ),
-  )
+  return _losses(maps, image, _wanted(maps, content, style))
 
 
 def gatys(
@@ -137,9 +146,11 @@ def gatys(
         f'not {image.shape[1]} x {image.shape[2]}'
       )
 
+  wanted = jax.jit(lambda *pair: _wanted(maps, *pair))(content, style)
+
   def loss(image, key):
     del key
-    losses = gatys_losses(maps, image, content, style)
+    losses = _losses(maps, image, wanted)
     return losses.content + style_weight * losses.style
 
   return optimise_input(

@@ -204,7 +204,7 @@ def test_simultaneous_factor_in_closed_form():
 # mixing a run, see below; mode collapse takes an hour, see
 # test_mode_collapse.py.
 _LONG = ('metric_directions', 'ring_and_grid', 'stacked_mnist')
-_LONG += ('style_mixing', 'truncation')
+_LONG += ('style_mixing', 'truncation', 'counterparts', 'style_transfer')
 
 
 @pytest.mark.slow
