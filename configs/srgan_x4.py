@@ -21,7 +21,9 @@ def get_config() -> ConfigDict:
   """Overrides of configs/srresnet_bsds.py."""
   config = srresnet_bsds.get_config()
   config.data.update(image_size=288, crop=96, derive_factor=4)
-  config.network.update(gen_width=64, blocks=16, disc_width=64, pooled=False)
+  config.network.update(
+    name='srgan', gen_width=64, blocks=16, disc_width=64, pooled=False
+  )
   config.gen_optimizer.update(learning_rate=1e-4, schedule='constant')
   config.perceptual.layer = 'conv5_3'
   first, then = 1_000_000, 100_000
