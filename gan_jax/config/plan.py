@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from gan_jax.config import build as building
-from gan_jax.config import checks, games, parts, sections, sweep
+from gan_jax.config import checks, games, parts, sections, sweep, terms
 from gan_jax.config import stages as stages_lib
 from gan_jax.config.overrides import replaced, section
 from gan_jax.data import DatasetInfo
@@ -187,6 +187,14 @@ class Plan:
       config, info, axis_name=axis_name, swept=swept, reference=reference
     )
 
+  def check_weights(self) -> None:
+    """Reads what training needs beside the data.
+
+    Raises:
+      InputError: the network of a perceptual loss is not there.
+    """
+    terms.check_weights(self._config)
+
   @functools.cached_property
   def criterion(self) -> Criterion:
     """What D's logits mean: the loss, as the tricks compare it."""
@@ -269,6 +277,8 @@ def _check_requests(plan: Plan) -> None:
   """
   _ = plan.sample, plan.interpolate, plan.translate, plan.diagnose, plan.eval
   _ = plan.upscale
+  for stage in plan.stages:
+    plan.of_stage(stage).check_weights()
   if plan.member < 0:
     raise InputError(
       f'member: {plan.member} is no run; they are numbered from 0 on, and -1 '

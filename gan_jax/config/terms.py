@@ -25,8 +25,7 @@ def make_terms(
   """All of them but those of tricks.
 
   Raises:
-    InputError: D does not guess what it is paid for, or a perceptual loss
-      without the network that it is of.
+    InputError: D does not guess what it is paid for.
   """
   penalty = terms_lib.gradient_penalty(
     PENALTIES[config.penalty],
@@ -74,19 +73,35 @@ def _check_guesses(
 
 
 def _perceptual(config: Config, task: Task) -> tuple[Term, ...]:
-  """The distance to the target in the maps of a fixed network."""
-  keys = config.perceptual
-  if not keys.weight:
-    return ()
-  of = maps.load(keys.network, keys.weights)
+  """The distance to the target in the maps of a fixed network.
+
+  Read when a step is traced: to draw from a run nobody needs the network.
+  """
   smallest = min(task.image_shape[:2])
-  if smallest < of.smallest:
-    raise InputError(
-      f'perceptual.network: {of.name} takes images of {of.smallest} pixels or '
-      f'more, not {smallest}'
-    )
-  distance = maps.make_distance(of, keys.layer, keys.distance)
-  return terms_lib.perceptual(keys.weight, distance)
+
+  def distance(images, targets):
+    of = _network(config)
+    if smallest < of.smallest:
+      raise InputError(
+        f'perceptual.network: {of.name} takes images of {of.smallest} pixels '
+        f'or more, not {smallest}'
+      )
+    keys = config.perceptual
+    compare = maps.make_distance(of, keys.layer, keys.distance)
+    return compare(images, targets)
+
+  return terms_lib.perceptual(config.perceptual.weight, distance)
+
+
+def _network(config: Config) -> maps.Maps:
+  return maps.load(config.perceptual.network, config.perceptual.weights)
+
+
+def check_weights(config: Config) -> None:
+  """Raises InputError unless the network of a perceptual loss can be read."""
+  keys = config.perceptual
+  if keys.weight:
+    maps.make_distance(_network(config), keys.layer, keys.distance)
 
 
 def check(config: Config) -> None:

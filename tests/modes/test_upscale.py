@@ -90,6 +90,52 @@ def test_d_comes_in_with_its_stage(run):
   assert rows[2]['gen_loss'] > rows[2]['mse']
 
 
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+  path = tmp_path_factory.mktemp('weights') / 'lpips.npz'
+  np.savez(path, **random_state('AlexNet'))
+  return path
+
+
+def test_weights_of_a_later_stage_are_wanted_before_the_first(
+  config_of, tmp_path
+):
+  stages = ((8, {**PLAYED, 'perceptual.weight': 0.1}),)
+  config = config_of(
+    stages=stages, perceptual__weights=str(tmp_path / 'none.npz')
+  )
+  with pytest.raises(InputError, match=r'perceptual.weights: cannot read .*no'):
+    train(config, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.slow  # compiles AlexNet
+def test_a_perceptual_loss_is_trained_on_and_not_drawn_with(
+  config_of, weights, tmp_path
+):
+  keys = dict(perceptual__weight=0.5, perceptual__layer='conv2')
+  config = config_of(
+    num_steps=2,
+    data__crop=32,
+    perceptual__weights=str(weights),
+    log_every=1,
+    **keys,
+  )
+  train(config, tmp_path / 'run')
+  rows = read_metrics(tmp_path / 'run')
+  for row in rows:
+    np.testing.assert_allclose(
+      row['gen_loss'], row['mse'] + 0.5 * row['perceptual'], rtol=1e-5
+    )
+    assert row['perceptual'] > 0
+  weights.rename(weights.with_suffix('.away'))
+  try:
+    gan = gan_jax.load(tmp_path / 'run')
+    assert gan.enlarge(np.zeros((8, 8, 3), np.uint8)).shape == (16, 16, 3)
+  finally:
+    weights.with_suffix('.away').rename(weights)
+
+
 @pytest.mark.slow
 def test_resumed_within_either_stage_equals_uninterrupted(
   run, config_of, tmp_path
@@ -144,9 +190,9 @@ def test_tiles_meet_without_a_seam(run):
   ]
 
 
-def test_shrunk_images_are_scored(run, photos, config_of, tmp_path, capsys):
-  weights = tmp_path / 'lpips.npz'
-  np.savez(weights, **random_state('AlexNet'))
+def test_shrunk_images_are_scored(
+  run, photos, config_of, weights, tmp_path, capsys
+):
   keys = dict(upscale__shrink=True, upscale__weights=str(weights))
   config = config_of(upscale__dir=str(photos / 'more'), **keys)
   (path,) = upscale(config, run, tmp_path / 'out')
