@@ -138,10 +138,7 @@ def layer_names(variables: chex.ArrayTree) -> list[str]:
 
 
 def maps(
-  variables: chex.ArrayTree,
-  x: jax.Array,
-  wanted: Sequence[str],
-  pool: str = 'max',
+  variables: chex.ArrayTree, x: jax.Array, wanted: Sequence[str]
 ) -> list[jax.Array]:
   """Maps `[B, h, w, C]` of some layers, in their order in the network.
 
@@ -150,16 +147,18 @@ def maps(
     x: images `[B, H, W, C]` in [-1, 1], C 3, or 1 for grey; H and W at least
       `SMALLEST`.
     wanted: of `layer_names`, or of these with conv for relu: before the ReLU.
-    pool: what its pools take, max or average.
   """
   net, found = _backbone(variables), {}
+  window, strides = (1, net.pool, net.pool, 1), (1, 2, 2, 1)
   x = (x + 1.0) / 2.0
   x = (x - jnp.array(_MEAN)) / jnp.array(_DEVIATION)
   for i, (conv, name) in enumerate(
     zip(variables['convs'], layer_names(variables), strict=True)
   ):
     if i in net.pooled:
-      x = _pooled(x, net.pool, pool)
+      x = jax.lax.reduce_window(
+        x, -jnp.inf, jax.lax.max, window, strides, 'VALID'
+      )
     stride = net.stride if i == 0 else 1
     # The first of AlexNet has 2 in place of 5.
     pad = (2 if i == 0 and net.stride > 1 else net.sides[i] // 2,) * 2
@@ -178,17 +177,6 @@ def maps(
     if all(name in found for name in wanted):
       break
   return [x for name, x in found.items() if name in wanted]
-
-
-def _pooled(x: jax.Array, size: int, kind: str) -> jax.Array:
-  """Pools of stride 2 without padding."""
-  window, strides = (1, size, size, 1), (1, 2, 2, 1)
-  if kind == 'max':
-    return jax.lax.reduce_window(
-      x, -jnp.inf, jax.lax.max, window, strides, 'VALID'
-    )
-  summed = jax.lax.reduce_window(x, 0.0, jax.lax.add, window, strides, 'VALID')
-  return summed / size**2
 
 
 def activations(variables: chex.ArrayTree, x: jax.Array) -> list[jax.Array]:

@@ -52,23 +52,6 @@ def test_layers_of_vgg_have_its_names():
   ]
 
 
-def test_average_pools_are_means(alexnet):
-  variables = lpips.convert(random_state('AlexNet'))
-  for kind, reduce in (('max', np.max), ('average', np.mean)):
-    x = np.random.default_rng(1).normal(size=(1, 7, 7, 2)).astype(np.float32)
-    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))
-    np.testing.assert_allclose(
-      lpips._pooled(x, 3, kind),
-      reduce(windows[:, ::2, ::2], axis=(4, 5)),
-      rtol=1e-5,
-      atol=1e-6,
-    )
-  plain, averaged = (
-    lpips.maps(variables, X, ['relu2'], kind)[0] for kind in ('max', 'average')
-  )
-  assert np.abs(plain - averaged).max() > 1e-3
-
-
 def test_the_last_map_of_mobilenet_has_its_features(tmp_path, monkeypatch):
   state = mobilenet_state()
   variables = mobilenet.convert(state)

@@ -8,13 +8,23 @@ from PIL import Image
 
 import gan_jax
 from gan_jax.data.derive import low_res
+from gan_jax.modes.diagnose import diagnose
+from gan_jax.modes.evaluate import evaluate
+from gan_jax.modes.sample import sample
 from gan_jax.modes.train import train
 from gan_jax.modes.upscale import bicubic, mixed, scored, upscale
 from gan_jax.sampling import enlarging
 from gan_jax.types import InputError
 from gan_jax.workdir.logs import read_metrics
+from gan_jax.workdir.trained import restore
 from tests.features.test_lpips import random_state
-from tests.helpers import assert_same_bits, tiny_digits, tiny_keys
+from tests.helpers import (
+  SGD,
+  assert_close,
+  assert_same_bits,
+  tiny_digits,
+  tiny_keys,
+)
 
 RNG = np.random.default_rng(0)
 KEYS = dict(
@@ -34,6 +44,7 @@ KEYS = dict(
   batch_size=4,
   **tiny_keys('srgan'),
 )
+RATES = [f'{p}_optimizer__learning_rate' for p in ('gen', 'disc')]
 PLAYED = {'solver': 'alternating', 'adversarial_weight': 0.1}
 
 
@@ -151,6 +162,31 @@ def test_resumed_within_either_stage_equals_uninterrupted(
     whole.discriminate(images, given=given),
     parts.discriminate(images, given=given),
   )
+
+
+@pytest.mark.slow  # a program for four devices
+def test_four_devices_equal_one(config_of, tmp_path):
+  """Squares, both stages: what an image is shown as goes by its position."""
+  states, keys = [], SGD | dict.fromkeys(RATES, 1e-2)
+  stages = ((1, {**PLAYED, 'reset_optimizers': True}),)
+  keys |= dict(num_steps=3, log_every=1, steps_per_dispatch=1, stages=stages)
+  for devices in (1, 4):
+    workdir = tmp_path / str(devices)
+    train(config_of(num_devices=devices, **keys), workdir)
+    states.append(restore(workdir).state)
+  assert_close(*(state.params for state in states), 1e-4)
+  assert_close(*(state.model_state for state in states), 1e-4)
+
+
+@pytest.mark.slow  # scores
+def test_scores_and_diagnosis_work_as_of_any_run(run, config_of):
+  keys = dict(eval__num_samples=8, eval__network='random')
+  evaluate(config_of(eval__scores=('psnr', 'ssim', 'fid'), **keys), run)
+  scores = json.loads((run / 'metrics.json').read_text())['scores']
+  assert 5 < scores['psnr']['value'] < 60
+  diagnose(config_of(), run)
+  paths = sample(config_of(sample__num=4), run)
+  assert all(path.exists() for path in paths)
 
 
 def test_a_folder_of_any_sizes_is_enlarged(run, photos, config_of, tmp_path):
