@@ -2,7 +2,7 @@
 
 Paper: Ledig et al. 2017, arXiv 1609.04802, section 3.2: residual blocks, pixel
 shuffle, Adam. Deviations: no batch norm, and the bilinear enlargement below
-(msrresnet, of ESRGAN's authors): with the paper's own network 1,900 steps were
+(msrresnet, of ESRGAN's authors): with the paper's own network 2,100 steps were
 still behind bicubic enlargement. Twofold (4), squares of 48 pixels (96), 8
 blocks of 32 channels (16 of 64), rate 5e-4 along a cosine (1e-4, constant),
 half of the images mirrored. D rests: srgan_bsds.py goes on with it.
@@ -10,7 +10,7 @@ Data: a folder or a ZIP of photos of 320 pixels or more, such as BSDS500.
 Command: python run.py --config=configs/srresnet_bsds.py --config.data.dir=DIR
 Scores: python run.py --mode=upscale --workdir=RUN --config.upscale.dir=PHOTOS
   --config.upscale.shrink=True
-Measured: see docs/results.md.
+Measured: 31.94 dB on Y of held-out photos, bicubic 29.62; 7 min on two cores.
 """
 
 from ml_collections import ConfigDict
