@@ -148,8 +148,12 @@ def test_without_a_last_layer_msrresnet_is_bilinear():
   np.testing.assert_allclose(found, resized(x, 2, 'bilinear'), atol=1e-6)
 
 
-def test_residuals_of_esrgan_weigh_a_fifth():
-  """Of dense blocks that do nothing, a block of three is x + .2 x."""
+@pytest.mark.parametrize(('dense', 'factor'), [(0.0, 1.2), (1.0, 1.3456)])
+def test_residuals_of_esrgan_weigh_a_fifth(dense, factor):
+  """A block of three dense blocks is x + .2 (1 + .2 d)^3 x.
+
+  Where what a dense block adds to x, before it is weighed, is d x.
+  """
   x = jnp.asarray(RNG.uniform(-1, 1, (1, 4, 4, 3)), jnp.float32)
 
   def output(blocks):
@@ -163,7 +167,11 @@ def test_residuals_of_esrgan_weigh_a_fifth():
     def change(path, kernel):
       number = int(path.split('Conv_')[1].split("'")[0])
       if 0 < number < last:
-        return 0 * kernel
+        # The last of five makes its input anew, d times; the others nothing.
+        own = np.zeros(kernel.shape, np.float32)
+        if number % 5 == 0:
+          own[1, 1, :4] = dense * np.eye(4)
+        return own
       # The others are the same whatever the number of blocks.
       key = jax.random.key(number if not number else number - last)
       return same if number == last else jax.random.normal(key, kernel.shape)
@@ -173,7 +181,9 @@ def test_residuals_of_esrgan_weigh_a_fifth():
 
   one, two = output(1), output(2)
   atol = 1e-5 * float(jnp.abs(one).max())
-  np.testing.assert_allclose(one / 2.2, two / 2.44, atol=atol)
+  np.testing.assert_allclose(
+    one / (1 + factor), two / (1 + factor**2), atol=atol
+  )
   assert float(jnp.std(one)) > 0.1
 
 
@@ -204,6 +214,7 @@ def test_a_block_of_srresnet_adds_to_what_comes_in():
   }
   expected = fewer.apply(own | {'params': kept}, x, **enlarge)
   np.testing.assert_allclose(found, expected, atol=1e-6)
+  assert float(jnp.std(found)) > 1e-3  # the first map goes past all blocks
 
 
 def test_sources_enter_srresnet_from_0_to_1():
