@@ -10,6 +10,7 @@ References:
 """
 
 import dataclasses
+import functools
 import math
 
 import flax.linen as nn
@@ -114,7 +115,9 @@ _OF_SRGAN = dict(halvings=4, kernel=3, units=1024, biased=True)
 _OF_ESRGAN = dict(halvings=5, kernel=4, units=100, biased=False)
 
 
-def srgan(
+def _residual(
+  kind: type[SRResNet] | type[MSRResNet],
+  name: str,
   image_shape: tuple[int, int, int],
   style: Players[Style],
   *,
@@ -124,9 +127,11 @@ def srgan(
   blocks: int = 16,
   pooled: bool = False,
 ) -> Players[nn.Module]:
-  """SRResNet and SRGAN's D.
+  """A residual generator and SRGAN's D.
 
   Args:
+    kind: of generator.
+    name: of the architecture, for messages.
     image_shape: (H, W, C).
     style: of both players.
     factor: by which G enlarges, 2, 3 or 4.
@@ -138,29 +143,13 @@ def srgan(
   Raises:
     InputError: no source, more than that, or a size that does not fit.
   """
-  _source('srgan', image_shape, style.gen, factor)
-  gen = SRResNet(image_shape[-1], factor, gen_width, blocks, style.gen)
-  return _pair(
-    'srgan', image_shape, style, gen, disc_width, pooled, **_OF_SRGAN
-  )
+  _source(name, image_shape, style.gen, factor)
+  gen = kind(image_shape[-1], factor, gen_width, blocks, style.gen)
+  return _pair(name, image_shape, style, gen, disc_width, pooled, **_OF_SRGAN)
 
 
-def msrresnet(
-  image_shape: tuple[int, int, int],
-  style: Players[Style],
-  *,
-  factor: int = 4,
-  gen_width: int = 64,
-  disc_width: int = 64,
-  blocks: int = 16,
-  pooled: bool = False,
-) -> Players[nn.Module]:
-  """SRResNet without batch norm, and SRGAN's D; arguments as in `srgan`."""
-  _source('msrresnet', image_shape, style.gen, factor)
-  gen = MSRResNet(image_shape[-1], factor, gen_width, blocks, style.gen)
-  return _pair(
-    'msrresnet', image_shape, style, gen, disc_width, pooled, **_OF_SRGAN
-  )
+srgan = functools.partial(_residual, SRResNet, 'srgan')
+msrresnet = functools.partial(_residual, MSRResNet, 'msrresnet')
 
 
 def esrgan(
@@ -177,17 +166,17 @@ def esrgan(
   """RRDBNet and its D.
 
   Args:
-    image_shape: as in `srgan`, as the others.
+    image_shape: as in `_residual`, as the others.
     style: likewise.
     factor: likewise.
     gen_width: likewise.
     disc_width: likewise.
     blocks: of three dense blocks each.
     growth: channels that a convolution of a dense block adds.
-    pooled: as in `srgan`.
+    pooled: likewise.
 
   Raises:
-    InputError: as in `srgan`.
+    InputError: as in `_residual`.
   """
   _source('esrgan', image_shape, style.gen, factor)
   gen = RRDBNet(image_shape[-1], factor, gen_width, blocks, style.gen, growth)
