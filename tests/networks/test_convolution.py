@@ -423,3 +423,30 @@ def test_values_and_two_derivatives_are_those_of_float64(
   for our, their in zip(found(*map(np.float32, (x, w))), expected, strict=True):
     error = np.abs(our - their).max() / np.abs(their).max()
     assert error < 1e-5
+
+
+def test_what_slides_over_a_map_is_no_larger_than_it(monkeypatch):
+  """Not before padding either: XLA is slow there.
+
+  A kernel's gradient of 64 -> 3 channels at 34 pixels without padding took
+  154 ms; 3 since the other map is padded by itself.
+  """
+  plain, sizes = lax.conv_general_dilated, []
+
+  def recorded(image, window, *arguments, **keys):
+    sizes.append((image.shape[1:3], window.shape[:2]))
+    return plain(image, window, *arguments, **keys)
+
+  monkeypatch.setattr(lax, 'conv_general_dilated', recorded)
+  x, kernel = jnp.ones((2, 10, 10, 8)), jnp.ones((3, 3, 8, 2))
+
+  def loss(kernel):
+    y = convolution.conv_general_dilated(
+      x, kernel, (1, 1), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    )
+    return y.sum()
+
+  jax.make_jaxpr(jax.grad(loss))(kernel)
+  assert len(sizes) > 1
+  for image, window in sizes:
+    assert all(w <= n for n, w in zip(image, window, strict=True))
