@@ -161,7 +161,8 @@ def one_step(config, info, num_devices):
   return compiled(state, key, parallel.shard(stacked, devices))
 
 
-@pytest.mark.parametrize('network', sampled(['mlp', 'dcgan'], 'mlp'))
+@pytest.mark.slow
+@pytest.mark.parametrize('network', ['mlp', 'dcgan'])
 def test_a_step_is_finite_and_two_devices_are_one(network):
   config = load_config(
     'mlp_digits',

@@ -12,7 +12,7 @@ from gan_jax.networks.style import Style
 from gan_jax.networks.stylegan import Mapping
 from gan_jax.sampling.styles import Truncation, truncated
 from gan_jax.types import InputError
-from tests.helpers import make_pair
+from tests.helpers import make_pair, sampled
 from tests.networks import residual_sizes as sizes
 from tests.networks.test_progressive import disc_size, widths
 
@@ -69,7 +69,7 @@ def latents_of(seed, num=NUM):
   return np.float32(np.concatenate([seeds, rng.normal(size=(num, 5))], axis=1))
 
 
-@pytest.fixture(scope='module', params=NAMES)
+@pytest.fixture(scope='module', params=sampled(NAMES, 'stylegan2'))
 def styled(request):
   """G with parameters at random, its variables, and its two halves."""
   gen = generator(request.param)

@@ -157,7 +157,7 @@ def test_the_trick_changes_training(case):
   'case',
   sampled(
     [case for case in TRICKS if case not in _OUTSIDE],
-    *_FAST - {'virtual', 'several discs'},
+    *_FAST - {'virtual', 'several discs', 'feature matching', 'paired'},
   ),
 )
 def test_two_devices_are_one(case):
