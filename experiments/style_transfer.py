@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 from experiments import common
 from gan_jax.data import Dataset, load_dataset, make_feed
 from gan_jax.data.images import decode
-from gan_jax.data.shapes import crop
+from gan_jax.data.shapes import convert, crop
 from gan_jax.features import maps as maps_lib
 from gan_jax.features import transfer
 from gan_jax.pixels import from_uint8, to_uint8
@@ -50,14 +50,10 @@ def image_of(path: str, flag: str, size: int) -> jax.Array:
   Raises:
     InputError: there is none, or it cannot be read.
   """
-  from PIL import Image
-
   file = pathlib.Path(path).expanduser()
   if not path or not file.is_file():
     raise InputError(f'--{flag}: {path or "nothing"} is no image file')
-  pixels = decode(file, key=f'--{flag}')
-  pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-  square = np.array(crop(Image.fromarray(np.ascontiguousarray(pixels)), size))
+  square = convert(decode(file, key=f'--{flag}'), (size, size, 3), crop)
   return from_uint8(square[None])
 
 
@@ -68,11 +64,8 @@ def optimised(
   out: pathlib.Path, maps, content: str, style: str, size: int, steps: int
 ) -> None:
   """One image in the style of another."""
-  pair = (
-    image_of(path, flag, size)
-    for path, flag in ((content, 'content'), (style, 'style'))
-  )
-  content, style = pair
+  content = image_of(content, 'content', size)
+  style = image_of(style, 'style', size)
   found = transfer.gatys(
     maps,
     content,
@@ -174,7 +167,7 @@ def folder(path: str, flag: str, size: int) -> Dataset:
     )
   except InputError as error:
     raise InputError(str(error).replace('data.dir', f'--{flag}')) from error
-  if min(len(found.train) - BATCH, len(found.test)) < 0 or not len(found.test):
+  if len(found.train) < BATCH or not len(found.test):
     raise InputError(
       f'--{flag}: {path} has too few images; {BATCH + 2} at least'
     )

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from gan_jax.config.memory import bytes_of
-from gan_jax.config.overrides import section
+from gan_jax.config.overrides import section, value_at
 from gan_jax.config.sweep import SWEPT
 from gan_jax.data.images import MOST_PIXELS
 from gan_jax.devices import parallel
@@ -47,10 +47,14 @@ _NOT_NEGATIVE = [
   'drift_weight',
   'path_length_weight',
   'adversarial_weight',
+  'l1_weight',
+  'mse_weight',
+  'perceptual.weight',
   'consensus_weight',
   'time_scale_ratio',
 ]
-_IF_GIVEN = ['class_weight', 'code_weight']  # not negative, or None
+# Not negative, or None.
+_IF_GIVEN = ['class_weight', 'code_weight', 'cycle_weight', 'identity_weight']
 MOST_MEMBERS = 2**16  # runs of one config
 _DEEPEST = 3  # a section in a section
 
@@ -99,16 +103,15 @@ def _short(value: int) -> str:
 
 
 def _check_ranges(config: Any) -> None:
-  """Raises InputError for a top-level number out of its range."""
+  """Raises InputError for a number out of its range."""
   for key in _AT_LEAST_ONE:
     if getattr(config, key) < 1:
       raise InputError(f'{key}: {getattr(config, key)} is not at least 1')
   given = [key for key in _IF_GIVEN if getattr(config, key) is not None]
   for key in _NOT_NEGATIVE + given:
-    if not 0 <= getattr(config, key) < math.inf:
-      raise InputError(
-        f'{key}: {getattr(config, key)} is not a finite number from 0 on'
-      )
+    value = value_at(config, key)
+    if not 0 <= value < math.inf:
+      raise InputError(f'{key}: {value} is not a finite number from 0 on')
   check_seed(config.seed, 'seed')
   if not 0.0 <= config.ema_decay < 1.0:
     raise InputError(f'ema_decay: {config.ema_decay} is not in [0, 1)')

@@ -1,6 +1,5 @@
 """What the players add to their losses, by a config."""
 
-import math
 from typing import Any
 
 import flax.linen as nn
@@ -112,8 +111,6 @@ def check(config: Config) -> None:
     'perceptual.weight': config.perceptual.weight,
   }
   for key, weight in weights.items():
-    if not 0 <= weight < math.inf:
-      raise InputError(f'{key}: {weight} is not a finite number from 0 on')
     if weight and 'source' not in config.given:
       raise InputError(
         f'{key}: {weight} is on the distance to the image that a source '

@@ -1,6 +1,5 @@
 """A game of two domains by a config: its terms, and what it does not read."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,17 +50,9 @@ def check(config: Config, neutral: Mapping[str, Any]) -> None:
   Raises:
     InputError: the key at fault, with the reason.
   """
-  weights = _weights(config)
-  for key in ('cycle', 'identity'):
-    value = getattr(weights, key)
-    if not 0 <= value < math.inf:
-      raise InputError(
-        f'{key}_weight: {value} is not a finite number from 0 on'
-      )
-  if not 0 <= weights.pool <= MOST_POOLED:
-    raise InputError(
-      f'pool_size: {weights.pool} is not in 0 to {MOST_POOLED:,}'
-    )
+  pool = _weights(config).pool
+  if not 0 <= pool <= MOST_POOLED:
+    raise InputError(f'pool_size: {pool} is not in 0 to {MOST_POOLED:,}')
   if config.conditional or list(config.given) != ['other']:
     raise InputError(
       'given: game=cycle is told the other domain and nothing else; set '

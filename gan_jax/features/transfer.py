@@ -198,8 +198,8 @@ def stylised(
     style: `[B, h, w, 3]`.
     alpha: from the content's own moments, 0, to the style's, 1 (eq. 14).
   """
-  (wanted,) = (layers_of(maps).encoder,)
-  (own,), (other,) = (maps.apply(x, [wanted]) for x in (content, style))
+  wanted = [layers_of(maps).encoder]
+  (own,), (other,) = (maps.apply(x, wanted) for x in (content, style))
   target = style_lib.adain(own, other)
   mixed = alpha * target + (1.0 - alpha) * own
   return decoder.apply(params, mixed), target

@@ -13,6 +13,7 @@ from gan_jax.config import plan
 from gan_jax.data import derive
 from gan_jax.data.files import File
 from gan_jax.data.images import decode, shown
+from gan_jax.data.shapes import convert
 from gan_jax.features.lpips import SMALLEST
 from gan_jax.features.maps import load as load_maps
 from gan_jax.metrics.ms_ssim import WINDOW
@@ -74,7 +75,8 @@ def upscale(
   scores: dict[str, dict[str, dict[str, float]]] = {}
   for file, path in zip(files, written, strict=True):
     image = decode(file.path, background, 'upscale.dir')
-    image = _fitting(image, trained.info.image_shape[-1])
+    channels = trained.info.image_shape[-1]
+    image = convert(image, (*image.shape[:2], channels), None)
     if keys.shrink:
       image, small = _shrunk(image, factor, file)
       large = gan.enlarge(small)
@@ -101,15 +103,6 @@ def _weights(trained: Trained, keys: Any) -> str:
   if not keys.towards:
     return own
   return f'{own}, {1 - keys.share:g} of them and {keys.share:g} of others'
-
-
-def _fitting(image: np.ndarray, channels: int) -> np.ndarray:
-  """An image in the channels of the run: grey to RGB, or its luma."""
-  if image.shape[-1] == channels:
-    return image
-  if channels == 1:
-    return np.asarray(derive.luma(image[None]))[0].astype(np.uint8)
-  return np.repeat(image, channels, axis=-1)
 
 
 def _mixed(gan: TrainedGAN, keys: Any, member: int) -> TrainedGAN:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -64,15 +65,15 @@ def optimise_input(
     key = jax.random.fold_in(root, number)
     value, grads = jax.value_and_grad(loss)(x, key)
     better = value < lowest
-    best = jax.tree.map(lambda a, b: jax.numpy.where(better, a, b), x, best)
-    lowest = jax.numpy.where(better, value, lowest)
+    best = jax.tree.map(lambda a, b: jnp.where(better, a, b), x, best)
+    lowest = jnp.where(better, value, lowest)
     updates, state = optimizer.update(grads, state, x)
     x = project(optax.apply_updates(x, updates))
     return (x, state, best, lowest), value
 
   scan = jax.jit(functools.partial(jax.lax.scan, step))
-  x = jax.tree.map(jax.numpy.asarray, start)
-  carry = x, optimizer.init(x), x, jax.numpy.float32(np.inf)
+  x = jax.tree.map(jnp.asarray, start)
+  carry = x, optimizer.init(x), x, jnp.float32(np.inf)
   losses: list[np.ndarray] = []
   with tqdm(total=num_steps, desc=progress, disable=not progress) as bar:
     for first in range(0, num_steps, _DISPATCH):

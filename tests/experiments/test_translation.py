@@ -16,6 +16,7 @@ from tests.experiments.test_experiments import section
 from tests.features.test_lpips import random_state
 from tests.features.test_mobilenet import random_state as mobilenet_state
 from tests.helpers import tiny_digits
+from tests.training.test_cycle import KEYS as CYCLE
 
 RNG = np.random.default_rng(0)
 
@@ -73,24 +74,8 @@ def test_counterparts_of_a_run(tmp_path):
   names = [f'{i:02}' for i in range(40)]
   images(tmp_path / 'data' / 'A', names, 16)
   images(tmp_path / 'data' / 'B', [*names[:30], *'xyz'], 16, seed=1)
-  config = tiny_digits(
-    game='cycle',
-    given=('other',),
-    num_steps=2,
-    data__name='folder',
-    data__dir=str(tmp_path / 'data'),
-    data__layout='unpaired',
-    data__test_fraction=0.5,
-    network__name='cyclegan',
-    network__gen_width=2,
-    network__disc_width=4,
-    network__gen_widths=None,
-    network__disc_widths=None,
-    network__blocks=1,
-    network__disc_layers=1,
-    batch_size=4,
-  )
-  train(config, tmp_path / 'run')
+  keys = dict(data__dir=str(tmp_path / 'data'), data__test_fraction=0.5)
+  train(tiny_digits(**CYCLE, **keys, num_steps=2), tmp_path / 'run')
   out = tmp_path / 'out'
   out.mkdir()
   run = str(tmp_path / 'run')
