@@ -141,6 +141,9 @@ def get_config() -> ConfigDict:
       # Of style-based G: on (|J^T y| - a)^2, in G's loss; 0: none
       path_length_weight=0.0,
       path_length_every=4,  # as penalty_every, of the path length
+      # Of stackgan: on KL(N(mu, sigma) || N(0, 1)) of what a text becomes, the
+      # mean over dimensions, in G's loss
+      conditioning_weight=0.0,
       weight_clip=0.0,  # clip D's parameters to +- this; 0: off
       latent_dim=100,  # size of a latent vector
       latent_prior='normal',  # normal: N(0, I); uniform: U[-1, 1]
@@ -229,8 +232,9 @@ def get_config() -> ConfigDict:
       ),
       network=dict(
         # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet, sngan, sagan, biggan,
-        # progressive, stylegan, stylegan2, r3gan; of a source: pix2pix, srgan,
-        # msrresnet, esrgan; of two domains: cyclegan; of one player: mlp, conv
+        # progressive, stylegan, stylegan2, r3gan; of a text:
+        # stackgan; of a source: pix2pix, srgan, msrresnet, esrgan; of two
+        # domains: cyclegan; of one player: mlp, conv
         name='mlp',
         # None keeps the architecture's default; a key that it lacks is refused.
         gen_widths=placeholder(
@@ -269,13 +273,20 @@ def get_config() -> ConfigDict:
         # channel_base / S channels
         channel_base=placeholder(int),
         channel_max=placeholder(int),  # or so many, if that is less
-        # Of progressive, stylegan: pixels at which both work in training
+        # Of progressive, stylegan, stackgan: pixels at which both are trained
         # (stages change it); None: the image's
         resolution=placeholder(int),
         mapping_depth=placeholder(int),  # of style-based G: layers from z to w
         style_dim=placeholder(int),  # of style-based G: size of w
         # Of style-based G: probability that two styles are mixed in training
         mixing=placeholder(float),
+        # Of stackgan: pixels of its first stage; None: a quarter
+        first_size=placeholder(int),
+        condition_dim=placeholder(int),  # of stackgan: the vector of a text
+        # Of stackgan: of its words before, if it comes as words
+        text_dim=placeholder(int),
+        # Of stackgan: whether D also judges images by themselves, at the end
+        alone=placeholder(bool),
         # Of pix2pix: layers of D that halve, 0 to 5; its patches have 1, 16,
         # 34, 70, 142 or 286 pixels
         disc_layers=placeholder(int),
@@ -361,6 +372,7 @@ def get_config() -> ConfigDict:
         seeds='',
         # One class, by number or name; -1: all in turn (with seeds: the first).
         label=FieldReference(-1, field_type=object),
+        text='',  # of all, of a run that is told text; '': held-out ones
         checkpoint='latest',  # latest, or best by eval.best
         ema=True,  # the moving average if there is one; False: raw weights
         batch_norm='running',  # statistics in G: running, batch, standing

@@ -82,7 +82,8 @@ def load_config(name: str, **overrides: Any):
 BY_CLASS = {'biggan'}
 BY_SOURCE = {'pix2pix'}
 ENLARGING = {'srgan', 'msrresnet', 'esrgan'}  # that take nothing else
-TOLD = [name for name in NETWORKS if name not in ENLARGING]
+TWO_STAGES = {'stackgan'}  # that are told something, and of 16 pixels or more
+TOLD = [name for name in NETWORKS if name not in ENLARGING | TWO_STAGES]
 # The others of these, which many tests go through.
 DRAWING = [name for name in TOLD if name not in BY_SOURCE]
 
@@ -95,7 +96,7 @@ def tiny_keys(network: str) -> dict[str, Any]:
     gen_width=width, disc_width=width, gen_widths=(8, 8), disc_widths=widths
   )
   keys |= dict(channel_max=4, style_dim=6, mapping_depth=2, blocks=1, groups=2)
-  keys |= dict(growth=2, pooled=True)
+  keys |= dict(growth=2, pooled=True, condition_dim=5, text_dim=4)
   valid = network_keys(network)
   return {f'network__{key}': keys[key] for key in keys if key in valid}
 
@@ -135,11 +136,15 @@ def fake_info(shape=(8, 8, 1), num_classes: int = 3) -> DatasetInfo:
 
 
 def with_source(info: DatasetInfo, batch: Batch) -> tuple[DatasetInfo, Batch]:
-  """Both with a source and another domain of the images' shape."""
+  """Both with a source and another domain of the images' shape, and a text."""
   given = batch.given | {'source': np.flip(batch.images, axis=0)}
   given['other'] = np.flip(batch.images, axis=1)
+  given['text'] = np.arange(2 * len(batch.images)).reshape(-1, 2) % 4
   columns = {'source': info.image_shape, 'other': info.image_shape}
-  return info._replace(columns=columns), batch._replace(given=given)
+  info = info._replace(
+    columns=columns | {'text': (2,)}, vocabulary=('a', 'cat')
+  )
+  return info, batch._replace(given=given)
 
 
 def fake_batch(

@@ -202,6 +202,7 @@ _NEUTRAL = {
   'mse_weight': 0.0,
   'perceptual.weight': 0.0,
   'path_length_weight': 0.0,
+  'conditioning_weight': 0.0,
   'path_length_every': 4,
   'mismatch_weight': 0.0,
   'class_weight': None,

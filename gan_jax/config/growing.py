@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gan_jax.networks import network_keys
+from gan_jax.networks import NETWORKS, network_keys
 from gan_jax.networks.growing import BASE
 from gan_jax.types import InputError
 
@@ -27,10 +27,10 @@ def check(config: Config) -> None:
     )
   if not fade:
     return
-  if not grows(config):
+  if not grows(config) or not NETWORKS[config.network.name].fades:
     raise InputError(
-      f'fade_in: layers fade in as a network grows, and {config.network.name} '
-      'does not; take progressive, or leave it out'
+      f'fade_in: layers fade in as a network grows, and those of '
+      f'{config.network.name} do not; take progressive, or leave it out'
     )
   if not all(isinstance(step, int) for step in fade) or not (
     0 <= fade[0] < fade[1]

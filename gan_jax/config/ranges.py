@@ -46,6 +46,7 @@ _NOT_NEGATIVE = [
   'penalty_weight',
   'drift_weight',
   'path_length_weight',
+  'conditioning_weight',
   'adversarial_weight',
   'l1_weight',
   'mse_weight',

@@ -102,10 +102,16 @@ class Sample(_Drawing):
   seeds: str
   files: bool
   sheet: str
+  text: str
 
   def __post_init__(self):
     super().__post_init__()
     _ = self.seed_list
+    if self.text and self.sheet != 'grid':
+      raise InputError(
+        f'sample.text: it is drawn on a grid, not on '
+        f'sample.sheet={self.sheet}; leave one of them out'
+      )
     lookup(dict.fromkeys(('grid', *SHEETS)), self.sheet, 'sample.sheet')
     if self.sheet != 'grid' and not self.seeds:
       check_seed(self.seed + NUM_SEEDS - 1, 'sample.seed, the last of a sheet')

@@ -24,7 +24,7 @@ CHANGEABLE = (
   *('penalty', 'penalty_weight', 'penalty_every', 'mismatch_weight'),
   *('drift_weight', 'l1_weight', 'network.resolution', 'fade_in'),
   *('adversarial_weight', 'mse_weight', 'perceptual.'),
-  *('path_length_weight', 'path_length_every'),
+  *('path_length_weight', 'path_length_every', 'conditioning_weight'),
   *('class_weight', 'classify_fakes', 'code_weight', 'ema_start'),
   *('unroll_steps', 'consensus_weight', 'time_scale_ratio', 'micro_batch'),
   *('batch_size', 'disc_steps', 'gen_steps', 'fresh_latents', 'ema_decay'),

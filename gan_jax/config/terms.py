@@ -5,10 +5,11 @@ from typing import Any
 import flax.linen as nn
 
 from gan_jax import networks as networks_lib
-from gan_jax.config import annealing, tricks
+from gan_jax.config import annealing, parts, tricks
 from gan_jax.features import maps
 from gan_jax.networks.style import Style
 from gan_jax.penalties import PENALTIES
+from gan_jax.tricks import conditioning
 from gan_jax.tricks import terms as terms_lib
 from gan_jax.tricks.guesses import class_terms, code_terms
 from gan_jax.tricks.path_length import path_length_term
@@ -41,6 +42,12 @@ def make_terms(
   if config.path_length_weight:
     term = path_length_term(config.path_length_weight, config.path_length_every)
     found.append(Players(gen=(term,), disc=()))
+  if config.conditioning_weight:
+    _check_conditioning(config, networks.gen)
+    term = conditioning.conditioning_term(config.conditioning_weight)
+    found.append(Players(gen=(term,), disc=()))
+  if getattr(networks.disc, 'judges_alone', False):
+    found.append(conditioning.alone_terms(parts.loss_of(config)))
   by_classes = guesses_labels(networks_lib.style_of(networks.disc))
   if by_classes or task.codes:
     _check_guesses(config, task, networks.disc, by_classes)
@@ -56,6 +63,15 @@ def make_terms(
     weight = config.code_weight
     found.append(code_terms(task.codes, 1.0 if weight is None else weight))
   return Players(*(sum(own, ()) for own in zip(*found, strict=True)))
+
+
+def _check_conditioning(config: Config, gen: nn.Module) -> None:
+  """Raises InputError where G draws no vector for what it is told."""
+  if not hasattr(gen, 'conditioning'):
+    raise InputError(
+      f'conditioning_weight: G of {config.network.name} draws no vector for a '
+      'text; set network.name=stackgan, or conditioning_weight=0'
+    )
 
 
 def _check_guesses(

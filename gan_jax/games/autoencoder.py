@@ -22,6 +22,7 @@ from gan_jax.games.passes import (
   joined,
   of_member,
 )
+from gan_jax.networks.gaussian import kl_to_prior, reparameterise
 from gan_jax.rng import example_keys
 from gan_jax.types import Players, Task
 
@@ -69,34 +70,6 @@ def gaussian(std: float) -> Likelihood:
 
 
 LIKELIHOODS = ('bernoulli', 'gaussian')
-
-
-def kl_to_prior(mean: jax.Array, log_var: jax.Array) -> jax.Array:
-  """KL(N(mean, e^log_var) || N(0, I)) in nats: `[B, Z]` -> `[B]`, a sum.
-
-  Reference:
-    arXiv 1312.6114, appendix B.
-  """
-  return 0.5 * jnp.sum(mean**2 + jnp.expm1(log_var) - log_var, axis=-1)
-
-
-def reparameterise(
-  mean: jax.Array, log_var: jax.Array, keys: jax.Array
-) -> jax.Array:
-  """Latents `[B, Z]` of N(mean, e^log_var), differentiable in both.
-
-  Args:
-    mean: `[B, Z]`.
-    log_var: `[B, Z]`.
-    keys: of the examples, `[B]`.
-
-  Reference:
-    arXiv 1312.6114, section 2.4.
-  """
-  noise = jax.vmap(
-    lambda key: jax.random.normal(key, mean.shape[1:], mean.dtype)
-  )(keys)
-  return mean + jnp.exp(0.5 * log_var) * noise
 
 
 class _Coder:

@@ -32,12 +32,12 @@ def sample(
 
   A run that is told more than labels is told that of the first held-out
   images, which samples.npz then has too; samples.png shows
-  source | result | target where there is a source.
+  source | result | target where there is a source. `sample.text` is for all.
 
   Args:
     config: `member`, `data.dir`, and its `sample` section: num, seed, seeds,
-      label, checkpoint, ema, batch_norm, truncation, psi, psi_cutoff, files,
-      sheet.
+      label, text, checkpoint, ema, batch_norm, truncation, psi, psi_cutoff,
+      files, sheet.
     workdir: of the run.
     out: folder, or one of the two files by its suffix; None for the workdir.
 
@@ -64,7 +64,7 @@ def sample(
   else:
     latents = gan.latents(keys.num, seed=keys.seed, truncation=keys.truncation)
   labels = gan.labels(len(latents), label)
-  given, targets = told.held_out(trained, asked, workdir, len(latents))
+  given, targets = told.by_text(trained, asked, workdir, len(latents))
   if keys.files:
     folder = output.folder(out, layout.absolute(workdir) / 'images')
     images = gan.generate(latents, labels, given)
@@ -73,12 +73,15 @@ def sample(
   else:
     places = output.places(workdir, out, _FILES)
     images = gan.generate(latents, labels, given)
-    source = next((x for x in given.values() if x.ndim == images.ndim), None)
+    columns = {k: x for k, x in given.items() if isinstance(x, np.ndarray)}
+    pictured = (x for x in columns.values() if x.ndim == images.ndim)
+    source = next(pictured, None)
     if source is None:
-      sheet = _sheet(images, labels, gan, in_turn=label is None)
+      in_turn = label is None
+      sheet = _sheet(images, labels, gan, keys.text, in_turn=in_turn)
     else:
       sheet = _abreast(source, images, targets)
-    arrays = given if labels is None else {'labels': labels, **given}
+    arrays = columns if labels is None else {'labels': labels, **columns}
     written = _write(places, {'images': images, **arrays}, sheet)
     where = ', '.join(map(str, written))
   _tell(images, trained, keys.ema, where)
@@ -106,12 +109,12 @@ def _write_sheet(places, sheet: sheets.Sheet) -> list[pathlib.Path]:
   return _write(places, arrays, picture)
 
 
-def _sheet(images, labels, gan, in_turn) -> np.ndarray:
-  """The first images, of a conditional run under the names of their classes."""
+def _sheet(images, labels, gan, text, in_turn) -> np.ndarray:
+  """The first images under their text, or the names of their classes."""
   shown = images[:_SHOWN]
   names = gan.class_names or tuple(map(str, range(gan.num_classes)))
   num_classes = gan.num_classes if in_turn else 0
-  title = '' if in_turn or labels is None else names[labels[0]]
+  title = text if in_turn or labels is None else names[labels[0]]
   columns = pictures.columns_of(len(shown), num_classes)
   heads = pictures.heads_of(names if in_turn else (), columns)
   return pictures.sheet({title: shown}, columns, heads=heads)

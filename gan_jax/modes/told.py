@@ -6,9 +6,42 @@ import numpy as np
 
 from gan_jax import data
 from gan_jax.config.plan import Plan
+from gan_jax.sampling import tokens
 from gan_jax.types import InputError
 from gan_jax.workdir import layout
 from gan_jax.workdir.trained import Trained
+
+
+def by_text(
+  trained: Trained, asked: Plan, workdir: Any, num: int
+) -> tuple[dict[str, Any], np.ndarray | None]:
+  """As `held_out`, with the text of `sample.text` for all, if there is one.
+
+  Prints the words that the run's captions lack.
+
+  Raises:
+    InputError: the run is told no text, or as in `held_out`.
+  """
+  text, names = asked.sample.text, trained.plan.given
+  if not text:
+    return held_out(trained, asked, workdir, num)
+  if 'text' not in names:
+    told = ', '.join(names) or 'nothing but labels'
+    raise InputError(
+      f'sample.text: this run is told {told}, and no text; train one with '
+      'given=text, such as configs/stackgan_emoji.py'
+    )
+  if trained.info.vocabulary:
+    missing = tokens.unknown(text, trained.info.vocabulary)
+    if missing:
+      print(
+        f'note: no caption of this run has {", ".join(missing)}; each is read '
+        'as a word that is not known'
+      )
+  given, targets = {}, None
+  if len(names) > 1:
+    given, targets = held_out(trained, asked, workdir, num)
+  return given | {'text': text}, targets
 
 
 def held_out(

@@ -20,6 +20,7 @@ from gan_jax.networks.sagan import sagan
 from gan_jax.networks.seeds import NUM_SEEDS
 from gan_jax.networks.sngan import sngan
 from gan_jax.networks.srgan import esrgan, msrresnet, srgan
+from gan_jax.networks.stackgan import stackgan
 from gan_jax.networks.stylegan import stylegan
 from gan_jax.networks.stylegan2 import stylegan2
 from gan_jax.networks.weights import WEIGHTS
@@ -43,6 +44,7 @@ class Architecture(NamedTuple):
     num_seeds: numbers at the start of G's latents, see
       gan_jax.sampling.priors.
     lacks: keys of styles, under `network`, that its networks do not read.
+    fades: of a pair that grows, whether layers can fade in.
   """
 
   make: Callable[..., Any]
@@ -54,6 +56,7 @@ class Architecture(NamedTuple):
   labels_by: tuple[str, ...] = ('concat',)
   num_seeds: int = 0
   lacks: tuple[str, ...] = ()
+  fades: bool = True
 
 
 _DCGAN = Players(
@@ -191,6 +194,13 @@ NETWORKS: dict[str, Architecture] = {
     gen_norms=OF_MAPS,
     num_seeds=NUM_SEEDS,
     lacks=(*_COMPARISONS, 'embed_dim'),
+  ),
+  'stackgan': Architecture(
+    stackgan,
+    _DCGAN,
+    num_seeds=NUM_SEEDS,
+    lacks=(*_COMPARISONS, 'embed_dim', 'disc_labels_by'),
+    fades=False,
   ),
   'srgan': _enlarging(srgan, 'batch', _MAPS_ALONE),
   'msrresnet': _enlarging(msrresnet, 'none', ('none',)),

@@ -104,7 +104,8 @@ def _labels(column: Column, features: int, dtype: Any) -> nn.Module:
 
 
 def _text(column: Column, features: int, dtype: Any) -> nn.Module:
-  del dtype
+  if not column.size:  # a sentence that an encoder has made a vector of
+    return nn.Dense(features, dtype=dtype)
   return BagOfWords(column.size, features)
 
 

@@ -56,6 +56,12 @@ def encode(
   return tokens
 
 
+def unknown(text: str, vocabulary: Sequence[str]) -> list[str]:
+  """Words of a text that a vocabulary lacks, once each, in their order."""
+  known = set(vocabulary)
+  return [word for word in dict.fromkeys(words(text)) if word not in known]
+
+
 def decode(tokens: np.ndarray, vocabulary: Sequence[str]) -> list[str]:
   """Tokens `[N, L]` as texts; an unknown word is `?`."""
   names = ('', '?', *vocabulary)

@@ -70,7 +70,7 @@ _SLOW |= {'r3gan_cifar', 'r3gan_mnist'}
 _SLOW |= {'pix2pix_256', 'pix2pix_facades', 'colourise_cifar'}
 _SLOW |= {'cyclegan_256', 'cyclegan_mnist_usps', 'cyclegan_emoji'}
 _SLOW |= {'progressive_mnist', 'edges_mnist'}
-_SLOW |= {'srresnet_bsds', 'srgan_x4', 'esrgan_x4'}
+_SLOW |= {'srresnet_bsds', 'srgan_x4', 'esrgan_x4', 'stackgan_256'}
 
 
 @pytest.mark.parametrize('name', sampled(CONFIGS, *set(CONFIGS) - _SLOW))

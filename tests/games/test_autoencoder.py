@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from gan_jax.games import autoencoder as lib
-from gan_jax.networks import make_autoencoder
+from gan_jax.networks import gaussian, make_autoencoder
 from gan_jax.rng import example_keys
 from gan_jax.sampling.batches import take
 from gan_jax.types import Batch, Players
@@ -33,7 +33,7 @@ def rng_of(seed=0):
 
 
 def test_kl_of_a_shifted_prior_is_half_a_nat_a_dimension():
-  kl = lib.kl_to_prior(jnp.ones((2, 7)), jnp.zeros((2, 7)))
+  kl = gaussian.kl_to_prior(jnp.ones((2, 7)), jnp.zeros((2, 7)))
   np.testing.assert_allclose(kl, [3.5, 3.5], rtol=1e-6)
 
 
@@ -47,7 +47,9 @@ def test_kl_is_what_samples_say():
     axis=-1
   )
   with jax.enable_x64(True):
-    kl = np.asarray(lib.kl_to_prior(jnp.asarray(mean), jnp.asarray(log_var)))
+    kl = np.asarray(
+      gaussian.kl_to_prior(jnp.asarray(mean), jnp.asarray(log_var))
+    )
   error = log_ratio.std(axis=0) / np.sqrt(len(z))
   assert np.all(np.abs(kl - log_ratio.mean(axis=0)) < 4 * error)
   assert np.all(error < 0.02 * kl)  # the samples tell something
@@ -221,7 +223,7 @@ def test_sums_over_pixels_and_latents_means_over_the_batch():
     batch = linear_batch(weights, bias, 3)
     found = metrics_of(linear_vae(), gen, batch)
     zeros, keys = jnp.zeros((3, LATENTS)), example_keys(KEY, batch.positions)
-    noise = np.asarray(lib.reparameterise(zeros, zeros, keys))
+    noise = np.asarray(gaussian.reparameterise(zeros, zeros, keys))
   images, to_mean = batch.images.reshape(3, DIM), gen['encoder']['Dense_0']
   mean = images @ to_mean['kernel'] + to_mean['bias']
   log_var = gen['encoder']['log_var']
@@ -296,7 +298,9 @@ def test_noise_is_of_the_examples_place():
     ]
   np.testing.assert_allclose(losses[0], np.mean(losses[1:]), rtol=1e-9)
   zeros = jnp.zeros((4, 2))
-  noise = lib.reparameterise(zeros, zeros, example_keys(KEY, jnp.arange(4)))
+  noise = gaussian.reparameterise(
+    zeros, zeros, example_keys(KEY, jnp.arange(4))
+  )
   assert len(np.unique(noise)) == 8
 
 
@@ -385,7 +389,7 @@ def test_what_the_probe_sees_is_drawn_from_the_prior():
   latents = task_of(latent_dim=4).draw(keys)
   expected, _ = game.generate(variables, latents, {})
   np.testing.assert_allclose(fakes, expected, rtol=1e-6)
-  posterior = lib.reparameterise(
+  posterior = gaussian.reparameterise(
     jnp.zeros((3, 4)), jnp.zeros((3, 4)), example_keys(KEY, batch.positions)
   )
   assert np.all(np.abs(posterior - latents) > 0)
