@@ -30,5 +30,5 @@ def get_config() -> ConfigDict:
   config.network.text_dim = 128
   config.network.alone = False
   config.latent_dim = 32
-  stackgan_256.set_stages(config, 16, 3_000, 64, 2_000)
+  stackgan_256.set_stages(config, 16, 2_500, 64, 1_500)
   return config
