@@ -149,8 +149,14 @@ def get_config() -> ConfigDict:
       latent_prior='normal',  # normal: N(0, I); uniform: U[-1, 1]
       conditional=False,  # whether both players see the labels
       # What else both are told of each image: source (of pairs, or by
-      # data.derive), other (of data.layout=unpaired), text (of captions).
+      # data.derive), other (of data.layout=unpaired), text (of captions), pose
+      # (of poses).
       given=(),
+      text=dict(
+        # words, whose meaning both players learn; or a frozen encoder: minilm
+        encoder='words',
+        weights='',  # folder of the encoder's files
+      ),
       # Share of D's loss on fakes that goes to real images which are told what
       # belongs to others, as GAN-CLS has it (.5); 0: none
       mismatch_weight=0.0,

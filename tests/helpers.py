@@ -97,6 +97,7 @@ def tiny_keys(network: str) -> dict[str, Any]:
   )
   keys |= dict(channel_max=4, style_dim=6, mapping_depth=2, blocks=1, groups=2)
   keys |= dict(growth=2, pooled=True, condition_dim=5, text_dim=4)
+  keys |= dict(disc_layers=1)
   valid = network_keys(network)
   return {f'network__{key}': keys[key] for key in keys if key in valid}
 

@@ -25,6 +25,7 @@ from gan_jax.config.given import task_of
 from gan_jax.config.overrides import replaced
 from gan_jax.data import DatasetInfo
 from gan_jax.devices.precision import PRECISIONS
+from gan_jax.features import texts
 from gan_jax.games import Game
 from gan_jax.networks import style_of
 from gan_jax.sampling.sampler import Sampler
@@ -167,8 +168,18 @@ def _drawing(config: Config, task: Task, info: DatasetInfo) -> dict[str, Any]:
     num_classes=columns.pop('labels', Column(())).size,
     class_names=info.class_names if config.conditional else (),
     columns=columns,
-    vocabulary=info.vocabulary,
+    vocabulary=_words(config, info),
   )
+
+
+def _words(config: Config, info: DatasetInfo) -> Any:
+  """The captions' vocabulary, or what made vectors of them.
+
+  An encoder's files are read when it is called.
+  """
+  if config.text.encoder == texts.WORDS:
+    return info.vocabulary
+  return lambda strings: parts.text_encoder(config)(strings)
 
 
 def abstract_state(model: Model) -> TrainState:

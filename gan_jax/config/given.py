@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 from gan_jax.data import DatasetInfo
+from gan_jax.features import texts
 from gan_jax.sampling import tokens
 from gan_jax.sampling.priors import draw_latents
 from gan_jax.types import Column, InputError, Task, lookup
@@ -18,6 +19,7 @@ WAYS = {
   ),
   'other': 'take two folders A and B with data.layout=unpaired',
   'text': 'captions are read beside the images of data.name=folder',
+  'pose': 'poses are read beside the images of data.name=folder',
 }
 
 
@@ -30,6 +32,12 @@ def check(config: Config) -> None:
     if name == 'labels':
       raise InputError('given: labels are given by conditional=True')
     lookup(WAYS, name, 'given')
+  lookup(dict.fromkeys(texts.NAMES), config.text.encoder, 'text.encoder')
+  if config.text.encoder != texts.WORDS and 'text' not in names:
+    raise InputError(
+      f'text.encoder: {config.text.encoder} reads captions, and nobody is told '
+      'them; set given=text, or text.encoder=words'
+    )
   if len(set(map(str, names))) < len(names):
     raise InputError(f'given: {", ".join(names)} has a name twice')
 
@@ -62,7 +70,7 @@ def task_of(config: Config, info: DatasetInfo, num_seeds: int = 0) -> Task:
   if config.conditional:
     columns['labels'] = Column((), 'int32', _num_classes(info))
   for name in config.given:
-    columns[name] = _column(name, info)
+    columns[name] = _column(name, info, config.text.encoder)
   codes = tuple(config.codes)
   draw = functools.partial(
     draw_latents,
@@ -83,10 +91,10 @@ def _num_classes(info: DatasetInfo) -> int:
   return len(info.class_names)
 
 
-def _column(name: str, info: DatasetInfo) -> Column:
+def _column(name: str, info: DatasetInfo, encoder: str) -> Column:
   if name not in info.columns:
     raise InputError(f'given: {info.name} has no {name}; {WAYS[name]}')
   shape = info.columns[name]
-  if name == 'text':
+  if name == 'text' and encoder == texts.WORDS:
     return Column(shape, 'int32', tokens.num_tokens(info.vocabulary))
   return Column(shape)

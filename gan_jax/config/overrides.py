@@ -28,6 +28,7 @@ MAY_CHANGE = (
   'data.cache_mb',
   'data.decoded_cache',
   'data.skip_broken',
+  'text.weights',
   'member',
   'sample.',
   'interpolate.',
@@ -38,104 +39,6 @@ MAY_CHANGE = (
   'non_finite.',
 )
 
-# Keys that runs of earlier versions lack, and what these did.
-ADDED = {
-  'network.gen_weights': None,
-  'network.disc_weights': None,
-  'network.norm_groups': None,
-  'penalty_every': 1,
-  'mismatch_weight': 0.0,
-  'stages': (),
-  'init_from': '',
-  'moving': 'both',
-  'game': 'adversarial',
-  'likelihood': None,
-  'likelihood_std': None,
-  'kl_weight': None,
-  'cycle_weight': None,
-  'identity_weight': None,
-  'pool_size': None,
-  'given': (),
-  'data.background': 'black',
-  'data.layout': 'single',
-  'data.direction': 'a2b',
-  'data.derive': 'none',
-  'data.derive_factor': 4,
-  'class_weight': None,
-  'classify_fakes': None,
-  'codes': (),
-  'code_weight': None,
-  'ema_start': 0,
-  'anneal_steps': 0,
-  'penalty_weight_end': None,
-  'ema_decay_end': None,
-  'b2_end': None,
-  'tricks.augment_end': None,
-  'drift_weight': 0.0,
-  'fade_in': (),
-  'l1_weight': 0.0,
-  'adversarial_weight': 1.0,
-  'mse_weight': 0.0,
-  'perceptual.weight': 0.0,
-  'perceptual.network': 'lpips',
-  'perceptual.weights': '',
-  'perceptual.layer': '',
-  'perceptual.distance': 'l2',
-  'network.growth': None,
-  'network.pooled': None,
-  'data.crop': 0,
-  'path_length_weight': 0.0,
-  'path_length_every': 4,
-  'conditioning_weight': 0.0,
-  'network.first_size': None,
-  'network.condition_dim': None,
-  'network.text_dim': None,
-  'network.alone': None,
-  'network.disc_layers': None,
-  'network.dropout': None,
-  'network.mapping_depth': None,
-  'network.style_dim': None,
-  'network.mixing': None,
-  'network.blocks': None,
-  'network.groups': None,
-  'network.channel_base': None,
-  'network.channel_max': None,
-  'network.resolution': None,
-  'network.minibatch_group': None,
-  'network.disc_labels_by': None,
-  'network.attention': None,
-  'network.shared_embedding': None,
-  'network.hierarchy': None,
-  'network.init': None,
-  'sample.sheet': 'grid',
-  'sample.text': '',
-  'sample.batch_norm': 'running',
-  'interpolate.batch_norm': 'running',
-  'eval.ppl_sampling': 'end',
-  **{
-    f'{section}.{key}': value
-    for section in ('sample', 'interpolate', 'translate', 'eval')
-    for key, value in (('psi', 1.0), ('psi_cutoff', 0))
-  },
-  'translate.dir': '',
-  'translate.derive': False,
-  'translate.back': False,
-  'translate.any_size': False,
-  'translate.seed': 0,
-  'translate.label': -1,
-  'translate.checkpoint': 'latest',
-  'translate.ema': True,
-  'translate.batch_norm': 'running',
-  'translate.truncation': 0.0,
-  'upscale.dir': '',
-  'upscale.shrink': False,
-  'upscale.towards': '',
-  'upscale.share': 0.5,
-  'upscale.weights': '',
-  'upscale.checkpoint': 'latest',
-  'upscale.ema': True,
-}
-_ADDED_SECTIONS = ('translate', 'upscale', 'perceptual')
 _LONGEST = 200  # bytes of a folder's name; file systems take 255
 
 
@@ -145,18 +48,6 @@ def may_change(key: str) -> bool:
     key == name or (name.endswith('.') and key.startswith(name))
     for name in MAY_CHANGE
   )
-
-
-def completed(fields: Mapping[str, Any]) -> dict[str, Any]:
-  """A nested config, with the keys that its version did not have."""
-  found = {name: {} for name in _ADDED_SECTIONS} | dict(fields)
-  for key, value in ADDED.items():
-    head, _, rest = key.partition('.')
-    if not rest:
-      found.setdefault(key, value)
-    elif isinstance(found.get(head), Mapping):
-      found[head] = {rest: value} | found[head]
-  return found
 
 
 def section(config: Any) -> dict[str, Any]:

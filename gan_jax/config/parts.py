@@ -9,6 +9,7 @@ from gan_jax import solvers
 from gan_jax.config import annealing
 from gan_jax.config.overrides import section
 from gan_jax.data import load_dataset
+from gan_jax.features import texts
 from gan_jax.losses import AdversarialLoss, make_loss
 from gan_jax.solvers import gradients
 from gan_jax.solvers import optimizers as optimizers_lib
@@ -36,7 +37,14 @@ def dataset_keys(config: Config, data_dir: str = '') -> dict[str, Any]:
   if data_dir:
     keys['dir'] = data_dir
   keys['captions'] = 'text' in config.given
+  keys['poses'] = 'pose' in config.given
+  keys['encoder'] = text_encoder(config)
   return keys
+
+
+def text_encoder(config: Config) -> Any:
+  """What makes vectors of captions; None where they come as words."""
+  return texts.load(config.text.encoder, config.text.weights)
 
 
 def loss_of(config: Config) -> AdversarialLoss:

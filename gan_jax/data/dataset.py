@@ -4,7 +4,7 @@ import math
 import pathlib
 from typing import Any, NamedTuple
 
-from gan_jax.data import pairs
+from gan_jax.data import beside, pairs
 from gan_jax.data.derive import NONE, Derive, make_derive
 from gan_jax.data.examples import Images
 from gan_jax.data.folder import open_folder
@@ -140,6 +140,8 @@ def load_dataset(
   derive: str = NONE,
   derive_factor: int = 4,
   captions: bool = False,
+  poses: bool = False,
+  encoder: Any = None,
   background: str = 'black',
   crop: int = 0,
 ) -> Dataset:
@@ -162,6 +164,8 @@ def load_dataset(
     derive: what is made of each image as its source, one of `DERIVE` or none.
     derive_factor: by which `low_res` shrinks.
     captions: whether each image of a folder comes with a text.
+    poses: whether it comes with a pose.
+    encoder: of the texts, see `beside.Wanted`; None for words.
     background: that transparency in images of a folder is laid on, one of
       `BACKGROUNDS`.
     crop: pixels of the square that each image is shown as, see `Images`.
@@ -178,14 +182,11 @@ def load_dataset(
     skip_broken,
   )
   if name == 'folder':
-    sides |= dict(captions=captions, skip_broken=skip_broken)
+    wanted = beside.Wanted(captions, poses, encoder)
+    sides |= dict(wanted=wanted, skip_broken=skip_broken)
     splits = open_folder(dir, test_fraction, **sides)
-  elif captions:
-    raise InputError(
-      'given: text is read beside the images of data.name=folder, not of '
-      f'{name}'
-    )
   else:
+    _check_alone(name, captions, poses)
     splits = open_tfds(name, dir or None, test_fraction)
   shape, remark = image_shape_of(splits.train, image_size, channels, name)
   train, test = _images(
@@ -201,6 +202,16 @@ def load_dataset(
   known = splits.class_names, *counts, *about, splits.vocabulary
   info = DatasetInfo(name, train.image_shape, *known)
   return Dataset(train, test, info, splits.summary + remark)
+
+
+def _check_alone(name: str, captions: bool, poses: bool) -> None:
+  """Raises InputError for what only images of a folder come with."""
+  if captions or poses:
+    what = 'text' if captions else 'pose'
+    raise InputError(
+      f'given: {what} is read beside the images of data.name=folder, not of '
+      f'{name}'
+    )
 
 
 def _images(
@@ -234,7 +245,7 @@ def _images(
       shape,
       labelled=bool(splits.class_names) and not hides,
       source_shape=source_shape_of(splits.train, shape, channels),
-      text_length=splits.text_length,
+      beside=splits.beside,
       derive=derive,
       other=other,
       **shared,

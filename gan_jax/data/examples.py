@@ -1,7 +1,7 @@
 """Examples of one shape, read by their indices: `Images`."""
 
 import concurrent.futures
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ class Images:
     fit: str | None,
     decoded_cache: bool = False,
     source_shape: tuple[int, int, int] | None = None,
-    text_length: int = 0,
+    beside: Mapping[str, np.ndarray] | None = None,
     derive: Derive | None = None,
     other: 'Images | None' = None,
     crop: int = 0,
@@ -55,7 +55,7 @@ class Images:
         them.
       decoded_cache: whether `whole` may keep what it has read.
       source_shape: to bring the sources of pairs to; None if there are none.
-      text_length: tokens of the text of each; 0 if there is none.
+      beside: further columns, an example of each `[1, ...]`.
       derive: makes a source of each image; None for none.
       other: images of another domain.
       crop: see above.
@@ -64,7 +64,7 @@ class Images:
     self.whole_shape, self.crop = image_shape, crop
     self.labelled = labelled
     self.derive, self.other = derive, other
-    self._source_shape, self._text_length = source_shape, text_length
+    self._source_shape, self._beside = source_shape, dict(beside or {})
     self._source, self._fit = source, fit
     self._decoded_cache = decoded_cache
 
@@ -87,16 +87,15 @@ class Images:
       arrays['labels'] = np.int32(example['label'])
     if self._source_shape:
       arrays['source'] = convert(example['source'], self._source_shape, fit)
-    if self._text_length:
-      arrays['text'] = example['text']
-    return arrays
+    return arrays | {name: example[name] for name in self._beside}
 
   @property
   def columns(self) -> dict[str, tuple[int, ...]]:
     """Shapes of what an example has beside its image and label.
 
     `source` (H, W, C), what its image was made from, by a pair or derived;
-    `other` (H, W, C), an image of another domain; `text` (L,), tokens.
+    `other` (H, W, C), an image of another domain; `text` (L,), tokens, or (E,);
+    `pose` (2,).
     """
     shapes = {}
     if self._source_shape:
@@ -105,9 +104,7 @@ class Images:
       shapes['source'] = self.derive.shape
     if self.other is not None:
       shapes['other'] = self.other.image_shape
-    if self._text_length:
-      shapes['text'] = (self._text_length,)
-    return shapes
+    return shapes | {k: rows.shape[1:] for k, rows in self._beside.items()}
 
   def given(self, names: Iterable[str], indices: np.ndarray) -> Given:
     """Columns of examples, leaves `[N, ...]`: pictures as uint8.
@@ -137,7 +134,8 @@ class Images:
     """Reads examples: images uint8 `[N, H, W, C]` and labels int32 `[N]`.
 
     A label of -1 is not known, see `labelled_only`. Images of pairs come with
-    `source`, uint8 likewise; those with captions with `text`, int32 `[N, L]`.
+    `source`, uint8 likewise; those with captions with `text`, int32 `[N, L]` or
+    float32 `[N, E]`; those with poses with `pose`, float32 `[N, 2]`.
 
     Args:
       indices: int `[N]`.
@@ -150,9 +148,9 @@ class Images:
     if self._source_shape:
       shape = len(indices), *self._source_shape
       arrays['source'] = np.empty(shape, np.uint8)
-    if self._text_length:
-      shape = len(indices), self._text_length
-      arrays['text'] = np.empty(shape, np.int32)
+    for name, rows in self._beside.items():
+      shape = len(indices), *rows.shape[1:]
+      arrays[name] = np.empty(shape, rows.dtype)
 
     size = max(1, min(_BLOCK, len(indices) // num_threads))
 

@@ -32,6 +32,9 @@ _END, _SAMPLE = 4096, 10_000
 NO_FILES = 'dead links or devices'
 
 
+BESIDE = ('captions', 'poses')  # stems of files that say more of images
+
+
 class File(NamedTuple):
   """An image file.
 
@@ -55,13 +58,14 @@ class Found(NamedTuple):
     files: the images, in the order of their names.
     folders: names of the first level.
     ignored: how many files of each kind (suffix) are no images.
-    captions: the files `captions.*` among those, of the first level.
+    beside: the files `captions.*` and `poses.*` among those, of the first
+      level, by their stem.
   """
 
   files: list[File]
   folders: set[str]
   ignored: collections.Counter[str]
-  captions: list[File]
+  beside: dict[str, list[File]]
 
 
 class Archive:
@@ -137,19 +141,20 @@ def find(root: pathlib.Path, key: str = 'data.dir') -> Found:
     raise InputError(
       f'{key}: {shown(root)} is not a folder, nor a ZIP of images'
     )
-  ignored, files, captions = collections.Counter(), [], []
+  ignored, files = collections.Counter(), []
+  beside: dict[str, list[File]] = {}
   for file in entries:
     if file.path is None:
       ignored[NO_FILES] += 1
     elif kind := _kind_unless_image(file):
       ignored[kind] += 1
-      if str(file.relative) == f'captions{file.relative.suffix}':
-        captions.append(file)
+      if file.relative.stem in BESIDE and len(file.relative.parts) == 1:
+        beside.setdefault(file.relative.stem, []).append(file)
     else:
       files.append(file)
   folders |= {x.relative.parts[0] for x in entries if len(x.relative.parts) > 1}
   files = sorted(files, key=lambda x: x.relative.parts)
-  return Found(files, folders, ignored, captions)
+  return Found(files, folders, ignored, beside)
 
 
 def _kind_unless_image(file: File) -> str:

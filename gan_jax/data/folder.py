@@ -3,19 +3,19 @@
 import concurrent.futures
 import pathlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.data import captions as captions_lib
+from gan_jax.data import beside as beside_lib
 from gan_jax.data import files as files_lib
 from gan_jax.data import pairs
 from gan_jax.data.division import Division, divide, divide_side
 from gan_jax.data.files import File
 from gan_jax.data.images import FORMATS, decode, fault_of, shown
 from gan_jax.data.sources import Splits, file_facts
-from gan_jax.sampling import tokens
+from gan_jax.storage.cache import digest_arrays
 from gan_jax.types import InputError
 
 # Kinds of files that nobody takes for images that should have been read.
@@ -24,6 +24,9 @@ _BESIDE = frozenset(
   '.html .htm .pdf .py .ipynb .sh .db .sqlite .url .nfo .xmp .aae .md5 .sha256 '
   '.caption'.split()
 ) | {'without a suffix', files_lib.NO_FILES}
+
+NOTHING = beside_lib.Wanted()
+_NO_COLUMNS = beside_lib.Columns()
 
 
 class Folder:
@@ -37,7 +40,7 @@ class Folder:
     *,
     partners: list[Any] | None = None,
     halves: str = '',
-    texts: np.ndarray | None = None,
+    beside: Mapping[str, np.ndarray] | None = None,
     background: str = 'black',
   ):
     """Names the files.
@@ -48,11 +51,12 @@ class Folder:
       origin: see `sources`.
       partners: paths of their sources; None for none.
       halves: a direction of `pairs`, if each file holds a pair side by side.
-      texts: tokens of each, int32 `[N, L]`; None for none.
+      beside: further columns `[N, ...]`, see `beside.columns`.
       background: see `decode`.
     """
     self._paths, self._labels, self.origin = paths, labels, origin
-    self._partners, self._halves, self._texts = partners, halves, texts
+    self._partners, self._halves = partners, halves
+    self._beside = dict(beside or {})
     self._background = background
 
   def __len__(self) -> int:
@@ -68,17 +72,15 @@ class Folder:
       example = {'image': decode(path, behind)}
     if self._labels is not None:
       example['label'] = self._labels[index]
-    if self._texts is not None:
-      example['text'] = self._texts[index]
-    return example
+    return example | {k: rows[index] for k, rows in self._beside.items()}
 
   def fingerprint(self) -> Any:
     """See `sources`."""
     facts = [file_facts(self._paths), self._labels]
     if self._partners is not None:
       facts.append(file_facts(self._partners))
-    if self._texts is not None:
-      facts.append(self._texts.tolist())
+    if self._beside:
+      facts.append(digest_arrays(self._beside.values()))
     if self._background != 'black':
       facts.append(self._background)
     return facts + [self._halves] * bool(self._halves)
@@ -91,7 +93,7 @@ def open_folder(
   skip_broken: bool = False,
   layout: str = 'single',
   direction: str = 'a2b',
-  captions: bool = False,
+  wanted: beside_lib.Wanted = NOTHING,
   background: str = 'black',
 ) -> Splits:
   """Opens a folder or a ZIP of images, searched in depth.
@@ -109,7 +111,7 @@ def open_folder(
     layout: one of `pairs.LAYOUTS`. Of `paired` and `unpaired`, all of the
       above lies in each of the folders `A` and `B`.
     direction: a2b or b2a, from the sources to the images.
-    captions: whether each image comes with a text, see `captions`.
+    wanted: what else comes with each image, from files beside them.
     background: that transparency is laid on, see `decode`.
 
   Raises:
@@ -122,7 +124,7 @@ def open_folder(
     )
   try:
     root = pathlib.Path(data_dir).expanduser()
-    layout = _Layout(layout, direction, captions, background)
+    layout = _Layout(layout, direction, wanted, background)
     return _open(root, test_fraction, skip_broken, layout)
   except (OSError, RuntimeError) as error:  # no permission; ~ of nobody
     raise InputError(f'data.dir: cannot read {data_dir!r}: {error}') from error
@@ -133,7 +135,7 @@ class _Layout(NamedTuple):
 
   name: str
   direction: str
-  captions: bool
+  wanted: beside_lib.Wanted
   background: str
 
   @property
@@ -152,9 +154,7 @@ def _open(
     images, broken = _decodable(images)
   if not images:
     raise InputError(_none_in(root, found.ignored, broken))
-  partners = texts = None
-  if layout.captions:
-    texts = captions_lib.read(root, found)
+  partners = None
   if layout.name in ('single', 'halves'):
     parts = divide(root, found.folders, images, test_fraction)
   else:
@@ -164,8 +164,8 @@ def _open(
       kept = {file.path for file in images}
       images = [x for x in images if partners.get(x.path, x.path) in kept]
     parts = divide_side(root, images, target, layout.name, test_fraction)
-  texts = texts and _texts(root, parts, texts)
-  splits = _as_splits(parts, root.absolute(), layout, partners, texts)
+  beside = beside_lib.columns(root, found, layout.wanted, parts[:2])
+  splits = _as_splits(parts, root.absolute(), layout, partners, beside)
   everything = parts.train + parts.test
   if partners is not None:
     everything += [x._replace(path=partners[x.path]) for x in everything]
@@ -178,7 +178,7 @@ def _open(
     version=', '.join(
       [
         files_lib.version(everything),
-        *(texts or ())[:1],
+        *beside.versions,
         *[f'on {layout.background}'] * (layout.background != 'black'),
       ]
     ),
@@ -191,7 +191,7 @@ def _as_splits(
   origin: pathlib.Path,
   layout: _Layout,
   partners: dict[Any, Any] | None = None,
-  texts: '_Texts | None' = None,
+  beside: beside_lib.Columns = _NO_COLUMNS,
 ) -> Splits:
   """Both splits with their classes; see `Folder`."""
   everything = parts.train + parts.test
@@ -212,45 +212,16 @@ def _as_splits(
       partners=partners and [partners[path] for path in paths],
       halves=layout.halves,
       background=layout.background,
-      texts=texts and getattr(texts, name),
+      beside=getattr(beside, name),
     )
 
-  splits = Splits(
-    source('train', parts.train), source('test', parts.test), class_names
+  return Splits(
+    source('train', parts.train),
+    source('test', parts.test),
+    class_names,
+    vocabulary=beside.vocabulary,
+    beside={name: rows[:1] for name, rows in beside.train.items()},
   )
-  if texts is None:
-    return splits
-  return splits._replace(
-    vocabulary=texts.vocabulary, text_length=texts.train.shape[1]
-  )
-
-
-class _Texts(NamedTuple):
-  """Tokens int32 `[N, L]` of both splits, and what they stand for."""
-
-  version: str
-  train: np.ndarray
-  test: np.ndarray
-  vocabulary: tuple[str, ...]
-
-
-def _texts(
-  root: pathlib.Path, parts: Division, texts: dict[Any, str]
-) -> _Texts:
-  """Texts by path -> tokens of both splits, by the words of the first."""
-  splits = [
-    captions_lib.of_images(texts, files, root)
-    for files in (parts.train, parts.test)
-  ]
-  everything = splits[0] + splits[1]
-  longest = max(everything, key=lambda text: len(tokens.words(text)))
-  length = min(max(1, len(tokens.words(longest))), tokens.MOST_WORDS)
-  vocabulary = tokens.vocabulary_of(splits[0])
-  encoded = (
-    tokens.encode(split, vocabulary, length, f'given: a caption in {root}')
-    for split in splits
-  )
-  return _Texts(captions_lib.version(everything), *encoded, vocabulary)
 
 
 def _check_kinds(root: pathlib.Path, found: files_lib.Found) -> None:

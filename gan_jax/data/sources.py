@@ -3,7 +3,8 @@
 A source is a sequence of `{'image': uint8 [H, W, C], 'label': int}` (labels
 only where there are any, -1 where one is not known), the protocol of
 `tfds.data_source`; of pairs, `source` is the image that it was made from, and
-with captions, `text` is int32 `[L]`. It may have `__getitems__`, to read
+with captions, `text` is int32 `[L]` or float32 `[E]`; with poses, `pose` is
+float32 `[2]`. It may have `__getitems__`, to read
 several at once; and `origin`, a name for where its examples come from, with
 `fingerprint()`, a JSON value of all that they depend on, so that they can be
 kept decoded.
@@ -12,6 +13,8 @@ kept decoded.
 import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from gan_jax.types import InputError
 
@@ -29,8 +32,8 @@ class Splits(NamedTuple):
     summary: lines on what is used, and what is not.
     test_labels_hidden: whether test has labels that say nothing.
     others: train and test images of another domain, if there is one.
-    vocabulary: of the texts that come with the images.
-    text_length: tokens of each text; 0 without texts.
+    vocabulary: of the texts that come with the images, as words.
+    beside: columns that stand in files beside the images: examples of them.
   """
 
   train: Source
@@ -41,7 +44,7 @@ class Splits(NamedTuple):
   test_labels_hidden: bool = False
   others: tuple[Source, Source] | None = None
   vocabulary: tuple[str, ...] = ()
-  text_length: int = 0
+  beside: dict[str, np.ndarray] = {}  # noqa: RUF012  nobody writes in it
 
 
 def file_facts(paths: Iterable[pathlib.Path]) -> list[tuple[str, int, int]]:

@@ -1,6 +1,6 @@
 """What a generator is told, from what a user has: arrays, or text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,6 +10,8 @@ import numpy as np
 from gan_jax.pixels import from_uint8
 from gan_jax.sampling import tokens
 from gan_jax.types import Column, Given, InputError
+
+Encoder = Callable[[Sequence[str]], np.ndarray]
 
 
 def as_told(given: Given) -> Given:
@@ -52,7 +54,7 @@ def encode(
   given: Mapping[str, Any] | None,
   columns: Mapping[str, Column],
   num: int,
-  vocabulary: Sequence[str] = (),
+  vocabulary: Sequence[str] | Encoder = (),
 ) -> Given:
   """Columns `[num, ...]`, as a compiled function takes them.
 
@@ -61,7 +63,7 @@ def encode(
       strings or tokens, numbers.
     columns: that the run is told.
     num: how many examples.
-    vocabulary: of the texts.
+    vocabulary: of the texts, or what makes vectors of them.
 
   Raises:
     InputError: a column that is missing or not known, or of another shape.
@@ -78,10 +80,7 @@ def _column(name, value, column, num, vocabulary) -> np.ndarray:
   if isinstance(value, str):
     value = [value]
   if isinstance(value, list | tuple) and all(isinstance(x, str) for x in value):
-    if not column.size:
-      raise InputError(f'given: {name} is no text; it takes {_what(column)}')
-    length = column.shape[0]
-    value = tokens.encode(value, vocabulary, length, f'given: {name}')
+    value = _read(name, value, column, vocabulary)
   try:
     value = np.asarray(value)
   except ValueError as error:  # rows of several lengths
@@ -105,6 +104,15 @@ def _column(name, value, column, num, vocabulary) -> np.ndarray:
     value = value.astype(column.dtype)
   rows = value.reshape(-1, *column.shape)
   return np.broadcast_to(rows, (num, *column.shape))
+
+
+def _read(name, texts, column, vocabulary) -> np.ndarray:
+  """Texts as tokens, or as vectors."""
+  if name == 'text' and callable(vocabulary):
+    return vocabulary(texts)
+  if not column.size:
+    raise InputError(f'given: {name} is no text; it takes {_what(column)}')
+  return tokens.encode(texts, vocabulary, column.shape[0], f'given: {name}')
 
 
 def _what(column: Column) -> str:

@@ -35,7 +35,7 @@ class Sampler(styles_lib.Styling, enlarging.Enlarging, Standing, Drawing):
     variables: chex.ArrayTree,
     *,
     columns: Mapping[str, Column] | None = None,
-    vocabulary: Sequence[str] = (),
+    vocabulary: Sequence[str] | given_lib.Encoder = (),
     batch_norm: str = 'running',
     threshold: float = 0.0,
     encode: Callable[..., jax.Array] | None = None,
@@ -52,7 +52,7 @@ class Sampler(styles_lib.Styling, enlarging.Enlarging, Standing, Drawing):
       generate: of a game, see gan_jax.games.Generate.
       variables: of G, `{'params': ..., 'batch_stats': ...}`.
       columns: what else it is told.
-      vocabulary: of the texts among it.
+      vocabulary: of the texts among it, or what makes vectors of them.
       batch_norm: what batch norm goes by, one of `BATCH_NORMS`. With `batch`
         an image depends on the 63 others that it is made with.
       threshold: of the latents that standing statistics are of, see `at`.
@@ -66,7 +66,7 @@ class Sampler(styles_lib.Styling, enlarging.Enlarging, Standing, Drawing):
     """
     lookup(dict.fromkeys(BATCH_NORMS), batch_norm, 'batch_norm')
     super().__init__(**drawing)
-    self.columns, self._vocabulary = dict(columns or {}), tuple(vocabulary)
+    self.columns, self._vocabulary = dict(columns or {}), vocabulary
     styles_lib.check(truncation, styled)
     if truncation != styles_lib.WHOLE:
       generate = styles_lib.truncating(styled, truncation, self._anchors())

@@ -27,7 +27,8 @@ import tempfile
 from types import SimpleNamespace
 from typing import Any
 
-from gan_jax.config.overrides import ADDED, completed, dotted, may_change
+from gan_jax.config.history import ADDED, completed
+from gan_jax.config.overrides import dotted, may_change
 from gan_jax.data import DatasetInfo
 from gan_jax.process.environment import environment
 from gan_jax.storage.files import atomic

@@ -10,7 +10,8 @@ import pytest
 from gan_jax.config import plan as plans
 from gan_jax.config.build import build
 from gan_jax.config.given import task_of
-from gan_jax.config.overrides import ADDED, completed, dotted
+from gan_jax.config.history import ADDED, completed
+from gan_jax.config.overrides import dotted
 from gan_jax.devices import parallel
 from gan_jax.losses import LOSSES
 from gan_jax.networks.style import Style

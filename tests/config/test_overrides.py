@@ -7,8 +7,8 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import base
+from gan_jax.config.history import ADDED
 from gan_jax.config.overrides import (
-  ADDED,
   config_file,
   default_workdir,
   dotted,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from gan_jax.config.build import build
-from gan_jax.config.overrides import ADDED, completed, dotted
+from gan_jax.config.history import ADDED, completed
+from gan_jax.config.overrides import dotted
 from gan_jax.config.parts import loss_of
 from gan_jax.games.image import image_gan, pairs_of
 from gan_jax.games.passes import next_in_batch

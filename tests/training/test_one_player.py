@@ -9,7 +9,7 @@ import pytest
 
 import gan_jax
 from gan_jax.config.build import build
-from gan_jax.config.overrides import ADDED, completed
+from gan_jax.config.history import ADDED, completed
 from gan_jax.config.plan import Plan
 from gan_jax.data import load_dataset
 from gan_jax.modes import replay
