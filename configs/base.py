@@ -238,9 +238,9 @@ def get_config() -> ConfigDict:
       ),
       network=dict(
         # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet, sngan, sagan, biggan,
-        # progressive, stylegan, stylegan2, r3gan; of a text:
-        # stackgan; of a source: pix2pix, srgan, msrresnet, esrgan; of two
-        # domains: cyclegan; of one player: mlp, conv
+        # progressive, stylegan, stylegan2, r3gan; of a text: stackgan; from any
+        # side: hologan, pigan; of a source: pix2pix, srgan, msrresnet, esrgan;
+        # of two domains: cyclegan; of one player: mlp, conv
         name='mlp',
         # None keeps the architecture's default; a key that it lacks is refused.
         gen_widths=placeholder(
@@ -286,6 +286,12 @@ def get_config() -> ConfigDict:
         style_dim=placeholder(int),  # of style-based G: size of w
         # Of style-based G: probability that two styles are mixed in training
         mixing=placeholder(float),
+        # Of hologan, pigan: least and most of the poses that G draws where none
+        # are given, in degrees; None: all around, (0, 0)
+        azimuth=placeholder(tuple),
+        elevation=placeholder(tuple),  # likewise
+        field_depth=placeholder(int),  # of pigan: layers before the density
+        samples=placeholder(int),  # of pigan: points on each ray
         # Of stackgan: pixels of its first stage; None: a quarter
         first_size=placeholder(int),
         condition_dim=placeholder(int),  # of stackgan: the vector of a text
@@ -412,6 +418,23 @@ def get_config() -> ConfigDict:
         back=False,  # of game=cycle: from its images to the other domain
         # Images keep their sizes, instead of the run's (pix2pix, cyclegan)
         any_size=False,
+        seed=0,  # of the latents
+        # Class of all, by number or name; -1: all classes in turn.
+        label=FieldReference(-1, field_type=object),
+        checkpoint='latest',  # latest, or best by eval.best
+        ema=True,  # the moving average if there is one; False: raw weights
+        batch_norm='running',  # statistics in G: running, batch, standing
+        truncation=0.0,  # of a normal prior, in standard deviations; 0: none
+        psi=1.0,  # of a style-based G: how far styles are from their mean
+        psi_cutoff=0,  # in so many layers, the first; 0: in all
+      ),
+      orbit=dict(
+        num=8,  # things, by the seed's first latents
+        frames=36,  # images of each, on the way around
+        # Degrees from where to where, such as (-60, 60); (): as G was trained,
+        # all around where the data had the poses
+        azimuth=(),
+        elevation=0.0,  # degrees above the horizon
         seed=0,  # of the latents
         # Class of all, by number or name; -1: all classes in turn.
         label=FieldReference(-1, field_type=object),

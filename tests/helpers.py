@@ -82,8 +82,8 @@ def load_config(name: str, **overrides: Any):
 BY_CLASS = {'biggan'}
 BY_SOURCE = {'pix2pix'}
 ENLARGING = {'srgan', 'msrresnet', 'esrgan'}  # that take nothing else
-TWO_STAGES = {'stackgan'}  # that are told something, and of 16 pixels or more
-TOLD = [name for name in NETWORKS if name not in ENLARGING | TWO_STAGES]
+LARGER = {'stackgan', 'hologan', 'pigan'}  # with tests of their own
+TOLD = [name for name in NETWORKS if name not in ENLARGING | LARGER]
 # The others of these, which many tests go through.
 DRAWING = [name for name in TOLD if name not in BY_SOURCE]
 
@@ -97,7 +97,7 @@ def tiny_keys(network: str) -> dict[str, Any]:
   )
   keys |= dict(channel_max=4, style_dim=6, mapping_depth=2, blocks=1, groups=2)
   keys |= dict(growth=2, pooled=True, condition_dim=5, text_dim=4)
-  keys |= dict(disc_layers=1)
+  keys |= dict(disc_layers=1, field_depth=2, samples=3)
   valid = network_keys(network)
   return {f'network__{key}': keys[key] for key in keys if key in valid}
 
@@ -141,10 +141,10 @@ def with_source(info: DatasetInfo, batch: Batch) -> tuple[DatasetInfo, Batch]:
   given = batch.given | {'source': np.flip(batch.images, axis=0)}
   given['other'] = np.flip(batch.images, axis=1)
   given['text'] = np.arange(2 * len(batch.images)).reshape(-1, 2) % 4
+  given['pose'] = np.zeros((len(batch.images), 2), np.float32)
   columns = {'source': info.image_shape, 'other': info.image_shape}
-  info = info._replace(
-    columns=columns | {'text': (2,)}, vocabulary=('a', 'cat')
-  )
+  columns |= {'text': (2,), 'pose': (2,)}
+  info = info._replace(columns=columns, vocabulary=('a', 'cat'))
   return info, batch._replace(given=given)
 
 

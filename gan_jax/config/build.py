@@ -80,6 +80,7 @@ class Model(NamedTuple):
       encode=self.game.encode,
       styled=self.game.styled,
       enlarge=self.game.enlarge,
+      posed=self.game.posed,
       variables=generator_variables(state, ema),
       weights=weights_name(state, ema),
     )

@@ -55,6 +55,10 @@ ADDED = {
   'path_length_every': 4,
   'conditioning_weight': 0.0,
   'network.first_size': None,
+  'network.azimuth': None,
+  'network.elevation': None,
+  'network.field_depth': None,
+  'network.samples': None,
   'network.condition_dim': None,
   'network.text_dim': None,
   'network.alone': None,
@@ -81,7 +85,7 @@ ADDED = {
   'eval.ppl_sampling': 'end',
   **{
     f'{section}.{key}': value
-    for section in ('sample', 'interpolate', 'translate', 'eval')
+    for section in ('sample', 'interpolate', 'translate', 'eval', 'orbit')
     for key, value in (('psi', 1.0), ('psi_cutoff', 0))
   },
   'translate.dir': '',
@@ -94,6 +98,16 @@ ADDED = {
   'translate.ema': True,
   'translate.batch_norm': 'running',
   'translate.truncation': 0.0,
+  'orbit.num': 8,
+  'orbit.frames': 36,
+  'orbit.azimuth': (),
+  'orbit.elevation': 0.0,
+  'orbit.seed': 0,
+  'orbit.label': -1,
+  'orbit.checkpoint': 'latest',
+  'orbit.ema': True,
+  'orbit.batch_norm': 'running',
+  'orbit.truncation': 0.0,
   'upscale.dir': '',
   'upscale.shrink': False,
   'upscale.towards': '',
@@ -102,7 +116,7 @@ ADDED = {
   'upscale.checkpoint': 'latest',
   'upscale.ema': True,
 }
-_ADDED_SECTIONS = ('translate', 'upscale', 'perceptual', 'text')
+_ADDED_SECTIONS = ('translate', 'upscale', 'perceptual', 'text', 'orbit')
 
 
 def completed(fields: Mapping[str, Any]) -> dict[str, Any]:

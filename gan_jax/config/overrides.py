@@ -34,6 +34,7 @@ MAY_CHANGE = (
   'interpolate.',
   'translate.',
   'upscale.',
+  'orbit.',
   'eval.',
   'diagnose.',
   'non_finite.',

@@ -59,6 +59,7 @@ def schedule(config: Any) -> Schedule:
 
 
 CHECKPOINTS = ('latest', 'best')
+MOST_SHOWN, MOST_FRAMES = 64, 720  # things in an orbit, images of each
 MOST_SEEDS = 2**16  # in one list
 
 
@@ -156,6 +157,25 @@ class Translate(_Drawing):
   derive: bool
   back: bool
   any_size: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Orbit(_Drawing):
+  """The section `orbit`."""
+
+  num: int
+  frames: int
+  azimuth: tuple[float, ...]
+  elevation: float
+
+  def __post_init__(self):
+    super().__post_init__()
+    if not 1 <= self.num <= MOST_SHOWN:
+      raise InputError(f'orbit.num: {self.num} is not in 1 to {MOST_SHOWN}')
+    if not 2 <= self.frames <= MOST_FRAMES:
+      raise InputError(
+        f'orbit.frames: {self.frames} is not in 2 to {MOST_FRAMES}'
+      )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,7 @@ import numpy as np
 from gan_jax.data.files import MOST_BYTES, File, Found, crc32
 from gan_jax.data.images import reason_of, shown
 from gan_jax.sampling import tokens
+from gan_jax.sampling.orbits import half_turns
 from gan_jax.types import InputError
 
 
@@ -126,13 +127,6 @@ def columns(
     version = f'poses {crc32(repr(poses)):08x}'
     columns = _with(columns, 'pose', version, arrays)
   return columns
-
-
-def half_turns(degrees: np.ndarray) -> np.ndarray:
-  """Azimuth and elevation `[..., 2]` in degrees -> half turns, float32."""
-  turns = degrees / 180.0
-  azimuth = (turns[..., 0] + 1.0) % 2.0 - 1.0
-  return np.stack([azimuth, turns[..., 1]], axis=-1).astype(np.float32)
 
 
 def _with(

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 
 from gan_jax.networks import enlargers, stylegan
+from gan_jax.networks.posing import Ranges
 from gan_jax.sampling.enlarging import Enlarge
 from gan_jax.sampling.styles import Styled
 from gan_jax.types import Players
@@ -68,6 +69,7 @@ class Game(NamedTuple):
     back: of a game of two domains, as `generate`, of what is given as `images`
       what the other domain has in their place; None of another.
     enlarge: of a super-resolution G; None of another.
+    posed: where a G with poses draws them; None of another.
     seen: (real images, step) -> as G is to make them, of a game whose images
       are not those of the data; None of another.
   """
@@ -81,6 +83,7 @@ class Game(NamedTuple):
   seen: Callable[[jax.Array, jax.Array], jax.Array] | None = None
   back: Generate | None = None
   enlarge: Enlarge | None = None
+  posed: Ranges | None = None
 
   @property
   def players(self) -> tuple[str, ...]:

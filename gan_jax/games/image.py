@@ -336,6 +336,7 @@ def image_gan(
     *(init, objectives, generate, game.fakes),
     styled=styled_of(networks.gen),
     enlarge=enlarging(networks.gen),
+    posed=getattr(networks.gen, 'ranges', None),
   )
 
 

@@ -8,6 +8,7 @@ MODES = {
   'sample': 'draw images: a grid and an array, or single files',
   'interpolate': 'walk from latent to latent: a strip and two GIFs',
   'translate': 'make images of a folder of others: --config.translate.dir=DIR',
+  'orbit': 'go around what a 3-D run makes: a strip and a GIF',
   'upscale': 'enlarge images of a folder: --config.upscale.dir=DIR',
   'evaluate': 'score a run, with how it was measured',
   'diagnose': 'say what is wrong with a run, if anything',
@@ -18,5 +19,6 @@ TAKE_OUT = (
   'sample',
   'interpolate',
   'translate',
+  'orbit',
   'upscale',
 )  # those that can write elsewhere

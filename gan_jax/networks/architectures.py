@@ -10,9 +10,11 @@ from gan_jax.networks.conv import conv
 from gan_jax.networks.cyclegan import cyclegan
 from gan_jax.networks.dcgan import dcgan, scale_init
 from gan_jax.networks.heads import WAYS
+from gan_jax.networks.hologan import hologan
 from gan_jax.networks.layers import Style
 from gan_jax.networks.mlp import mlp, mlp_bn
 from gan_jax.networks.norms import BATCH_NORMS, OF_MAPS, OF_VECTORS
+from gan_jax.networks.pigan import pigan
 from gan_jax.networks.pix2pix import pix2pix
 from gan_jax.networks.progressive import progressive
 from gan_jax.networks.r3gan import r3gan
@@ -74,6 +76,7 @@ _COMPARING = Style(
   minibatch_group=4,
   labels_by='classifier',
 )
+_POSED_DISC = Style('leaky_relu', 'instance', 'spectral')
 _COMPARISONS = ('disc_minibatch', 'minibatch_kernels', 'minibatch_dim')
 _COMPARISONS += ('minibatch_group',)
 # Norms of maps that go by no labels and no reference.
@@ -201,6 +204,23 @@ NETWORKS: dict[str, Architecture] = {
     num_seeds=NUM_SEEDS,
     lacks=(*_COMPARISONS, 'embed_dim', 'disc_labels_by'),
     fades=False,
+  ),
+  'hologan': Architecture(
+    hologan,
+    Players(Style(norm='adain'), _POSED_DISC),
+    disc_norms=OF_MAPS,
+    gen_norms=('adain', 'none', 'pixel', 'instance', 'layer'),
+    labels_by=WAYS,
+    num_seeds=NUM_SEEDS,
+  ),
+  'pigan': Architecture(
+    pigan,
+    Players(Style(), _POSED_DISC),
+    disc_norms=OF_MAPS,
+    gen_norms=('none',),
+    labels_by=WAYS,
+    num_seeds=NUM_SEEDS,
+    lacks=('gen_norm', 'gen_weights', 'gen_activation'),
   ),
   'srgan': _enlarging(srgan, 'batch', _MAPS_ALONE),
   'msrresnet': _enlarging(msrresnet, 'none', ('none',)),

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.networks.posing import Ranges
 from gan_jax.pixels import from_uint8, to_uint8
 from gan_jax.sampling import enlarging
 from gan_jax.sampling import given as given_lib
@@ -16,17 +17,21 @@ from gan_jax.sampling import styles as styles_lib
 from gan_jax.sampling.batches import batched
 from gan_jax.sampling.drawing import Drawing
 from gan_jax.sampling.labels import shortened
+from gan_jax.sampling.orbits import Orbiting
 from gan_jax.sampling.standing import BATCH_NORMS, Standing
 from gan_jax.sampling.walks import check_walk, closed_walk
 from gan_jax.sampling.weights import WEIGHTS
 from gan_jax.types import Column, Given, InputError, lookup
 
 
-class Sampler(styles_lib.Styling, enlarging.Enlarging, Standing, Drawing):
+class Sampler(
+  styles_lib.Styling, enlarging.Enlarging, Orbiting, Standing, Drawing
+):
   """Draws images from a trained generator.
 
   Attributes:
     columns: what else the generator is told, by name.
+    posed: ranges of the poses that it draws; None if it has none.
   """
 
   def __init__(
@@ -41,6 +46,7 @@ class Sampler(styles_lib.Styling, enlarging.Enlarging, Standing, Drawing):
     encode: Callable[..., jax.Array] | None = None,
     styled: styles_lib.Styled | None = None,
     enlarge: enlarging.Enlarge | None = None,
+    posed: Ranges | None = None,
     truncation: styles_lib.Truncation = styles_lib.WHOLE,
     weights: str = '',
     step: int | None = None,
@@ -59,6 +65,7 @@ class Sampler(styles_lib.Styling, enlarging.Enlarging, Standing, Drawing):
       encode: of a game that has an encoder, see gan_jax.games.Game.
       styled: of a style-based generator, see there.
       enlarge: of a super-resolution generator, see there.
+      posed: of a generator with poses, see there.
       truncation: of its styles, see gan_jax.sampling.styles.
       weights: which ones the variables are, for `repr`: ema or raw.
       step: of the training that they are from, likewise.
@@ -73,7 +80,7 @@ class Sampler(styles_lib.Styling, enlarging.Enlarging, Standing, Drawing):
     self._generate, self._batch_norm = generate, batch_norm
     self._threshold = threshold
     self._styled, self.truncation = styled, truncation
-    self._enlarge = enlarge
+    self._enlarge, self.posed = enlarge, posed
     self._enlarge_tile = enlarging.compiled(enlarge)
     self._about = {'weights': WEIGHTS.get(weights), 'step': step}
 

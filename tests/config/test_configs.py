@@ -71,6 +71,7 @@ _SLOW |= {'pix2pix_256', 'pix2pix_facades', 'colourise_cifar'}
 _SLOW |= {'cyclegan_256', 'cyclegan_mnist_usps', 'cyclegan_emoji'}
 _SLOW |= {'progressive_mnist', 'edges_mnist'}
 _SLOW |= {'srresnet_bsds', 'srgan_x4', 'esrgan_x4', 'stackgan_256'}
+_SLOW |= {'hologan_64', 'hologan_coil', 'pigan_64', 'nerf_coil'}
 
 
 @pytest.mark.parametrize('name', sampled(CONFIGS, *set(CONFIGS) - _SLOW))
