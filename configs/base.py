@@ -445,6 +445,26 @@ def get_config() -> ConfigDict:
         psi=1.0,  # of a style-based G: how far styles are from their mean
         psi_cutoff=0,  # in so many layers, the first; 0: in all
       ),
+      guide=dict(
+        prompt='',  # text that images are moved towards
+        network='towers',  # that compares: towers (experiments/two_tower.py)
+        weights='',  # path of its file
+        num=16,  # images
+        steps=100,  # updates of each
+        learning_rate=0.05,  # of Adam, falling to 0
+        crops=8,  # of each image, that the network sees; 0: the whole
+        spherical=False,  # the angle squared, in place of the cosine
+        space='latents',  # what moves: latents, or styles of a style-based G
+        seed=0,  # of the latents
+        # Class of all, by number or name; -1: all classes in turn.
+        label=FieldReference(-1, field_type=object),
+        checkpoint='latest',  # latest, or best by eval.best
+        ema=True,  # the moving average if there is one; False: raw weights
+        batch_norm='running',  # statistics in G: running, batch, standing
+        truncation=0.0,  # of a normal prior, in standard deviations; 0: none
+        psi=1.0,  # of a style-based G: how far styles are from their mean
+        psi_cutoff=0,  # in so many layers, the first; 0: in all
+      ),
       upscale=dict(
         dir='',  # folder or ZIP of images, of any sizes, to be enlarged
         # Whether they are first shrunk: scores beside the images say how close

@@ -1,4 +1,4 @@
-"""StackGAN on captioned emoji, 16 and then 64 pixels, for two CPU cores.
+"""StackGAN on captioned emoji, 32 and then 64 pixels, for two CPU cores.
 
 Paper: Zhang et al. 2017, arXiv 1612.03242: a vector drawn for each text, whose
 KL divergence to N(0, I) has weight 2, D that also sees texts of other images,
@@ -24,11 +24,11 @@ def get_config() -> ConfigDict:
   config.data.background = 'white'
   config.network.gen_width = 32
   config.network.disc_width = 32
-  config.network.first_size = 16
+  config.network.first_size = 32
   config.network.blocks = 2
   config.network.condition_dim = 64
   config.network.text_dim = 128
   config.network.alone = False
   config.latent_dim = 32
-  stackgan_256.set_stages(config, 16, 2_500, 64, 1_500)
+  stackgan_256.set_stages(config, 32, 2_000, 64, 1_000)
   return config

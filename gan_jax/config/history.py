@@ -85,7 +85,14 @@ ADDED = {
   'eval.ppl_sampling': 'end',
   **{
     f'{section}.{key}': value
-    for section in ('sample', 'interpolate', 'translate', 'eval', 'orbit')
+    for section in (
+      'sample',
+      'interpolate',
+      'translate',
+      'eval',
+      'orbit',
+      'guide',
+    )
     for key, value in (('psi', 1.0), ('psi_cutoff', 0))
   },
   'translate.dir': '',
@@ -108,6 +115,21 @@ ADDED = {
   'orbit.ema': True,
   'orbit.batch_norm': 'running',
   'orbit.truncation': 0.0,
+  'guide.prompt': '',
+  'guide.network': 'towers',
+  'guide.weights': '',
+  'guide.num': 16,
+  'guide.steps': 100,
+  'guide.learning_rate': 0.05,
+  'guide.crops': 8,
+  'guide.spherical': False,
+  'guide.space': 'latents',
+  'guide.seed': 0,
+  'guide.label': -1,
+  'guide.checkpoint': 'latest',
+  'guide.ema': True,
+  'guide.batch_norm': 'running',
+  'guide.truncation': 0.0,
   'upscale.dir': '',
   'upscale.shrink': False,
   'upscale.towards': '',
@@ -117,6 +139,7 @@ ADDED = {
   'upscale.ema': True,
 }
 _ADDED_SECTIONS = ('translate', 'upscale', 'perceptual', 'text', 'orbit')
+_ADDED_SECTIONS += ('guide',)
 
 
 def completed(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ MAY_CHANGE = (
   'translate.',
   'upscale.',
   'orbit.',
+  'guide.',
   'eval.',
   'diagnose.',
   'non_finite.',

@@ -249,6 +249,11 @@ class Plan:
     return sections.take(sections.Translate, self._config, 'translate')
 
   @functools.cached_property
+  def guide(self) -> sections.Guide:
+    """The section `guide`."""
+    return sections.take(sections.Guide, self._config, 'guide')
+
+  @functools.cached_property
   def orbit(self) -> sections.Orbit:
     """The section `orbit`."""
     return sections.take(sections.Orbit, self._config, 'orbit')
@@ -283,6 +288,7 @@ def _check_requests(plan: Plan) -> None:
   _ = plan.sample, plan.interpolate, plan.translate, plan.diagnose, plan.eval
   _ = plan.upscale
   _ = plan.orbit
+  _ = plan.guide
   for stage in plan.stages:
     plan.of_stage(stage).check_weights()
   if plan.member < 0:

@@ -56,6 +56,84 @@ class TextImage(NamedTuple):
     return batched(jax.jit(apply), images)
 
 
+def towards(
+  model: TextImage,
+  text: np.ndarray,
+  *,
+  crops: int,
+  spherical: bool = False,
+  least: float = 0.6,
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+  """How far images are from a text, as `guidance.guide` takes it.
+
+  The mean over crops of them: of whole images alone, what is found are
+  patterns that a model takes for the text and nobody else does.
+
+  Args:
+    model: that compares.
+    text: its vector of the text, `[E]`.
+    crops: of each image, each time other ones; 0 for the whole image.
+    spherical: the square of the angle, halved, in place of 1 - cosine.
+    least: share of the sides that a crop has, at the least.
+
+  Returns:
+    (images `[B, H, W, C]`, key) -> `[B]`.
+
+  Reference:
+    Crowson et al., VQGAN-CLIP, arXiv 2204.08583, section 3 (crops, and the
+    distance).
+  """
+
+  def distance(images, key):
+    shown = images
+    if crops:
+      shown = cropped(images, key, crops, least, model.image_size)
+    seen = model.of_images(model.fitted(shown))
+    far = spherical_distance(seen, text) if spherical else 1.0 - seen @ text
+    return far.reshape(-1, len(images)).mean(axis=0)
+
+  return distance
+
+
+def spherical_distance(a: jax.Array, b: jax.Array) -> jax.Array:
+  """2 arcsin(|a - b| / 2)^2 = angle^2 / 2 of unit vectors, `[..., E]`."""
+  chord = jnp.linalg.norm(a - b, axis=-1)
+  return 2.0 * jnp.arcsin(jnp.clip(chord / 2.0, 0.0, 1.0)) ** 2
+
+
+def cropped(
+  images: jax.Array, key: jax.Array, num: int, least: float, size: int
+) -> jax.Array:
+  """Random squares of images, `[num B, size, size, C]`, differentiable.
+
+  Args:
+    images: `[B, H, W, C]`; the first B crops are of the first to the last.
+    key: of sides and places.
+    num: of each image.
+    least: share of the image's sides that a crop has, at the least.
+    size: that crops are brought to, bilinear and antialiased.
+  """
+
+  def one(image, key):
+    keys = jax.random.split(key)
+    share = jax.random.uniform(keys[0], (), minval=least, maxval=1.0)
+    sides = jnp.array(image.shape[:2], jnp.float32)
+    corner = jax.random.uniform(keys[1], (2,)) * (1.0 - share) * sides
+    scale = size / (share * sides)
+    return jax.image.scale_and_translate(
+      image,
+      (size, size, image.shape[-1]),
+      (0, 1),
+      scale,
+      -corner * scale,
+      'linear',
+      antialias=True,
+    )
+
+  many = jnp.tile(images, (num, 1, 1, 1))
+  return jax.vmap(one)(many, jax.random.split(key, len(many)))
+
+
 def recoloured(images: jax.Array, channels: int) -> jax.Array:
   """Images with three channels of one, or with the luma of three."""
   if images.shape[-1] == 1:

@@ -9,6 +9,7 @@ MODES = {
   'interpolate': 'walk from latent to latent: a strip and two GIFs',
   'translate': 'make images of a folder of others: --config.translate.dir=DIR',
   'orbit': 'go around what a 3-D run makes: a strip and a GIF',
+  'guide': 'move images towards a text: --config.guide.prompt=TEXT',
   'upscale': 'enlarge images of a folder: --config.upscale.dir=DIR',
   'evaluate': 'score a run, with how it was measured',
   'diagnose': 'say what is wrong with a run, if anything',
@@ -20,5 +21,6 @@ TAKE_OUT = (
   'interpolate',
   'translate',
   'orbit',
+  'guide',
   'upscale',
 )  # those that can write elsewhere

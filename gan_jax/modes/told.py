@@ -44,6 +44,20 @@ def by_text(
   return given | {'text': text}, targets
 
 
+def prompted(
+  trained: Trained, asked: Plan, workdir: Any, num: int, text: str
+) -> dict[str, Any]:
+  """What a run is told with a text for all, where it takes one.
+
+  Raises:
+    InputError: as in `held_out`.
+  """
+  given = {}
+  if set(trained.plan.given) - {'text'}:
+    given, _ = held_out(trained, asked, workdir, num)
+  return given | ({'text': text} if 'text' in trained.plan.given else {})
+
+
 def held_out(
   trained: Trained, asked: Plan, workdir: Any, num: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:

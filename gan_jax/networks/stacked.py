@@ -249,7 +249,8 @@ class Generator(nn.Module):
     sketch = self.sketch(z, condition(0), train=train and number == 0)
     if number == 0:
       return resampling.enlarged(sketch, self.stages.size)
-    sketch = jax.lax.stop_gradient(sketch)
+    if train:  # later, latents may be moved through both stages
+      sketch = jax.lax.stop_gradient(sketch)
     return self.drawing(sketch, condition(1), train=train)
 
   def conditioning(

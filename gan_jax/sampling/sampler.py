@@ -1,8 +1,7 @@
 """Drawing images from a trained generator."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import chex
 import jax
@@ -19,13 +18,19 @@ from gan_jax.sampling.drawing import Drawing
 from gan_jax.sampling.labels import shortened
 from gan_jax.sampling.orbits import Orbiting
 from gan_jax.sampling.standing import BATCH_NORMS, Standing
+from gan_jax.sampling.translating import Translating
 from gan_jax.sampling.walks import check_walk, closed_walk
 from gan_jax.sampling.weights import WEIGHTS
 from gan_jax.types import Column, Given, InputError, lookup
 
 
 class Sampler(
-  styles_lib.Styling, enlarging.Enlarging, Orbiting, Standing, Drawing
+  styles_lib.Styling,
+  enlarging.Enlarging,
+  Orbiting,
+  Translating,
+  Standing,
+  Drawing,
 ):
   """Draws images from a trained generator.
 
@@ -104,6 +109,11 @@ class Sampler(
     self._reconstruct = encode and jax.jit(reconstruct)
     self._variables = self._settled(variables)
 
+  @property
+  def prior(self) -> str:
+    """Of the latents' noise, see gan_jax.sampling.priors."""
+    return self._prior
+
   def __repr__(self) -> str:
     given = given_lib.dummies(self.columns, 1)
     latents = jnp.zeros((1, self.latent_dim))
@@ -131,6 +141,15 @@ class Sampler(
     """What G is told, of labels `[num]` and of what else a user gives."""
     told = given_lib.encode(given, self.columns, num, self._vocabulary)
     return told if labels is None else {'labels': labels, **told}
+
+  def told(
+    self,
+    num: int,
+    labels: np.ndarray | None = None,
+    given: Mapping[str, Any] | None = None,
+  ) -> Given:
+    """Columns `[num, ...]` as G takes them, of what a user gives."""
+    return given_lib.as_told(self._given(num, labels, given))
 
   def generator(
     self,
@@ -275,35 +294,6 @@ class Sampler(
     latents = self.latents(num, seed=seed, truncation=truncation)
     labels = self.labels(num, label)
     return self.at(truncation).generate(latents, labels, given)
-
-  def translate(
-    self, images: np.ndarray, *, seed: int = 0, label: int | str | None = None
-  ) -> np.ndarray:
-    """What G makes of sources: uint8 `[N, h, w, c]` -> `[N, H, W, C]`.
-
-    Args:
-      images: the sources themselves, as the run was told them; nothing is
-        derived from them (`dataset.train.derive` does that).
-      seed: of the latents.
-      label: see `sample`.
-
-    Raises:
-      InputError: the run is told no source, or more than that; images of
-        another shape.
-    """
-    given = given_lib.sources(images, self.columns)
-    return self.sample(len(images), seed=seed, label=label, given=given)
-
-  def at_size(self, height: int, width: int) -> Self:
-    """The same sampler, told of pictures of other sides: G must take them."""
-    other = copy.copy(self)
-    other.columns = {
-      name: column._replace(shape=(height, width, column.shape[-1]))
-      if len(column.shape) == 3
-      else column
-      for name, column in self.columns.items()
-    }
-    return other
 
   def interpolate(
     self,
