@@ -160,6 +160,12 @@ def get_config() -> ConfigDict:
       # Share of D's loss on fakes that goes to real images which are told what
       # belongs to others, as GAN-CLS has it (.5); 0: none
       mismatch_weight=0.0,
+      # Share of the texts and sources that are missing in training, each by
+      # itself, so that G can be asked without
+      drop_given=0.0,
+      # On InfoNCE between images and what they are told with, by vectors of D:
+      # of real ones in its loss, of fakes in G's (XMC-GAN)
+      contrastive_weight=0.0,
       # Of network.disc_labels_by=classifier (ACGAN): on each cross-entropy of
       # the classes; None: 1
       class_weight=placeholder(float),

@@ -131,11 +131,13 @@ class Column(NamedTuple):
     shape: of one example; () for a class.
     dtype: of its numbers.
     size: how many classes or words there are; 0 where nothing is counted.
+    optional: whether it may be missing, which is all zeros.
   """
 
   shape: tuple[int, ...]
   dtype: str = 'float32'
   size: int = 0
+  optional: bool = False
 
 
 class Task(NamedTuple):
@@ -149,6 +151,8 @@ class Task(NamedTuple):
     codes: those at the end of the latents, which D guesses; see
       gan_jax.sampling.priors.
     num_seeds: numbers at their start, of a generator's own noise; see there.
+    contrast: size of the vectors that D makes of images and of what is given,
+      to be compared; 0 for none.
   """
 
   image_shape: tuple[int, ...]
@@ -156,6 +160,7 @@ class Task(NamedTuple):
   draw: Callable[[jax.Array], Any]
   codes: tuple[int, ...] = ()
   num_seeds: int = 0
+  contrast: int = 0
 
   def dummies(self, num: int) -> Given:
     """Columns of `num` examples, all zeros."""

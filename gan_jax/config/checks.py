@@ -31,6 +31,7 @@ def check(config: Config) -> None:
   """
   ranges.check(config)
   given.check(config)
+  given.check_use(config)
   parts.dataset_keys(config)
   parts.loss_of(config)
   lookup(PENALTIES, config.penalty, 'penalty')

@@ -22,6 +22,7 @@ from gan_jax.config import (
 from gan_jax.config.overrides import section, value_at
 from gan_jax.devices.precision import PRECISIONS
 from gan_jax.games import Game, autoencoder
+from gan_jax.games.dropping import dropping_game
 from gan_jax.games.growth import Growth, growing_game
 from gan_jax.games.image import image_gan, pairs_of
 from gan_jax.types import InputError, Players, Task, lookup
@@ -95,6 +96,8 @@ def _adversarial(
     reference=reference,
     axis_name=axis_name,
   )
+  if config.drop_given:
+    game = dropping_game(game, config.drop_given)
   if not growing.grows(config):
     return game
   size = config.network.resolution or task.image_shape[0]
@@ -205,6 +208,8 @@ _NEUTRAL = {
   'conditioning_weight': 0.0,
   'path_length_every': 4,
   'mismatch_weight': 0.0,
+  'contrastive_weight': 0.0,
+  'drop_given': 0.0,
   'class_weight': None,
   'classify_fakes': None,
   'codes': (),

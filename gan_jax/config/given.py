@@ -5,8 +5,10 @@ from typing import Any
 
 from gan_jax.data import DatasetInfo
 from gan_jax.features import texts
+from gan_jax.games.dropping import DROPPED
 from gan_jax.sampling import tokens
 from gan_jax.sampling.priors import draw_latents
+from gan_jax.tricks import contrastive
 from gan_jax.types import Column, InputError, Task, lookup
 
 Config = Any
@@ -42,6 +44,30 @@ def check(config: Config) -> None:
     raise InputError(f'given: {", ".join(names)} has a name twice')
 
 
+def check_use(config: Config) -> None:
+  """Raises InputError for keys on what is told that nobody is told."""
+  rate, weight = config.drop_given, config.contrastive_weight
+  if not 0 <= rate < 1:
+    raise InputError(f'drop_given: {rate} is no share in [0, 1)')
+  if rate and not set(DROPPED) & set(config.given):
+    raise InputError(
+      f'drop_given: {rate} leaves out {" and ".join(DROPPED)}, and neither is '
+      'given; set given=text or given=source, or drop_given=0'
+    )
+  if not weight:
+    return
+  if not config.conditional and not config.given:
+    raise InputError(
+      f'contrastive_weight: {weight} compares images with what they are told '
+      'with, and nothing is given; set given=text, or contrastive_weight=0'
+    )
+  if config.micro_batch:
+    raise InputError(
+      'contrastive_weight: it compares a whole batch, which micro_batch='
+      f'{config.micro_batch} splits; set micro_batch=0'
+    )
+
+
 def advice(config: Config) -> list[str]:
   """A line about a column that is made and nobody is told."""
   key, name = '', 'source'
@@ -70,7 +96,9 @@ def task_of(config: Config, info: DatasetInfo, num_seeds: int = 0) -> Task:
   if config.conditional:
     columns['labels'] = Column((), 'int32', _num_classes(info))
   for name in config.given:
-    columns[name] = _column(name, info, config.text.encoder)
+    optional = name in DROPPED and config.drop_given > 0
+    column = _column(name, info, config.text.encoder)
+    columns[name] = column._replace(optional=optional)
   codes = tuple(config.codes)
   draw = functools.partial(
     draw_latents,
@@ -79,7 +107,9 @@ def task_of(config: Config, info: DatasetInfo, num_seeds: int = 0) -> Task:
     codes=codes,
     num_seeds=num_seeds,
   )
-  return Task(tuple(info.image_shape), columns, draw, codes, num_seeds)
+  vector = contrastive.VECTOR if config.contrastive_weight else 0
+  shape = tuple(info.image_shape)
+  return Task(shape, columns, draw, codes, num_seeds, vector)
 
 
 def _num_classes(info: DatasetInfo) -> int:

@@ -10,6 +10,8 @@ ADDED = {
   'network.norm_groups': None,
   'penalty_every': 1,
   'mismatch_weight': 0.0,
+  'contrastive_weight': 0.0,
+  'drop_given': 0.0,
   'stages': (),
   'init_from': '',
   'moving': 'both',

@@ -47,6 +47,7 @@ _NOT_NEGATIVE = [
   'drift_weight',
   'path_length_weight',
   'conditioning_weight',
+  'contrastive_weight',
   'adversarial_weight',
   'l1_weight',
   'mse_weight',

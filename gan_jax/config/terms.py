@@ -9,7 +9,7 @@ from gan_jax.config import annealing, parts, tricks
 from gan_jax.features import maps
 from gan_jax.networks.style import Style
 from gan_jax.penalties import PENALTIES
-from gan_jax.tricks import conditioning
+from gan_jax.tricks import conditioning, contrastive
 from gan_jax.tricks import terms as terms_lib
 from gan_jax.tricks.guesses import class_terms, code_terms
 from gan_jax.tricks.path_length import path_length_term
@@ -48,8 +48,10 @@ def make_terms(
     found.append(Players(gen=(term,), disc=()))
   if getattr(networks.disc, 'judges_alone', False):
     found.append(conditioning.alone_terms(parts.loss_of(config)))
+  if config.contrastive_weight:
+    found.append(contrastive.contrastive_terms(config.contrastive_weight))
   by_classes = guesses_labels(networks_lib.style_of(networks.disc))
-  if by_classes or task.codes:
+  if by_classes or task.codes or task.contrast:
     _check_guesses(config, task, networks.disc, by_classes)
   if by_classes:
     weight, fakes = config.class_weight, config.classify_fakes
@@ -79,7 +81,12 @@ def _check_guesses(
 ) -> None:
   """Raises InputError where D does not guess what it is paid for."""
   guesses = tricks.abstract_verdict(config, task, disc).guesses
-  for name, wanted in (('labels', by_classes), ('codes', bool(task.codes))):
+  wants = {
+    'labels': by_classes,
+    'codes': bool(task.codes),
+    'seen': bool(task.contrast),
+  }
+  for name, wanted in wants.items():
     if wanted and name not in guesses:
       raise InputError(
         f'network.name: D of {config.network.name} guesses no {name}; end it '

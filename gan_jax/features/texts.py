@@ -1,5 +1,6 @@
 """Frozen encoders of texts by name, each text encoded once and kept."""
 
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,17 +22,34 @@ NAMES = (WORDS, *ENCODERS)
 class Kept:
   """An encoder that keeps its vectors in the user's cache.
 
-  Attributes:
-    name: of the encoder, with a digest of its files.
-    size: of its vectors.
+  Its files are looked at when a text comes, so that a run which asks for none
+  needs none of them.
   """
 
-  def __init__(self, encoder: Any, path: pathlib.Path):
+  def __init__(self, name: str, weights: str):
+    """Names the encoder and its files."""
+    self._kind, self._weights = name, weights
+
+  @functools.cached_property
+  def _encoder(self) -> Any:
+    return ENCODERS[self._kind](self._weights)
+
+  @functools.cached_property
+  def _facts(self) -> list[Any]:
+    """The encoder and its files."""
+    path = pathlib.Path(self._weights).expanduser()
     files = sorted(p for p in path.rglob('*') if p.is_file())
-    facts = [[p.name, p.stat().st_size] for p in files]
-    self._encoder, self._facts = encoder, [encoder.name, facts]
-    self.size = encoder.size
-    self.name = f'{encoder.name} {digest_of(self._facts)[:8]}'
+    return [self._encoder.name, [[p.name, p.stat().st_size] for p in files]]
+
+  @property
+  def size(self) -> int:
+    """Of the vectors."""
+    return self._encoder.size
+
+  @property
+  def name(self) -> str:
+    """Of the encoder, with a digest of its files."""
+    return f'{self._encoder.name} {digest_of(self._facts)[:8]}'
 
   def __call__(self, texts: Sequence[str]) -> np.ndarray:
     """Vectors float32 `[N, size]`."""
@@ -57,7 +75,8 @@ def load(name: str, weights: str) -> Kept | None:
     weights: path of its files; '' for words.
 
   Raises:
-    InputError: an unknown name, files that are not there, or files for words.
+    InputError: an unknown name, or files for words; when it is called, files
+      that are not there.
   """
   lookup(dict.fromkeys(NAMES), name, 'text.encoder')
   if name == WORDS:
@@ -67,4 +86,4 @@ def load(name: str, weights: str) -> Kept | None:
         f'has none; set text.encoder to {", ".join(ENCODERS)}, or leave it out'
       )
     return None
-  return Kept(ENCODERS[name](weights), pathlib.Path(weights).expanduser())
+  return Kept(name, weights)

@@ -39,7 +39,7 @@ def by_text(
         'as a word that is not known'
       )
   given, targets = {}, None
-  if len(names) > 1:
+  if _needed(trained) - {'text'}:
     given, targets = held_out(trained, asked, workdir, num)
   return given | {'text': text}, targets
 
@@ -53,9 +53,15 @@ def prompted(
     InputError: as in `held_out`.
   """
   given = {}
-  if set(trained.plan.given) - {'text'}:
+  if _needed(trained) - {'text'}:
     given, _ = held_out(trained, asked, workdir, num)
   return given | ({'text': text} if 'text' in trained.plan.given else {})
+
+
+def _needed(trained: Trained) -> set[str]:
+  """Columns that a run cannot be asked without."""
+  columns = trained.model.drawing['columns']
+  return {name for name, column in columns.items() if not column.optional}
 
 
 def held_out(

@@ -233,6 +233,7 @@ def _resolved(
     num_classes=labels.size,
     columns=tuple(columns.items()),
     codes=tuple(task.codes),
+    contrast=task.contrast,
     axis_name=axis_name,
     dtype=dtype,
   )

@@ -5,7 +5,9 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
+from gan_jax.networks import conditions
 from gan_jax.types import Given, Verdict
 
 # How D takes the labels.
@@ -41,7 +43,8 @@ def verdict(
 
   Returns:
     Logits with the projection; guesses: `labels`, logits `[B, K]` of the
-    classes, by a classifier; `codes` `[B, sum(codes)]` where there are some.
+    classes, by a classifier; `codes` `[B, sum(codes)]` where there are some;
+    vectors `seen` of the images and `told` of what is given, `[B, contrast]`.
 
   Reference:
     Miyato and Koyama, cGANs with Projection Discriminator, arXiv 1802.05637,
@@ -70,4 +73,10 @@ def verdict(
     guesses['labels'] = guess(num_classes)
   if style.codes:
     guesses['codes'] = guess(sum(style.codes))
+  if style.contrast:
+    told = conditions.vectors(style.told, given, style.contrast, style.dtype)
+    dense = nn.Dense(style.contrast, kernel_init=kernel_init, dtype=style.dtype)
+    joined = style.apply(dense, jnp.concatenate(told, axis=-1), **shared)
+    guesses['seen'] = guess(style.contrast)
+    guesses['told'] = style.output(joined)
   return Verdict(style.output(logits), guesses)

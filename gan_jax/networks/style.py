@@ -49,6 +49,7 @@ class Style:
     num_classes: > 0 joins an embedding of the label to the player's input.
     embed_dim: size of each embedding that joins the latents.
     codes: that D guesses, see gan_jax.sampling.priors.
+    contrast: size of the vectors that D compares, see `Task`.
     labels_by: how D takes the labels, one of gan_jax.networks.heads.WAYS.
     columns: names and kinds of what else joins it.
     axis_name: mapped device axis over which batch statistics are averaged, so
@@ -88,6 +89,7 @@ class Style:
   columns: tuple[tuple[str, Column], ...] = ()
   labels_by: str = 'concat'
   codes: tuple[int, ...] = ()
+  contrast: int = 0
   styles_init: Callable[..., jax.Array] | None = None
 
   def __post_init__(self):

@@ -42,7 +42,7 @@ def check_names(
         'labels'
       )
   for name, column in columns.items():
-    if name not in names:
+    if name not in names and not column.optional:
       kind = 'text' if column.size else _what(column)
       raise InputError(
         f'given: this run is told {listed}, and {name} is missing; pass '
@@ -60,7 +60,7 @@ def encode(
 
   Args:
     given: of each column `num` values, or one for all: pictures uint8, text as
-      strings or tokens, numbers.
+      strings or tokens, numbers. An optional one may be left out, or None.
     columns: that the run is told.
     num: how many examples.
     vocabulary: of the texts, or what makes vectors of them.
@@ -70,10 +70,13 @@ def encode(
   """
   given = dict(given or {})
   check_names(given, columns)
-  return {
-    name: _column(name, given[name], column, num, vocabulary)
-    for name, column in columns.items()
-  }
+  told = {}
+  for name, column in columns.items():
+    if given.get(name) is None and column.optional:
+      told[name] = np.zeros((num, *column.shape), column.dtype)
+    else:
+      told[name] = _column(name, given[name], column, num, vocabulary)
+  return told
 
 
 def _column(name, value, column, num, vocabulary) -> np.ndarray:

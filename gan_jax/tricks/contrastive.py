@@ -4,11 +4,40 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gan_jax.tricks.terms import Scene, Side, Term
+from gan_jax.types import Players
+
+VECTOR = 128  # numbers of the vectors that D compares
+_SCALE = 10.0  # of cosines: a temperature of .1, as in XMC-GAN
+
+
+def contrastive_terms(weight: float) -> Players[tuple[Term, ...]]:
+  """InfoNCE between images and what they are told with, by D's own vectors.
+
+  D learns it of real images; G draws what D finds by it.
+
+  Args:
+    weight: of each.
+
+  Reference:
+    Zhang et al., Cross-Modal Contrastive Learning for Text-to-Image Generation
+    (XMC-GAN), arXiv 2101.04702, eq. 5 and 8: images and sentences alone.
+  """
+
+  def of(side: Side, scene: Scene) -> jax.Array:
+    guesses = side.verdict.guesses
+    vectors = guesses['seen'], guesses['told']
+    return contrast(*vectors, _SCALE, scene.axis_name)
+
+  of_real = Term('disc_contrastive_loss', weight, lambda s: of(s.real, s))
+  of_fake = Term('gen_contrastive_loss', weight, lambda s: of(s.fake, s))
+  return Players(gen=(of_fake,), disc=(of_real,))
+
 
 def unit(x: jax.Array) -> jax.Array:
-  """Vectors `[..., E]` of length 1; one of zeros stays."""
-  lengths = jnp.linalg.norm(x, axis=-1, keepdims=True)
-  return x / jnp.maximum(lengths, 1e-12)
+  """Vectors `[..., E]` of length 1; one of zeros stays, with a gradient."""
+  squared = (x**2).sum(axis=-1, keepdims=True)
+  return x * jax.lax.rsqrt(squared + 1e-12)
 
 
 def info_nce(similarities: jax.Array, axis_name: str | None = None):
