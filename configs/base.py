@@ -153,7 +153,8 @@ def get_config() -> ConfigDict:
       # (of poses).
       given=(),
       text=dict(
-        # words, whose meaning both players learn; or a frozen encoder: minilm
+        # words, whose meaning both players learn; or a frozen encoder: minilm,
+        # clip
         encoder='words',
         weights='',  # folder of the encoder's files
       ),
@@ -453,8 +454,10 @@ def get_config() -> ConfigDict:
       ),
       guide=dict(
         prompt='',  # text that images are moved towards
-        network='towers',  # that compares: towers (experiments/two_tower.py)
-        weights='',  # path of its file
+        # That compares: towers (a file of experiments/two_tower.py), clip (a
+        # folder)
+        network='towers',
+        weights='',  # path of it
         num=16,  # images
         steps=100,  # updates of each
         learning_rate=0.05,  # of Adam, falling to 0

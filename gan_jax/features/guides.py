@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
-from gan_jax.features import towers
+from gan_jax.features import clip, towers
 from gan_jax.features.text_image import TextImage
 from gan_jax.types import lookup
 
-GUIDES: dict[str, Callable[[str], TextImage]] = {'towers': towers.load}
+GUIDES: dict[str, Callable[[str], TextImage]] = {
+  'towers': towers.load,
+  'clip': clip.load,
+}
 
 
 def load(name: str, weights: str) -> TextImage:

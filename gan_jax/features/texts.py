@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.features import sentences
+from gan_jax.features import clip, sentences
 from gan_jax.storage.cache import digest_of, load_arrays, save_arrays
 from gan_jax.storage.files import cache_dir
 from gan_jax.types import InputError, lookup
@@ -15,6 +15,7 @@ from gan_jax.types import InputError, lookup
 WORDS = 'words'  # no encoder: G learns what its words mean
 ENCODERS: dict[str, Callable[[str], Any]] = {
   'minilm': sentences.SentenceEncoder,
+  'clip': clip.TextEncoder,
 }
 NAMES = (WORDS, *ENCODERS)
 
