@@ -32,6 +32,179 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
+  # --- texts, conditions that may be missing, poses
+  Fault(
+    'text_relu_on_moments',
+    '    return tuple(jnp.split(both, 2, axis=-1))',
+    '    return tuple(jnp.split(jax.nn.relu(both), 2, axis=-1))',
+    'stackgan',
+  ),
+  Fault(
+    'text_sketch_not_frozen',
+    '      sketch = jax.lax.stop_gradient(sketch)\n',
+    '      pass\n',
+    'stackgan',
+  ),
+  Fault(
+    'text_sketch_statistics_move',
+    'train=train and number == 0)',
+    'train=train)',
+    'stackgan',
+  ),
+  Fault(
+    'text_log_var_is_mean',
+    '      return gaussian.reparameterise(*moments, seeds',
+    '      return gaussian.reparameterise(moments[0], moments[0], seeds',
+    'stackgan guidance',
+  ),
+  Fault(
+    'text_kl_summed',
+    "/ mean.shape[-1]\n\n  return Term('conditioning_kl'",
+    "\n\n  return Term('conditioning_kl'",
+    'stackgan',
+  ),
+  Fault(
+    'text_one_noise_for_both',
+    'seeds.of_layer(keys, stage))',
+    'keys)',
+    'stackgan',
+  ),
+  Fault(
+    'text_reals_not_alone',
+    '    return loss.disc_real(of(scene.re'
+    'al)) + loss.disc_fake(of(scene.fake))',
+    '    return loss.disc_fake(of(scene.fake))',
+    'stackgan',
+  ),
+  Fault(
+    'contrast_one_way',
+    '  return 0.5 * (of_images.mean() + of_texts.mean())',
+    '  return of_images.mean()',
+    'contrastive',
+  ),
+  Fault(
+    'contrast_no_lengths',
+    '  images, texts = unit(images), unit(texts)\n',
+    '',
+    'contrastive',
+  ),
+  Fault(
+    'contrast_own_device',
+    '    texts = jax.lax.all_gather(texts, axis_name, tiled=True)\n'
+    '  return info_nce',
+    '    pass\n  return info_nce',
+    'contrastive',
+  ),
+  Fault(
+    'drop_both_at_once',
+    'jax.random.fold_in(key, number))(keys)  # noqa: B023',
+    'jax.random.fold_in(key, 0))(keys)  # noqa: B023',
+    'dropping',
+  ),
+  Fault(
+    'drop_by_place_on_a_device',
+    'batch.positions)\n      batch = batch._replace(given=dropped',
+    'jnp.arange(len(batch.positions)))\n'
+    '      batch = batch._replace(given=dropped',
+    'dropping',
+  ),
+  Fault(
+    'sentence_counts_padding',
+    '  weights = mask.astype(h.dtype)[..., None]',
+    '  weights = jnp.ones_like(h[..., :1])',
+    'sentences',
+  ),
+  Fault(
+    'sentence_sees_padding',
+    '      seen,\n    )\n',
+    '    )\n',
+    'sentences',
+  ),
+  Fault(
+    'clip_sees_ahead',
+    'jnp.tri(length, dtype=bool))',
+    'None)',
+    'clip',
+  ),
+  Fault(
+    'towers_rank_ties',
+    'others @ images[index] >= texts',
+    'others @ images[index] > texts',
+    'towers',
+  ),
+  Fault(
+    'guide_no_half',
+    '  return 2.0 * jnp.arcsin(jnp.clip(chord / 2.0, 0.0, 1.0)) ** 2',
+    '  return 2.0 * jnp.arcsin(jnp.clip(chord, 0.0, 1.0)) ** 2',
+    'guidance',
+  ),
+  Fault(
+    'guide_lengths_free',
+    '  return start, render, keep\n',
+    '  return start, render, lambda x: x\n',
+    'guidance',
+  ),
+  Fault(
+    'guide_codes_move',
+    '  return slice(gan.num_seeds, gan.latent_dim - sum(gan.codes))',
+    '  return slice(gan.num_seeds, gan.latent_dim)',
+    'guidance',
+  ),
+  Fault(
+    'render_last_is_a_wall',
+    '  before = jnp.cumsum(absorbed, axis=-1) - absorbed\n',
+    '  absorbed = absorbed.at[..., -1].mul(1e10)\n'
+    '  before = jnp.cumsum(absorbed, axis=-1) - absorbed\n',
+    'rendering',
+  ),
+  Fault(
+    'render_own_absorbs',
+    '  before = jnp.cumsum(absorbed, axis=-1) - absorbed\n',
+    '  before = jnp.cumsum(absorbed, axis=-1)\n',
+    'rendering',
+  ),
+  Fault(
+    'render_no_background',
+    '  colour += (1.0 - opacity)[..., None] * background\n',
+    '',
+    'rendering',
+  ),
+  Fault(
+    'render_corners_of_pixels',
+    '(jnp.arange(size) + 0.5 - size / 2)',
+    '(jnp.arange(size) - size / 2)',
+    'rendering',
+  ),
+  Fault(
+    'pose_other_way',
+    '  turned = _in_plane(volume, pose[:, 0], 2)',
+    '  turned = _in_plane(volume, -pose[:, 0], 2)',
+    'posed',
+  ),
+  Fault(
+    'pose_upside_down',
+    '  return _in_plane(turned, -pose[:, 1], 3)',
+    '  return _in_plane(turned, pose[:, 1], 3)',
+    'posed',
+  ),
+  Fault(
+    'pose_never_closes',
+    '  azimuth = (turns[..., 0] + 1.0) % 2.0 - 1.0',
+    '  azimuth = turns[..., 0]',
+    'posed',
+  ),
+  Fault(
+    'pigan_first_layer_init',
+    '    h = film(points, 0, _uniform(1 / 3))',
+    '    h = film(points, 0, inside)',
+    'posed',
+  ),
+  Fault(
+    'pigan_same_jitter',
+    '      own = seeds.of_layer(keys, _JITTER)',
+    '      own = seeds.of_layer(keys[:1].repeat(len(z)), _JITTER)',
+    'posed',
+  ),
   # --- two domains
   Fault(
     'cycle_pool_always_swaps',

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +19,7 @@ from gan_jax.modes import sample as sample_mode
 from gan_jax.modes.train import train
 from gan_jax.networks import gaussian, make_networks
 from gan_jax.networks.growing import COLLECTION, GROWN, set_grown
-from gan_jax.networks.stacked import Conditioning
+from gan_jax.networks.stacked import Conditioning, Drawing, Sketch
 from gan_jax.networks.style import Style
 from gan_jax.tricks.conditioning import alone_terms
 from gan_jax.tricks.terms import Scene, Side
@@ -155,6 +156,46 @@ def test_one_text_has_many_images_and_a_seed_one():
   first, same, other = gen.apply(variables, latents, given, train=False)
   assert np.array_equal(first, same)
   assert differs(first, other)
+
+
+def test_conditions_have_the_moments_of_their_text():
+  """N(mean, sigma^2) in both stages, each with noise of its own."""
+  gen, num = tiny(condition_dim=3).gen, 400
+  rng = np.random.default_rng(0)
+  latents = rng.normal(size=(num, 6)).astype(np.float32)
+  latents[:, :2] = rng.integers(0, 2**20, (num, 2))
+  given = {'text': np.full((num, 3), 2, np.int32)}
+  few = {'text': given['text'][:2]}
+  variables = gen.init(KEY, latents[:2], few, train=False)
+  own = {'conditions_0', 'conditions_1'}
+  large = {
+    k: jax.tree.map(lambda x: 6 * x, p) if k in own else p
+    for k, p in variables['params'].items()
+  }
+  variables = {**variables, 'params': large}
+  seen = []
+
+  def record(run, args, kwargs, context):
+    if isinstance(context.module, (Sketch, Drawing)):
+      seen.append(np.asarray(args[1]))
+    return run(*args, **kwargs)
+
+  with nn.intercept_methods(record):
+    gen.apply(variables, latents, given, 1, train=False, method=draw_stage)
+  noises = []
+  for stage, condition in enumerate(seen):
+    own = Conditioning(3, 4, gen.style)
+    params = {'params': variables['params'][f'conditions_{stage}']}
+    mean, log_var = own.apply(params, given)
+    noises.append((condition - mean) / np.exp(0.5 * log_var))
+  for noise in noises:
+    assert np.abs(noise.mean()) < 0.1
+    assert abs(noise.std() - 1) < 0.1
+  assert abs(np.corrcoef(*(noise.ravel() for noise in noises))[0, 1]) < 0.15
+
+
+def draw_stage(gen, latents, given, number, *, train):
+  return gen.draw(number, latents, given, train)
 
 
 # --- Stages -------------------------------------------------------------------
