@@ -233,7 +233,9 @@ def changed(before, after):
 @pytest.mark.parametrize(
   ('resolution', 'gen', 'judge'),
   [
-    (8, {'sketch', 'conditions_0'}, 'judges_0'),
+    pytest.param(
+      8, {'sketch', 'conditions_0'}, 'judges_0', marks=pytest.mark.slow
+    ),
     (16, {'drawing', 'conditions_1'}, 'judges_1'),
   ],
 )

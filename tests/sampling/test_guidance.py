@@ -139,6 +139,7 @@ def test_styles_are_moved(tmp_path):
   assert (found.images.mean((1, 2, 3)) > found.before.mean((1, 2, 3))).all()
 
 
+@pytest.mark.slow
 def test_latents_move_through_both_stages_of_stackgan():
   """In training no gradient goes into the first; afterwards one does."""
   style = Style('relu', 'batch', columns=(('text', Column((3,))),))
