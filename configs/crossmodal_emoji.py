@@ -8,6 +8,8 @@ arXiv 2101.04702, whose networks are far larger and read single words).
 Data: a folder of pairs with captions, such as that which
 experiments/emoji_folder.py makes with --source. Command:
 python run.py --config=configs/crossmodal_emoji.py --config.data.dir=DIR
+Measured: its own counterpart is nearest of 100 for 1 % of what is drawn from
+nothing, 17 % from text, 52 % from the drawing, 48 % from both; docs/results.md.
 """
 
 from ml_collections import ConfigDict

@@ -8,6 +8,8 @@ Data: a folder of images with poses, such as that which
 experiments/coil_folder.py makes of COIL-20.
 Command: python run.py --config=configs/hologan_coil.py --config.data.dir=DIR
 Then: python run.py --mode=orbit --workdir=RUN
+Measured: azimuths read off what is drawn agree with those asked for to .785;
+docs/results.md.
 """
 
 from ml_collections import ConfigDict

@@ -8,6 +8,7 @@ Data: a folder of images with poses, such as that which
 experiments/coil_folder.py makes of COIL-20.
 Command: python run.py --config=configs/nerf_coil.py --config.data.dir=DIR
 Then: python run.py --mode=orbit --workdir=RUN
+Not run to the end: some 20 images/s on two cores.
 """
 
 from ml_collections import ConfigDict
