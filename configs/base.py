@@ -33,6 +33,22 @@ def optimizer() -> ConfigDict:
   )
 
 
+def drawing() -> dict:
+  """Keys of a mode that draws from a finished run."""
+  return dict(
+    seed=0,  # of the latents
+    # One class, by number or name; -1: all in turn, of a walk and of
+    # sample.seeds the first
+    label=FieldReference(-1, field_type=object),
+    checkpoint='latest',  # latest, or best by eval.best
+    ema=True,  # the moving average if there is one; False: raw weights
+    batch_norm='running',  # statistics in G: running, batch, standing
+    truncation=0.0,  # of a normal prior, in standard deviations; 0: none
+    psi=1.0,  # of a style-based G: how far styles are from their mean
+    psi_cutoff=0,  # in so many layers, the first; 0: in all
+  )
+
+
 def set_optimizers(config: ConfigDict, **keys) -> None:
   """Sets the same keys for both players."""
   config.gen_optimizer.update(keys)
@@ -385,19 +401,11 @@ def get_config() -> ConfigDict:
       member=-1,
       sample=dict(
         num=64,  # images
-        seed=0,  # of the latents
         # One image of each seed, such as 0-63 or 0,3,7: its first. '': num
         # images of one seed.
         seeds='',
-        # One class, by number or name; -1: all in turn (with seeds: the first).
-        label=FieldReference(-1, field_type=object),
         text='',  # of all, of a run that is told text; '': held-out ones
-        checkpoint='latest',  # latest, or best by eval.best
-        ema=True,  # the moving average if there is one; False: raw weights
-        batch_norm='running',  # statistics in G: running, batch, standing
-        truncation=0.0,  # of a normal prior, in standard deviations; 0: none
-        psi=1.0,  # of a style-based G: how far styles are from their mean
-        psi_cutoff=0,  # in so many layers, the first; 0: in all
+        **drawing(),
         files=False,  # one PNG each, into --out or images/, and nothing else
         # What samples.png shows: grid (num images); by eight seeds: classes,
         # truncation (.2 to 1, and none), between (from class to class), codes;
@@ -408,15 +416,7 @@ def get_config() -> ConfigDict:
       interpolate=dict(
         num_points=4,  # latents to walk through, and back to the first
         steps=12,  # images from one to the next
-        seed=0,  # of the latents
-        # Class to stay in, by number or name; -1: the first.
-        label=FieldReference(-1, field_type=object),
-        checkpoint='latest',  # latest, or best by eval.best
-        ema=True,  # the moving average if there is one; False: raw weights
-        batch_norm='running',  # statistics in G: running, batch, standing
-        truncation=0.0,  # of a normal prior, in standard deviations; 0: none
-        psi=1.0,  # of a style-based G: how far styles are from their mean
-        psi_cutoff=0,  # in so many layers, the first; 0: in all
+        **drawing(),
       ),
       translate=dict(
         dir='',  # folder or ZIP of images, of which others are made
@@ -425,15 +425,7 @@ def get_config() -> ConfigDict:
         back=False,  # of game=cycle: from its images to the other domain
         # Images keep their sizes, instead of the run's (pix2pix, cyclegan)
         any_size=False,
-        seed=0,  # of the latents
-        # Class of all, by number or name; -1: all classes in turn.
-        label=FieldReference(-1, field_type=object),
-        checkpoint='latest',  # latest, or best by eval.best
-        ema=True,  # the moving average if there is one; False: raw weights
-        batch_norm='running',  # statistics in G: running, batch, standing
-        truncation=0.0,  # of a normal prior, in standard deviations; 0: none
-        psi=1.0,  # of a style-based G: how far styles are from their mean
-        psi_cutoff=0,  # in so many layers, the first; 0: in all
+        **drawing(),
       ),
       orbit=dict(
         num=8,  # things, by the seed's first latents
@@ -442,15 +434,7 @@ def get_config() -> ConfigDict:
         # all around where the data had the poses
         azimuth=(),
         elevation=0.0,  # degrees above the horizon
-        seed=0,  # of the latents
-        # Class of all, by number or name; -1: all classes in turn.
-        label=FieldReference(-1, field_type=object),
-        checkpoint='latest',  # latest, or best by eval.best
-        ema=True,  # the moving average if there is one; False: raw weights
-        batch_norm='running',  # statistics in G: running, batch, standing
-        truncation=0.0,  # of a normal prior, in standard deviations; 0: none
-        psi=1.0,  # of a style-based G: how far styles are from their mean
-        psi_cutoff=0,  # in so many layers, the first; 0: in all
+        **drawing(),
       ),
       guide=dict(
         prompt='',  # text that images are moved towards
@@ -464,15 +448,7 @@ def get_config() -> ConfigDict:
         crops=8,  # of each image, that the network sees; 0: the whole
         spherical=False,  # the angle squared, in place of the cosine
         space='latents',  # what moves: latents, or styles of a style-based G
-        seed=0,  # of the latents
-        # Class of all, by number or name; -1: all classes in turn.
-        label=FieldReference(-1, field_type=object),
-        checkpoint='latest',  # latest, or best by eval.best
-        ema=True,  # the moving average if there is one; False: raw weights
-        batch_norm='running',  # statistics in G: running, batch, standing
-        truncation=0.0,  # of a normal prior, in standard deviations; 0: none
-        psi=1.0,  # of a style-based G: how far styles are from their mean
-        psi_cutoff=0,  # in so many layers, the first; 0: in all
+        **drawing(),
       ),
       upscale=dict(
         dir='',  # folder or ZIP of images, of any sizes, to be enlarged

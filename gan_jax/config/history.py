@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+_DRAWING = (
+  *(('seed', 0), ('label', -1), ('checkpoint', 'latest'), ('ema', True)),
+  *(('batch_norm', 'running'), ('truncation', 0.0)),
+)
 # Keys that runs of earlier versions lack, and what these did.
 ADDED = {
   'network.gen_weights': None,
@@ -97,26 +101,19 @@ ADDED = {
     )
     for key, value in (('psi', 1.0), ('psi_cutoff', 0))
   },
+  **{
+    f'{section}.{key}': value
+    for section in 'translate orbit guide'.split()
+    for key, value in _DRAWING
+  },
   'translate.dir': '',
   'translate.derive': False,
   'translate.back': False,
   'translate.any_size': False,
-  'translate.seed': 0,
-  'translate.label': -1,
-  'translate.checkpoint': 'latest',
-  'translate.ema': True,
-  'translate.batch_norm': 'running',
-  'translate.truncation': 0.0,
   'orbit.num': 8,
   'orbit.frames': 36,
   'orbit.azimuth': (),
   'orbit.elevation': 0.0,
-  'orbit.seed': 0,
-  'orbit.label': -1,
-  'orbit.checkpoint': 'latest',
-  'orbit.ema': True,
-  'orbit.batch_norm': 'running',
-  'orbit.truncation': 0.0,
   'guide.prompt': '',
   'guide.network': 'towers',
   'guide.weights': '',
@@ -126,12 +123,6 @@ ADDED = {
   'guide.crops': 8,
   'guide.spherical': False,
   'guide.space': 'latents',
-  'guide.seed': 0,
-  'guide.label': -1,
-  'guide.checkpoint': 'latest',
-  'guide.ema': True,
-  'guide.batch_norm': 'running',
-  'guide.truncation': 0.0,
   'upscale.dir': '',
   'upscale.shrink': False,
   'upscale.towards': '',

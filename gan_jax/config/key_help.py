@@ -121,6 +121,9 @@ def meanings(source: str) -> dict[str, str]:
     for item in _outermost_dict(node).keywords:
       key, value = f'{prefix}{item.arg}', item.value
       called = getattr(getattr(value, 'func', None), 'id', None)
+      if item.arg is None:  # **keys()
+        yield from walk(functions[called], prefix)
+        continue
       if called == 'dict' or called in functions:
         yield from walk(functions.get(called, value), f'{key}.')
       elif item.end_lineno in alone or item.end_lineno not in comments:
