@@ -91,6 +91,7 @@ def test_the_penalty_weighs_as_much_as_the_step_says():
     assert_close(ours.params, theirs.params, 1e-6)
 
 
+@pytest.mark.slow
 def test_an_average_from_none_is_g_at_first():
   keys = dict(num_steps=40, ema_decay_end=0.9)
   state, _ = state_after(1, **keys)

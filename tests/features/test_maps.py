@@ -52,6 +52,7 @@ def test_layers_of_vgg_have_its_names():
   ]
 
 
+@pytest.mark.slow
 def test_the_last_map_of_mobilenet_has_its_features(tmp_path, monkeypatch):
   state = mobilenet_state()
   variables = mobilenet.convert(state)
@@ -91,6 +92,7 @@ def test_distances_are_means_over_a_map(alexnet, kind):
   assert float(distance(X, X)) == 0
 
 
+@pytest.mark.slow
 def test_lpips_is_its_own_distance(alexnet):
   of = maps.load('lpips', str(alexnet))
   distance = maps.make_distance(of, '', 'lpips')

@@ -130,6 +130,7 @@ def test_either_or_none_may_be_missing(pairs, whole, tmp_path, capsys):
   assert np.array_equal(made['images'], images[1])  # no source is asked for
 
 
+@pytest.mark.slow
 def test_a_run_that_was_always_told_wants_to_be(pairs, tmp_path):
   train(run_of(pairs, drop_given=0.0), tmp_path)
   with pytest.raises(InputError, match=r'text is missing'):

@@ -149,7 +149,7 @@ def test_bad_input_is_named(keys, message):
 
 
 def test_only_what_grows_fades_in():
-  with pytest.raises(InputError, match=r'fade_in: .* and mlp does not'):
+  with pytest.raises(InputError, match=r'fade_in: .* those of mlp do not'):
     check(tiny_digits(fade_in=(0, 4)))
 
 

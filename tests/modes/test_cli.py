@@ -177,7 +177,7 @@ PARSE_ERRORS = {
   'float for int': (['--config.batch_size=1.5'], ['batch_size', "'1.5'"]),
   'mode': (
     ['--mode=foo'],
-    ['mode=foo', 'train|sample|interpolate|translate|orbit|upscale'],
+    ['mode=foo', 'train|sample|interpolate|translate|orbit|guide|upscale'],
   ),
   'flag': (['--foo=1'], ["'foo'", '--help']),
   'plugin': (

@@ -45,6 +45,7 @@ def scored(trained):
   return workdir, evaluate(tiny_digits(**KEYS), workdir)
 
 
+@pytest.mark.slow
 def test_all_are_scored_as_each_by_itself(scored, tmp_path, monkeypatch):
   workdir, found = scored
   assert list(found) == [0, 1, 2, 3]

@@ -90,6 +90,7 @@ def run(config_of, tmp_path_factory):
   return path
 
 
+@pytest.mark.slow
 def test_d_comes_in_with_its_stage(run):
   rows = read_metrics(run)
   assert [row['step'] for row in rows] == [4, 8, 12]
@@ -189,6 +190,7 @@ def test_scores_and_diagnosis_work_as_of_any_run(run, config_of):
   assert all(path.exists() for path in paths)
 
 
+@pytest.mark.slow
 def test_a_folder_of_any_sizes_is_enlarged(run, photos, config_of, tmp_path):
   out = tmp_path / 'large'
   paths = upscale(config_of(upscale__dir=str(photos)), run, out)
@@ -202,6 +204,7 @@ def test_a_folder_of_any_sizes_is_enlarged(run, photos, config_of, tmp_path):
   assert pixels(paths[0]).shape == (120, 100, 3)
 
 
+@pytest.mark.slow
 def test_it_is_what_the_generator_makes_of_a_source(run):
   gan = gan_jax.load(run)
   small = RNG.integers(0, 256, (8, 8, 3), dtype=np.uint8)
@@ -215,6 +218,7 @@ def test_it_is_what_the_generator_makes_of_a_source(run):
   )
 
 
+@pytest.mark.slow
 def test_tiles_meet_without_a_seam(run):
   gan = gan_jax.load(run)
   small = np.asarray(smooth(75, 90, 3))
@@ -226,6 +230,7 @@ def test_tiles_meet_without_a_seam(run):
   ]
 
 
+@pytest.mark.slow
 def test_shrunk_images_are_scored(
   run, photos, config_of, weights, tmp_path, capsys
 ):
@@ -284,6 +289,7 @@ def test_scores_are_better_nearer_by():
   assert all(good[name] > bad[name] for name in good)
 
 
+@pytest.mark.slow
 def test_weights_may_be_mixed(run, config_of, photos, tmp_path):
   other = tmp_path / 'other'
   train(config_of(num_steps=4, seed=1), other)
@@ -307,6 +313,7 @@ def test_weights_may_be_mixed(run, config_of, photos, tmp_path):
   assert (image(0.5) != ends[0]).any()
 
 
+@pytest.mark.slow
 def test_bad_requests(run, config_of, photos, tmp_path):
   with pytest.raises(InputError, match=r'upscale.dir: name a folder or a ZIP'):
     upscale(config_of(), run)

@@ -54,6 +54,7 @@ def test_sizes_of_d_are_the_published_ones(layers, published):
     assert num_params(network, images) == published
 
 
+@pytest.mark.slow
 def test_each_g_makes_images_of_its_own_domain():
   pairs = pairs_of(
     (16, 20, 1), (16, 20, 3), gen_width=2, blocks=1, disc_layers=1

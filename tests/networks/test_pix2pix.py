@@ -165,6 +165,7 @@ def drawn():
   return draw, latents, source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('train', [False, True])
 def test_the_seed_decides_in_training_and_afterwards(drawn, train):
   """Dropout stays on; what follows the seed is not read."""

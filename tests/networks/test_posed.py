@@ -274,6 +274,7 @@ def whole(turntable, tmp_path_factory):
   return workdir
 
 
+@pytest.mark.slow
 def test_an_orbit_closes(turntable, whole, tmp_path, capsys):
   run = gan_jax.load(whole)
   frames = run.orbit(2, 6, seed=3)
@@ -294,6 +295,7 @@ def test_an_orbit_closes(turntable, whole, tmp_path, capsys):
   assert '2 things, 4 frames' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_poses_of_the_data_reach_both_players(whole):
   trained = restore(whole)
   assert trained.info.columns == {'pose': (2,)}
@@ -307,6 +309,7 @@ def test_poses_of_the_data_reach_both_players(whole):
   assert differs(*logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('ask', 'says'),
   [
@@ -320,6 +323,7 @@ def test_poses_that_are_none_are_one_line(whole, ask, says):
     gan_jax.load(whole).orbit(2, 4, **ask)
 
 
+@pytest.mark.slow
 def test_a_run_without_poses_says_so(tmp_path):
   train(tiny_digits(num_steps=4), tmp_path)
   with pytest.raises(InputError, match=r'orbit: this run has no poses'):

@@ -146,6 +146,7 @@ def test_a_new_level_changes_nothing_at_share_0(players, level):
     assert np.abs(later - old).max() > 1e-3 * np.abs(old).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('player', [0, 1])
 def test_the_share_is_felt_while_it_rises(players, player):
   """Of G linearly: d out / d share is the new image minus the old one."""

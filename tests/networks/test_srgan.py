@@ -236,6 +236,7 @@ def test_every_slope_begins_at_a_quarter():
   assert [float(x) for x in slopes] == [0.25] * 3
 
 
+@pytest.mark.slow
 def test_d_sees_no_source():
   disc = tiny('srgan').disc
   images = jnp.asarray(RNG.uniform(-1, 1, (2, 16, 16, 3)), jnp.float32)

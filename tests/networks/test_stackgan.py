@@ -146,6 +146,7 @@ def test_means_and_deviations_take_any_value():
   np.testing.assert_allclose(log_var, given['text'] @ kernel[:, 40:], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_one_text_has_many_images_and_a_seed_one():
   gen = tiny().gen
   latents = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
@@ -258,6 +259,7 @@ def test_a_stage_trains_its_own_networks(resolution, gen, judge):
     assert player[COLLECTION][GROWN] == level
 
 
+@pytest.mark.slow
 def test_what_has_grown_is_drawn():
   """Images of the first stage are squares of equal pixels."""
   model, batch = model_of(16)
@@ -387,6 +389,7 @@ def whole(captioned, tmp_path_factory):
   return workdir
 
 
+@pytest.mark.slow
 def test_a_text_is_drawn(captioned, whole, tmp_path, capsys):
   def ask(**keys):
     sample_mode.sample(run_of(captioned, **keys), whole, tmp_path)
@@ -405,6 +408,7 @@ def test_a_text_is_drawn(captioned, whole, tmp_path, capsys):
     ask(sample__text='a cat', sample__sheet='truncation')
 
 
+@pytest.mark.slow
 def test_a_run_without_text_says_so(tmp_path):
   train(tiny_digits(num_steps=4), tmp_path)
   with pytest.raises(

@@ -86,6 +86,7 @@ def styled(request):
   return gen, {'params': params, 'buffers': buffers}, styled_of(gen)
 
 
+@pytest.mark.slow
 def test_a_pass_is_both_halves(styled):
   gen, variables, halves = styled
   latents = latents_of(0)

@@ -74,6 +74,7 @@ def test_mixing_takes_layers_of_both(sampler):
       sampler.mixed(styles[:1], styles[1:], layer)
 
 
+@pytest.mark.slow
 def test_psi_is_of_styles(drawn, sampler):
   keys, mean = drawn
   np.testing.assert_array_equal(sampler.mean_style(), mean)

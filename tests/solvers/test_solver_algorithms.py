@@ -319,6 +319,7 @@ def test_a_depth_below_one_is_refused(unroll_steps):
 # --- Consensus --------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_consensus_descends_the_squared_field():
   """Against finite differences of ||v||^2 / 2 over both players at once."""
   weight = 0.8

@@ -71,6 +71,7 @@ def run(config_of, tmp_path_factory):
   return workdir
 
 
+@pytest.mark.slow
 def test_a_run_has_rows_and_a_grid(run):
   rows = read_metrics(run)
   assert len(rows) == 2
@@ -81,6 +82,7 @@ def test_a_run_has_rows_and_a_grid(run):
   assert (run / 'samples' / 'final.png').is_file()
 
 
+@pytest.mark.slow
 def test_the_state_keeps_both_pools(run):
   state = restore(run).state
   pools = state.model_state.disc['buffers']
@@ -88,6 +90,7 @@ def test_the_state_keeps_both_pools(run):
   assert all(int(pool['taken']) == 6 for pool in pools.values())
 
 
+@pytest.mark.slow
 def test_either_way_is_drawn(run, folder):
   gan = gan_jax.load(run)
   images = np.stack(
@@ -101,6 +104,7 @@ def test_either_way_is_drawn(run, folder):
   assert (back != there).any()
 
 
+@pytest.mark.slow
 def test_images_of_any_size_keep_it(run, folder, config_of, tmp_path):
   own = np.random.default_rng(3).integers(0, 256, (22, 17, 3), dtype=np.uint8)
   (tmp_path / 'in').mkdir()
@@ -115,6 +119,7 @@ def test_images_of_any_size_keep_it(run, folder, config_of, tmp_path):
   np.testing.assert_array_equal(found, expected[:22, :17].squeeze())
 
 
+@pytest.mark.slow
 def test_a_folder_is_translated_both_ways(run, folder, config_of, tmp_path):
   keys = dict(translate__dir=str(folder / 'A'))
   gan = restore(run)
@@ -127,6 +132,7 @@ def test_a_folder_is_translated_both_ways(run, folder, config_of, tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(paths[3])), expected)
 
 
+@pytest.mark.slow
 def test_d_judges_the_images(run):
   gan = gan_jax.load(run)
   images = np.zeros((3, 16, 16, 3), np.uint8)

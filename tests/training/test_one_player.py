@@ -119,6 +119,7 @@ def test_rows_say_nothing_of_a_discriminator(run):
   assert (workdir / 'samples' / 'step_00000008.png').stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_a_run_draws_and_reconstructs(run, capsys):
   config, workdir, _ = run
   trained = gan_jax.load(workdir)

@@ -68,6 +68,7 @@ def test_resumed_at_a_boundary_equals_uninterrupted(whole, tmp_path, stops):
   assert_same_bits(restore(whole).state, restore(tmp_path).state)
 
 
+@pytest.mark.slow
 def test_who_does_not_move_keeps_all_and_optimizers_begin_anew(whole, tmp_path):
   train(tiny_digits(stages=STAGES, num_steps=10, **EMA), tmp_path)
   before, after = (restore(path).state for path in (tmp_path, whole))

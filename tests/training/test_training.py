@@ -74,6 +74,7 @@ def test_a_run_leaves_everything_in_its_workdir(tmp_path, capsys):
   assert len(rows(run)) == 6
 
 
+@pytest.mark.slow
 def test_a_folder_is_told_of_and_known_again(tmp_path, capsys):
   """Also by a run of before contents and `data.skip_broken` were known."""
   images, run = tmp_path / 'images', tmp_path / 'run'
@@ -154,6 +155,7 @@ def test_a_run_of_one_dispatch_has_no_rate(tmp_path, capsys):
   assert 'images/s' not in screen
 
 
+@pytest.mark.slow
 def test_a_grid_shows_real_images_above_fakes_of_their_class(tmp_path):
   config = tiny_digits(conditional=True, num_steps=4)
   train(config, tmp_path)
@@ -459,6 +461,7 @@ def test_a_refused_start_leaves_the_workdir_free(tmp_path):
 # --- It learns --------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('optimised')
 def test_the_default_config_learns_digits(tmp_path):
   """After 600 steps the mean image is that of the data, at first it is not."""

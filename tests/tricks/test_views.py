@@ -138,6 +138,7 @@ def test_cutout_is_half_of_each_side_and_cut_at_the_edge():
   assert (widths.min(), widths.max()) == (6, 12)
 
 
+@pytest.mark.slow
 def test_every_image_has_a_draw_of_its_own_and_gradients_pass():
   policy = ('colour', 'translation', 'cutout')
   same = np.repeat(IMAGES[:1], 6, axis=0)
