@@ -21,6 +21,7 @@ from experiments import common
 from gan_jax.data import load_dataset
 from gan_jax.features import towers
 from gan_jax.features.text_image import ranks
+from gan_jax.sampling import tokens
 
 AMONG = 32
 
@@ -57,7 +58,7 @@ def experiment(
   for split, own in arrays.items():
     num = min(2_000, len(own['images']))
     chosen = np.random.default_rng(0).permutation(len(own['images']))[:num]
-    texts = towers.tokens.decode(own['text'][chosen], vocabulary)
+    texts = tokens.decode(own['text'][chosen], vocabulary)
     seen, read = model.see(own['images'][chosen]), model.of_texts(texts)
     found = ranks(seen, read, among)
     rows.append([split, num, (found == 0).mean(), (found < 5).mean()])

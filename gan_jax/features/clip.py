@@ -21,6 +21,7 @@ import numpy as np
 from gan_jax.features import sentences
 from gan_jax.features.text_image import TextImage
 from gan_jax.networks import transformer
+from gan_jax.networks.layers import mean_pool
 from gan_jax.tricks.contrastive import unit
 from gan_jax.types import InputError
 
@@ -179,12 +180,6 @@ def _batch_norm(x: jax.Array, arrays: Arrays, name: str) -> jax.Array:
   return x * scale + bias
 
 
-def _pooled(x: jax.Array, side: int) -> jax.Array:
-  batch, height, width, channels = x.shape
-  shape = batch, height // side, side, width // side, side, channels
-  return x.reshape(shape).mean(axis=(2, 4))
-
-
 def _resnet(arrays: Arrays, images: jax.Array) -> jax.Array:
   """Bottlenecks with an average pool before what would have a stride."""
 
@@ -197,18 +192,20 @@ def _resnet(arrays: Arrays, images: jax.Array) -> jax.Array:
   for number, stride in ((1, 2), (2, 1), (3, 1)):
     name = f'visual.conv{number}', f'visual.bn{number}'
     x = jax.nn.relu(layer(x, *name, stride))
-  x = _pooled(x, 2)
+  x = mean_pool(x)
   for stage in range(1, 5):
     prefix = f'visual.layer{stage}'
     for number in range(num_blocks(arrays, prefix)):
       name = f'{prefix}.{number}'
-      side = 2 if stage > 1 and number == 0 else 1
+      halves = stage > 1 and number == 0
       h = jax.nn.relu(layer(x, f'{name}.conv1', f'{name}.bn1'))
       h = jax.nn.relu(layer(h, f'{name}.conv2', f'{name}.bn2'))
-      h = layer(_pooled(h, side), f'{name}.conv3', f'{name}.bn3')
+      h = mean_pool(h) if halves else h
+      h = layer(h, f'{name}.conv3', f'{name}.bn3')
       if f'{name}.downsample.0.weight' in arrays:
         down = f'{name}.downsample'
-        x = layer(_pooled(x, side), f'{down}.0', f'{down}.1')
+        x = mean_pool(x) if halves else x
+        x = layer(x, f'{down}.0', f'{down}.1')
       x = jax.nn.relu(x + h)
   return _attention_pool(arrays, x)
 

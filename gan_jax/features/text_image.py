@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.pixels import from_uint8
 from gan_jax.sampling.batches import batched
 from gan_jax.types import InputError
 
@@ -50,8 +51,7 @@ class TextImage(NamedTuple):
     """Unit vectors `[N, E]` of images uint8 `[N, H, W, C]`."""
 
     def apply(images):
-      scaled = jnp.asarray(images, jnp.float32) / 127.5 - 1.0
-      return self.of_images(self.fitted(scaled))
+      return self.of_images(self.fitted(from_uint8(images)))
 
     return batched(jax.jit(apply), images)
 

@@ -19,10 +19,11 @@ import optax
 
 from gan_jax.features.text_image import TextImage
 from gan_jax.networks.conditions import BagOfWords
-from gan_jax.networks.layers import Conv, mean_pool, upsample
+from gan_jax.networks.layers import Conv
+from gan_jax.networks.resampling import enlarged, reduced
 from gan_jax.pixels import from_uint8
 from gan_jax.sampling import tokens
-from gan_jax.storage.cache import load_arrays, save_leaves
+from gan_jax.storage.cache import load_arrays, load_leaves, save_leaves
 from gan_jax.tricks.contrastive import contrast, unit
 from gan_jax.types import InputError
 
@@ -189,8 +190,7 @@ def _moved(images: jax.Array, key: jax.Array, most: int) -> jax.Array:
 
   keys = jax.random.split(key, len(images) + 1)
   moved = jax.vmap(move)(padded, keys[1:])
-  half = upsample(mean_pool(moved))
-  quarter = upsample(upsample(mean_pool(mean_pool(moved))))
+  half, quarter = (enlarged(reduced(moved, size // k), size) for k in (2, 4))
   which = jax.random.randint(keys[0], (len(images), 1, 1, 1), 0, 3)
   return jnp.select([which == 0, which == 1], [moved, half], quarter)
 
@@ -251,14 +251,10 @@ def _loaded(file: pathlib.Path, arrays: dict[str, np.ndarray]) -> TextImage:
   module = _module(Recipe(width, features), vocabulary, shape[0])
   inputs = jnp.zeros((1, *shape)), jnp.zeros((1, length), jnp.int32)
   abstract = jax.eval_shape(module.init, jax.random.key(0), *inputs)
-  leaves = jax.tree_util.tree_leaves_with_path(abstract)
-  found = []
-  for where, leaf in leaves:
-    name = jax.tree_util.keystr(where)
-    if arrays[name].shape != leaf.shape:
-      raise ValueError(f'{name} has shape {arrays[name].shape}')
-    found.append(jnp.asarray(arrays[name], leaf.dtype))
-  params = jax.tree.unflatten(jax.tree.structure(abstract), found)
+  found = load_leaves(file, abstract)
+  if found is None:
+    raise ValueError('its arrays are of other shapes')
+  params, _ = found
 
   def of_images(images):
     return module.apply(params, images, method='see')

@@ -58,7 +58,7 @@ def guide(
   gan = trained.sampler_of(keys)
   latents = gan.latents(keys.num, seed=keys.seed, truncation=keys.truncation)
   labels = gan.labels(keys.num, keys.class_label)
-  given = told.prompted(trained, asked, workdir, keys.num, keys.prompt)
+  given, _ = told.prompted(trained, asked, workdir, keys.num, keys.prompt)
   text = model.of_texts([keys.prompt])[0]
   found = guide_images(
     gan,

@@ -38,24 +38,22 @@ def by_text(
         f'note: no caption of this run has {", ".join(missing)}; each is read '
         'as a word that is not known'
       )
-  given, targets = {}, None
-  if _needed(trained) - {'text'}:
-    given, targets = held_out(trained, asked, workdir, num)
-  return given | {'text': text}, targets
+  return prompted(trained, asked, workdir, num, text)
 
 
 def prompted(
   trained: Trained, asked: Plan, workdir: Any, num: int, text: str
-) -> dict[str, Any]:
-  """What a run is told with a text for all, where it takes one.
+) -> tuple[dict[str, Any], np.ndarray | None]:
+  """As `held_out`, with a text for all where a run takes one.
 
-  Raises:
-    InputError: as in `held_out`.
+  What may be missing is, if the data need not be read for something else.
   """
-  given = {}
+  given, targets = {}, None
   if _needed(trained) - {'text'}:
-    given, _ = held_out(trained, asked, workdir, num)
-  return given | ({'text': text} if 'text' in trained.plan.given else {})
+    given, targets = held_out(trained, asked, workdir, num)
+  if 'text' in trained.plan.given:
+    given = given | {'text': text}
+  return given, targets
 
 
 def _needed(trained: Trained) -> set[str]:

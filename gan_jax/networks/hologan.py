@@ -14,10 +14,9 @@ Reference:
   Natural Images, arXiv 1904.01326, section 3, and the authors' code.
 """
 
-import dataclasses
-
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from gan_jax.networks import growing, layers, posing, seeds, volumes
 from gan_jax.networks.dcgan import Discriminator
@@ -25,7 +24,6 @@ from gan_jax.networks.style import Style
 from gan_jax.types import Given, InputError, Players
 
 _CONSTANT, _VOLUME = 4, 16  # sides of the volumes at the start and at the end
-_kernel_init = nn.initializers.normal(0.02)
 
 
 class Generator(nn.Module):
@@ -57,19 +55,16 @@ class Generator(nn.Module):
       h = style.normalise(h, given, train=train, styles=styles)
       return style.activate(h)
 
-    side, width = _CONSTANT, 8 * self.width
-    h = self.param(
-      'constant', nn.initializers.normal(1.0), (*[side] * 3, width)
-    )
+    shape = (*[_CONSTANT] * 3, 8 * self.width)
+    h = self.param('constant', nn.initializers.normal(1.0), shape)
     h = h.astype(style.dtype or h.dtype)
-    h = settled(jax.numpy.broadcast_to(h, (len(z), *h.shape)))
-    while side < _VOLUME:
-      side, width = 2 * side, width // 2 if side > _CONSTANT else width // 4
+    h = settled(jnp.broadcast_to(h, (len(z), *shape)))
+    for width in (2 * self.width, self.width):
       layer = volumes.Conv3D(width, doubled=True, dtype=style.dtype)
       h = settled(style.apply(layer, h, train=train))
     h = volumes.rotated(h, pose)
     for _ in range(2):
-      layer = volumes.Conv3D(width, dtype=style.dtype)
+      layer = volumes.Conv3D(self.width, dtype=style.dtype)
       h = style.activate(style.apply(layer, h, train=train))
     h = volumes.folded(h)
     layer = layers.Conv(h.shape[-1], 1, dtype=style.dtype)
@@ -114,9 +109,7 @@ def hologan(
       f'or more, not {size} x {image_shape[1]}'
     )
   ranges = posing.ranges_of(azimuth, elevation)
-  gen = dataclasses.replace(
-    style.gen, columns=posing.without(style.gen.columns)
-  )
+  gen = posing.without_pose(style.gen)
   depth = layers.halvings(image_shape, None, 'hologan')
   return Players(
     gen=Generator(image_shape[-1], size, gen_width, ranges, gen),

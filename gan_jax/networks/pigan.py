@@ -17,7 +17,6 @@ References:
   Schwarz et al., GRAF, arXiv 2007.02442: D, and its count.
 """
 
-import dataclasses
 import math
 from typing import NamedTuple
 
@@ -202,8 +201,7 @@ def pigan(
     if not isinstance(value, int) or not 1 <= value <= 512:
       raise InputError(f'network.{key}: {value!r} is not a number in 1 to 512')
   ranges = posing.ranges_of(azimuth, elevation)
-  columns = posing.without(style.gen.columns)
-  gen = dataclasses.replace(style.gen, columns=columns)
+  gen = posing.without_pose(style.gen)
   common = image_shape[-1], image_shape[0], gen_width
   view = View(samples=samples)
   return Players(

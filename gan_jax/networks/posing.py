@@ -6,12 +6,14 @@ poses of the data. Where they are not, the seed at the start of the latents
 draws one, evenly within ranges.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from gan_jax.networks import seeds
+from gan_jax.networks.style import Style
 from gan_jax.types import Given, InputError
 
 NAME = 'pose'
@@ -61,6 +63,7 @@ def pose_of(keys: jax.Array, given: Given | None, ranges: Ranges) -> jax.Array:
   return ranges.draw(keys)
 
 
-def without(columns):
-  """Columns of a generator that are no pose."""
-  return tuple(column for column in columns if column[0] != NAME)
+def without_pose(style: Style) -> Style:
+  """The style of a generator to whose latents no pose is joined."""
+  columns = tuple(column for column in style.columns if column[0] != NAME)
+  return dataclasses.replace(style, columns=columns)
