@@ -24,6 +24,7 @@ def optimizer() -> ConfigDict:
       weight_decay=placeholder(float),  # of adamw, lion, ...
       # constant, linear, linear_late, exponential, cosine
       schedule='constant',
+      warmup_steps=0,  # in which the rate rises from 0, along a line
       decay_steps=0,  # length of the schedule in steps; 0: num_steps
       decay_rate=0.1,  # factor on the rate after decay_steps
       clip_norm=0.0,  # largest norm of the whole gradient; 0: any
@@ -110,7 +111,7 @@ def get_config() -> ConfigDict:
       ),
       # --- the game
       # adversarial; cycle, of two domains (given=other); of one player, by
-      # solver=descent: autoencoder, vae
+      # solver=descent: autoencoder, vae, diffusion
       game='adversarial',
       # Of vae: bernoulli, of pixels in [0, 1], or gaussian; None: bernoulli
       likelihood=placeholder(str),
@@ -121,6 +122,18 @@ def get_config() -> ConfigDict:
       cycle_weight=placeholder(float),  # None: 10
       identity_weight=placeholder(float),  # None: 5
       pool_size=placeholder(int),  # of cycle: earlier fakes for D; None: 50
+      diffusion=dict(
+        noise_steps=placeholder(int),  # T, until images are noise; None: 1,000
+        noise_schedule=placeholder(str),  # linear, cosine; None: linear
+      ),
+      # How a diffusion model draws: in training, and as any mode is told
+      denoise=dict(
+        sampler=placeholder(str),  # ddpm, ddim; None: ddim
+        # Evaluations of the network for an image; None: 50, T at most
+        steps=placeholder(int),
+        # Of ddim, 0 to 1: how much noise it adds, of ddpm's; None: 0
+        eta=placeholder(float),
+      ),
       # non_saturating, minimax, least_squares, wasserstein, hinge, f_gan,
       # f_gan_non_saturating
       loss='non_saturating',
@@ -161,7 +174,7 @@ def get_config() -> ConfigDict:
       # mean over dimensions, in G's loss
       conditioning_weight=0.0,
       weight_clip=0.0,  # clip D's parameters to +- this; 0: off
-      latent_dim=100,  # size of a latent vector
+      latent_dim=100,  # size of a latent vector; of diffusion the image's
       latent_prior='normal',  # normal: N(0, I); uniform: U[-1, 1]
       conditional=False,  # whether both players see the labels
       # What else both are told of each image: source (of pairs, or by
@@ -263,12 +276,12 @@ def get_config() -> ConfigDict:
         # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet, sngan, sagan, biggan,
         # progressive, stylegan, stylegan2, r3gan; of a text: stackgan; from any
         # side: hologan, pigan; of a source: pix2pix, srgan, msrresnet, esrgan;
-        # of two domains: cyclegan; of one player: mlp, conv
+        # of two domains: cyclegan; of one player: mlp, conv; of diffusion: unet
         name='mlp',
         # None keeps the architecture's default; a key that it lacks is refused.
         gen_widths=placeholder(
           tuple
-        ),  # of G; mlp, mlp_bn, conv: units per layer
+        ),  # of G; mlp, mlp_bn, conv: units per layer; unet: of each level
         disc_widths=placeholder(tuple),  # of D; conv: channels per layer
         # Of G: base channels of dcgan, wgan_gp_resnet, sngan, sagan; of biggan
         # the unit of its widths, ch
@@ -325,8 +338,9 @@ def get_config() -> ConfigDict:
         # Of pix2pix: layers of D that halve, 0 to 5; its patches have 1, 16,
         # 34, 70, 142 or 286 pixels
         disc_layers=placeholder(int),
-        dropout=placeholder(float),  # of pix2pix: share of values that G zeroes
-        # Residual ones: of r3gan of each size; of cyclegan and srgan of G
+        # Of pix2pix, unet: share of values that G zeroes
+        dropout=placeholder(float),
+        # Residual ones: of r3gan and unet of each size; of cyclegan, srgan of G
         blocks=placeholder(int),
         growth=placeholder(int),  # of esrgan: channels that a convolution adds
         # Of srgan, esrgan: whether D averages its last maps, for any size
@@ -339,7 +353,7 @@ def get_config() -> ConfigDict:
         # How D takes labels: concat (as a channel), projection, classifier (it
         # guesses them)
         disc_labels_by=placeholder(str),
-        # Of sagan, biggan: sizes of maps with self-attention, in pixels
+        # Of sagan, biggan, unet: sizes of maps with self-attention, in pixels
         attention=placeholder(tuple),
         # Of biggan: one embedding for all norms of G, or a table for each
         shared_embedding=placeholder(bool),

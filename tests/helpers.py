@@ -118,6 +118,16 @@ def tiny_digits(**overrides: Any):
   return load_config('mlp_digits', **(keys | overrides))
 
 
+TINY_DENOISER = dict(
+  network__name='unet',
+  network__gen_widths=(4, 8),
+  network__blocks=1,
+  network__norm_groups=2,
+  diffusion__noise_steps=20,
+  denoise__steps=3,
+)
+
+
 def tiny_one_player(game: str, /, **overrides: Any):
   """As `tiny_digits`, of a game without D."""
   keys = dict(
@@ -127,6 +137,8 @@ def tiny_one_player(game: str, /, **overrides: Any):
     disc_optimizer__b1=None,
     disc_optimizer__b2=None,
   )
+  if game == 'diffusion':
+    keys |= TINY_DENOISER
   return tiny_digits(**(keys | overrides))
 
 

@@ -15,6 +15,7 @@ from gan_jax import solvers
 from gan_jax.config import (
   annealing,
   checks,
+  diffusion,
   games,
   parts,
   ranges,
@@ -120,7 +121,8 @@ def build(
   config = replaced(config, values)
   kind = games.kind_of(config)
   architecture = kind.architectures[config.network.name]
-  task = task_of(config, info, architecture.num_seeds)
+  size = kind.latent_dim(config, tuple(info.image_shape))
+  task = task_of(config, info, architecture.num_seeds, size)
   networks = kind.networks(config, task, axis_name)
   checks.check_combination(config, style_of(networks.disc))
   game = kind.game(config, task, networks, reference, axis_name)
@@ -153,15 +155,17 @@ def build(
     ranges.within_memory(init),
     train_step,
     solvers.make_probe(game, **order),
-    _drawing(config, task, info),
+    _drawing(config, task, info, size),
   )
 
 
-def _drawing(config: Config, task: Task, info: DatasetInfo) -> dict[str, Any]:
+def _drawing(
+  config: Config, task: Task, info: DatasetInfo, latent_dim: int
+) -> dict[str, Any]:
   """How a sampler draws, and what it is told of what is given."""
   columns = dict(task.given)
   return dict(
-    latent_dim=task.num_seeds + config.latent_dim + sum(task.codes),
+    latent_dim=task.num_seeds + latent_dim + sum(task.codes),
     prior=config.latent_prior,
     codes=task.codes,
     num_seeds=task.num_seeds,
@@ -170,6 +174,7 @@ def _drawing(config: Config, task: Task, info: DatasetInfo) -> dict[str, Any]:
     class_names=info.class_names if config.conditional else (),
     columns=columns,
     vocabulary=_words(config, info),
+    denoising=diffusion.denoising_of(config),
   )
 
 

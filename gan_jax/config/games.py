@@ -12,6 +12,7 @@ import flax.linen as nn
 from gan_jax import networks as networks_lib
 from gan_jax import solvers
 from gan_jax.config import (
+  diffusion,
   growing,
   parts,
   styled,
@@ -40,6 +41,7 @@ class Kind(NamedTuple):
     players: who moves.
     keys: config keys that games of this kind alone read; None if not given.
     check: raises InputError for values of these keys that cannot be.
+    latent_dim: (config, shape of images) -> numbers of noise in a latent.
   """
 
   architectures: dict[str, networks_lib.Architecture]
@@ -48,6 +50,7 @@ class Kind(NamedTuple):
   players: tuple[str, ...] = ('gen', 'disc')
   keys: tuple[str, ...] = ()
   check: Callable[[Config], None] = lambda config: None
+  latent_dim: Callable[..., int] = lambda config, shape: config.latent_dim
 
 
 # --- Two players --------------------------------------------------------------
@@ -175,6 +178,17 @@ GAMES: dict[str, Kind] = {
     check=_check_vae,
     **_coalition,
   ),
+  diffusion.GAME: Kind(
+    networks_lib.DENOISERS,
+    lambda config, task, axis_name: networks_lib.make_denoiser(
+      task=task, **_network_keys(config, axis_name)
+    ),
+    diffusion.make_game,
+    players=('gen',),
+    keys=('diffusion.noise_steps', 'diffusion.noise_schedule'),
+    check=diffusion.check,
+    latent_dim=diffusion.latent_dim,
+  ),
   'cycle': Kind(
     networks_lib.TRANSLATORS,
     lambda config, task, axis_name: networks_lib.make_translators(
@@ -230,6 +244,7 @@ _NEUTRAL = {
   'disc_optimizer.schedule': 'constant',
   'disc_optimizer.decay_steps': 0,
   'disc_optimizer.decay_rate': 0.1,
+  'disc_optimizer.warmup_steps': 0,
   'disc_optimizer.clip_norm': 0.0,
   'disc_optimizer.historical_weight': 0.0,
   'disc_optimizer.orthogonal_weight': 0.0,
@@ -269,9 +284,9 @@ def check(config: Config) -> None:
   lookup(kind.architectures, config.network.name, 'network.name')
   for name, other in GAMES.items():
     for key in set(other.keys) - set(kind.keys):
-      if getattr(config, key) is not None:
+      if value_at(config, key) is not None:
         raise InputError(
-          f'{key}: {getattr(config, key)!r} is for game={name}, and not for '
+          f'{key}: {value_at(config, key)!r} is for game={name}, and not for '
           f'game={config.game}; leave it out, or set game={name}'
         )
   if 'disc' not in kind.players:

@@ -81,13 +81,19 @@ def advice(config: Config) -> list[str]:
   return [f'{key} makes a column that nobody is told; consider given={name}']
 
 
-def task_of(config: Config, info: DatasetInfo, num_seeds: int = 0) -> Task:
+def task_of(
+  config: Config,
+  info: DatasetInfo,
+  num_seeds: int = 0,
+  latent_dim: int | None = None,
+) -> Task:
   """What both networks are built for, by the config and the data.
 
   Args:
     config: of the run.
     info: of the data.
     num_seeds: that G has at the start of its latents.
+    latent_dim: numbers of noise in them; None for the config's.
 
   Raises:
     InputError: a column that the data lacks, and how to have it.
@@ -103,7 +109,7 @@ def task_of(config: Config, info: DatasetInfo, num_seeds: int = 0) -> Task:
   draw = functools.partial(
     draw_latents,
     prior=config.latent_prior,
-    latent_dim=config.latent_dim,
+    latent_dim=config.latent_dim if latent_dim is None else latent_dim,
     codes=codes,
     num_seeds=num_seeds,
   )

@@ -114,6 +114,13 @@ ADDED = {
   'orbit.frames': 36,
   'orbit.azimuth': (),
   'orbit.elevation': 0.0,
+  'gen_optimizer.warmup_steps': 0,
+  'disc_optimizer.warmup_steps': 0,
+  'diffusion.noise_steps': None,
+  'diffusion.noise_schedule': None,
+  'denoise.sampler': None,
+  'denoise.steps': None,
+  'denoise.eta': None,
   'guide.prompt': '',
   'guide.network': 'towers',
   'guide.weights': '',
@@ -132,7 +139,7 @@ ADDED = {
   'upscale.ema': True,
 }
 _ADDED_SECTIONS = ('translate', 'upscale', 'perceptual', 'text', 'orbit')
-_ADDED_SECTIONS += ('guide',)
+_ADDED_SECTIONS += ('guide', 'diffusion', 'denoise')
 
 
 def completed(fields: Mapping[str, Any]) -> dict[str, Any]:

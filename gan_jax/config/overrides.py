@@ -36,6 +36,7 @@ MAY_CHANGE = (
   'upscale.',
   'orbit.',
   'guide.',
+  'denoise.',
   'eval.',
   'diagnose.',
   'non_finite.',

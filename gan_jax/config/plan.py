@@ -12,7 +12,15 @@ from typing import Any
 import jax
 
 from gan_jax.config import build as building
-from gan_jax.config import checks, games, parts, sections, sweep, terms
+from gan_jax.config import (
+  checks,
+  diffusion,
+  games,
+  parts,
+  sections,
+  sweep,
+  terms,
+)
 from gan_jax.config import stages as stages_lib
 from gan_jax.config.overrides import replaced, section
 from gan_jax.data import DatasetInfo
@@ -113,6 +121,20 @@ class Plan:
   def of_member(self, member: Member) -> 'Plan':
     """The plan that makes one member by itself."""
     return Plan(sweep.one(self._config, member))
+
+  @property
+  def denoise(self) -> dict[str, Any]:
+    """How a diffusion model is to draw: the keys that are given."""
+    return diffusion.asked(self._config)
+
+  def drawn_by(self, denoise: Mapping[str, Any]) -> 'Plan':
+    """The same run, drawing otherwise.
+
+    Args:
+      denoise: keys of the section, see `denoise`.
+    """
+    keys = {f'denoise.{name}': value for name, value in denoise.items()}
+    return Plan(replaced(self._config, keys)) if keys else self
 
   @functools.cached_property
   def schedule(self) -> sections.Schedule:

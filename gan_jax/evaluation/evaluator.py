@@ -205,6 +205,7 @@ class Evaluator:
       batch_size=keys.batch_size,
       **self._how_labelled(labels),
       **({'fake_given': list(sampler.columns)} if sampler.columns else {}),
+      **(sampler.denoising.record if sampler.denoising else {}),
       **fields,
     )
     lines = left_out + remarks.warnings(inputs, scores) + self._unread_weights()

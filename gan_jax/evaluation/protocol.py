@@ -16,8 +16,7 @@ MEASURE += ('network', 'network_digest', 'real_digest')
 def same_measure(a: dict[str, Any], b: dict[str, Any]) -> bool:
   """Whether two records of one run differ in the step alone."""
   fields = (*MEASURE, 'weights', 'batch_norm', 'truncation', 'psi', 'seed')
-  fields += ('psi_cutoff',)
-  fields += ('fake_labels',)
+  fields += ('psi_cutoff', 'fake_labels', 'sampler', 'sampler_steps', 'eta')
   return all(a.get(field) == b.get(field) for field in fields)
 
 

@@ -37,7 +37,7 @@ def evaluate(
   """
   asked = plan.read(config)
   keys = asked.eval
-  runs = TrainedRuns(workdir, keys.checkpoint)
+  runs = TrainedRuns(workdir, keys.checkpoint, asked.denoise)
   names = keys_lib.check(keys, runs.info, told=runs.plan.told)
   path = layout.prepare(workdir)
   dataset = data.load_dataset(**runs.plan.dataset(asked.data_dir))

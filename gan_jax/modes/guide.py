@@ -54,7 +54,7 @@ def guide(
   unknown = model.unknown(keys.prompt)
   if unknown:
     print(f'note: {model.name} does not know {", ".join(unknown)}')
-  trained = restore(workdir, keys.checkpoint, asked.member)
+  trained = restore(workdir, keys.checkpoint, asked.member, asked.denoise)
   gan = trained.sampler_of(keys)
   latents = gan.latents(keys.num, seed=keys.seed, truncation=keys.truncation)
   labels = gan.labels(keys.num, keys.class_label)

@@ -33,7 +33,7 @@ def interpolate(
   """
   asked = plan.read(config)
   keys = asked.interpolate
-  trained = restore(workdir, keys.checkpoint, asked.member)
+  trained = restore(workdir, keys.checkpoint, asked.member, asked.denoise)
   sampler = trained.sampler_of(keys)
   given, _ = told.held_out(trained, asked, workdir, 1)
   gifs = {name: f'interpolation_{name}.gif' for name in INTERPOLATIONS}

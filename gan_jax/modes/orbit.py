@@ -41,7 +41,7 @@ def orbit(
   """
   asked = plan.read(config)
   keys = asked.orbit
-  trained = restore(workdir, keys.checkpoint, asked.member)
+  trained = restore(workdir, keys.checkpoint, asked.member, asked.denoise)
   gan = trained.sampler_of(keys)
   given = {}
   if set(trained.plan.given) - {NAME}:

@@ -49,7 +49,7 @@ def sample(
   """
   asked = plan.read(config)
   keys, seeds = asked.sample, asked.sample.seed_list
-  trained = restore(workdir, keys.checkpoint, asked.member)
+  trained = restore(workdir, keys.checkpoint, asked.member, asked.denoise)
   gan = trained.sampler_of(keys)
   label = keys.class_label
   if keys.sheet != 'grid':

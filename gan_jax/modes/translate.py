@@ -48,7 +48,7 @@ def translate(
   """
   asked = plan.read(config)
   keys = asked.translate
-  trained = restore(workdir, keys.checkpoint, asked.member)
+  trained = restore(workdir, keys.checkpoint, asked.member, asked.denoise)
   gan = trained.sampler_of(keys, back=keys.back)
   name = picture_of(gan.columns)
   files = folders.images(keys.dir, 'translate.dir')

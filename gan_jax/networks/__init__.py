@@ -6,7 +6,8 @@
 Images are in [-1, 1]; `given` is a dict of columns, such as `labels` [B], of
 which a pair takes those that it was built for. D's hidden layers are reachable,
 in order, as `intermediates/features` (`apply(..., mutable='intermediates')`).
-Of a game with one player they are an encoder and a decoder, see autoencoder.py.
+Of a game with one player they are an encoder and a decoder, see autoencoder.py,
+or a network that hears noise, see unet.py.
 
 To add one: a file with a function `(image_shape, style, *, keys) -> Players`,
 and its `Architecture` in `NETWORKS`, architectures.py; docs/extending.md has an
@@ -22,6 +23,7 @@ from typing import Any
 import flax.linen as nn
 
 from gan_jax.networks.architectures import AUTOENCODERS as AUTOENCODERS
+from gan_jax.networks.architectures import DENOISERS as DENOISERS
 from gan_jax.networks.architectures import NETWORKS as NETWORKS
 from gan_jax.networks.architectures import TRANSLATORS as TRANSLATORS
 from gan_jax.networks.architectures import Architecture as Architecture
@@ -188,6 +190,30 @@ def make_autoencoder(
   """
   make, style = _resolved(AUTOENCODERS, name, task, axis_name, dtype, keys)
   return Players(gen=make(task.image_shape, style.gen, code_dim), disc={})
+
+
+def make_denoiser(
+  name: str,
+  task: Task,
+  *,
+  axis_name: str | None = None,
+  dtype: Any = None,
+  **keys,
+) -> Players[nn.Module]:
+  """Builds the network of a diffusion model by name; D is nobody.
+
+  Args:
+    name: one of `DENOISERS`.
+    task: as in `make_networks`.
+    axis_name: likewise.
+    dtype: likewise.
+    **keys: likewise.
+
+  Raises:
+    InputError: likewise.
+  """
+  make, style = _resolved(DENOISERS, name, task, axis_name, dtype, keys)
+  return Players(gen=make(task.image_shape, style.gen), disc={})
 
 
 def make_translators(

@@ -25,6 +25,7 @@ from gan_jax.networks.srgan import esrgan, msrresnet, srgan
 from gan_jax.networks.stackgan import stackgan
 from gan_jax.networks.stylegan import stylegan
 from gan_jax.networks.stylegan2 import stylegan2
+from gan_jax.networks.unet import unet
 from gan_jax.networks.weights import WEIGHTS
 from gan_jax.networks.wgan_gp_resnet import wgan_gp_resnet
 from gan_jax.types import Players
@@ -232,6 +233,16 @@ _alone = dict(
 AUTOENCODERS: dict[str, Architecture] = {
   'mlp': Architecture(mlp_autoencoder, **_alone),
   'conv': Architecture(conv_autoencoder, **_alone),
+}
+DENOISERS: dict[str, Architecture] = {
+  'unet': Architecture(
+    unet,
+    Players(Style('silu', 'group'), None),
+    gen_norms=('group', 'none', 'layer', 'instance'),
+    weights=('none',),
+    num_seeds=NUM_SEEDS,
+    lacks=('embed_dim', 'gen_weights', 'norm_momentum', 'reference_size'),
+  ),
 }
 _INSTANCE = Style('relu', 'instance')
 TRANSLATORS: dict[str, Architecture] = {

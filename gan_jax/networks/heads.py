@@ -54,9 +54,7 @@ def verdict(
   guesses, shared = {}, dict(train=train, gain=1.0)
 
   def guess(size):
-    h = features.reshape(len(features), -1)
-    dense = nn.Dense(size, kernel_init=kernel_init, dtype=style.dtype)
-    return style.output(style.apply(dense, h, **shared))
+    return _linear(style, features, size, kernel_init, train)
 
   num_classes = style.num_classes
   if num_classes and style.labels_by == 'projection':
@@ -73,10 +71,34 @@ def verdict(
     guesses['labels'] = guess(num_classes)
   if style.codes:
     guesses['codes'] = guess(sum(style.codes))
-  if style.contrast:
-    told = conditions.vectors(style.told, given, style.contrast, style.dtype)
-    dense = nn.Dense(style.contrast, kernel_init=kernel_init, dtype=style.dtype)
-    joined = style.apply(dense, jnp.concatenate(told, axis=-1), **shared)
-    guesses['seen'] = guess(style.contrast)
-    guesses['told'] = style.output(joined)
+  guesses |= compared(
+    style, features, given, train=train, kernel_init=kernel_init
+  )
   return Verdict(style.output(logits), guesses)
+
+
+def compared(
+  style: Any,
+  features: jax.Array,
+  given: Given | None,
+  *,
+  train: bool,
+  kernel_init: Callable[..., jax.Array] = nn.linear.default_kernel_init,
+) -> dict[str, jax.Array]:
+  """Vectors `seen` and `told`, see `verdict`; none without `style.contrast`."""
+  size = style.contrast
+  if not size:
+    return {}
+  told = conditions.vectors(style.told, given, size, style.dtype)
+  told = jnp.concatenate(told, axis=-1)
+  return {
+    'told': _linear(style, told, size, kernel_init, train),
+    'seen': _linear(style, features, size, kernel_init, train),
+  }
+
+
+def _linear(style, features, size, kernel_init, train) -> jax.Array:
+  """A linear map of all features of an image, `[B, size]`."""
+  h = features.reshape(len(features), -1)
+  dense = nn.Dense(size, kernel_init=kernel_init, dtype=style.dtype)
+  return style.output(style.apply(dense, h, train=train, gain=1.0))

@@ -12,7 +12,7 @@ Reference:
 import flax.linen as nn
 import jax.numpy as jnp
 
-from gan_jax.networks import conditions, growing, layers, resampling
+from gan_jax.networks import conditions, growing, heads, layers, resampling
 from gan_jax.networks.growing import BASE
 from gan_jax.networks.stacked import (
   SMALLEST,
@@ -77,6 +77,9 @@ class Judge(nn.Module):
     )
     told = normed(joined(h, jnp.concatenate(vectors, -1)), features, 3)
     guesses = {'alone': logits(h)} if self.alone else {}
+    guesses |= heads.compared(
+      style, h, given, train=train, kernel_init=kernel_init
+    )
     return Verdict(logits(told), guesses)
 
 
@@ -118,7 +121,8 @@ class Discriminator(nn.Module):
       shown = resampling.reduced(images, sizes[number])
       verdict = network.judges[number](shown, given, train=train)
       if network.alone and number == 0:
-        return verdict._replace(guesses={'alone': verdict.logits})
+        guesses = {**verdict.guesses, 'alone': verdict.logits}
+        return verdict._replace(guesses=guesses)
       return verdict
 
     if self.is_initializing():  # neither stage of D runs the other

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.rng import example_keys
+from gan_jax.sampling.denoising import Denoising
 from gan_jax.sampling.labels import class_index
 from gan_jax.sampling.priors import (
   draw_latents,
@@ -30,6 +31,7 @@ class Drawing:
     num_classes: number of labels, 0 for an unconditional generator.
     class_names: of the labels, where they are known.
     exact: whether the generator computes in float32.
+    denoising: how a diffusion model draws; None of another.
   """
 
   def __init__(
@@ -42,6 +44,7 @@ class Drawing:
     num_classes: int = 0,
     class_names: Sequence[str] = (),
     exact: bool = True,
+    denoising: Denoising | None = None,
   ):
     """Says what there is to draw.
 
@@ -53,8 +56,9 @@ class Drawing:
       num_classes: > 0 if the generator is conditional.
       class_names: of the labels, where they are known.
       exact: whether the generator computes in float32.
+      denoising: how a diffusion model draws, for the record.
     """
-    self.exact = exact
+    self.exact, self.denoising = exact, denoising
     self.latent_dim, self.codes = latent_dim, tuple(codes)
     self.num_seeds = num_seeds
     self.num_classes = num_classes

@@ -83,8 +83,8 @@ class Sampler(
     if truncation != styles_lib.WHOLE:
       generate = styles_lib.truncating(styled, truncation, self._anchors())
     self._generate, self._batch_norm = generate, batch_norm
-    self._threshold = threshold
-    self._styled, self.truncation = styled, truncation
+    self._threshold, self._styled = threshold, styled
+    self.truncation = truncation
     self._enlarge, self.posed = enlarge, posed
     self._enlarge_tile = enlarging.compiled(enlarge)
     self._about = {'weights': WEIGHTS.get(weights), 'step': step}
@@ -128,6 +128,8 @@ class Sampler(
       fields['classes'] = f'{self.num_classes}: {shortened(self.class_names)}'
     if self.columns:
       fields['given'] = f'({", ".join(self.columns)})'
+    if self.denoising is not None:
+      fields |= self.denoising.record
     fields |= {k: v for k, v in self._about.items() if v is not None}
     listed = ', '.join(f'{name}={value}' for name, value in fields.items())
     return f'{type(self).__name__}({listed})'
@@ -218,7 +220,9 @@ class Sampler(
       InputError: the run has no encoder.
     """
     if self._reconstruct is None:
-      raise InputError('reconstruct: no encoder; see game=autoencoder and vae')
+      raise InputError(
+        'reconstruct: no encoder; see game=autoencoder, vae and diffusion'
+      )
     labels = self.labels(len(images)) if labels is None else labels
     return batched(
       lambda *inputs: self._reconstruct(self._variables, *inputs),

@@ -101,6 +101,7 @@ def make_optimizer(
   schedule: str = 'constant',
   decay_steps: int = 1,
   decay_rate: float = 0.0,
+  warmup_steps: int = 0,
   updates_per_step: int = 1,
   historical_weight: float = 0.0,
   orthogonal_weight: float = 0.0,
@@ -117,6 +118,8 @@ def make_optimizer(
     schedule: one of `SCHEDULES`.
     decay_steps: length of the schedule in training steps (generator updates).
     decay_rate: factor reached at `decay_steps`.
+    warmup_steps: training steps in which the rate rises to that of the
+      schedule, along a straight line from 0; 0 for none.
     updates_per_step: how often this player moves in a training step, so that
       both players' schedules take the same time.
     historical_weight: see gan_jax.solvers.gradients, as the next two; 0: off.
@@ -132,6 +135,8 @@ def make_optimizer(
   factory = lookup(OPTIMIZERS, name, f'{key}.name')
   make_schedule = lookup(SCHEDULES, schedule, f'{key}.schedule')
   _check_schedule(key, learning_rate, schedule, decay_steps, decay_rate)
+  if warmup_steps < 0:
+    raise InputError(f'{key}.warmup_steps: {warmup_steps} is negative')
   changes = dict(
     historical_weight=historical_weight,
     orthogonal_weight=orthogonal_weight,
@@ -148,7 +153,10 @@ def make_optimizer(
   in_steps = make_schedule(learning_rate, decay_steps, decay_rate)
 
   def rate(count):
-    return in_steps(count / updates_per_step)
+    step = count / updates_per_step
+    if not warmup_steps:
+      return in_steps(step)
+    return in_steps(step) * jnp.minimum(1.0, (step + 1.0) / warmup_steps)
 
   if b2_course is not None:
     factory = optax.inject_hyperparams(factory)

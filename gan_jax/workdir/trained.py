@@ -232,18 +232,26 @@ class TrainedRuns:
     ensemble: the members; one, if it is a single run.
   """
 
-  def __init__(self, workdir: str | pathlib.Path, which: str = 'latest'):
+  def __init__(
+    self,
+    workdir: str | pathlib.Path,
+    which: str = 'latest',
+    denoise: Mapping[str, Any] | None = None,
+  ):
     """Reads the config, and no checkpoint yet.
 
     Args:
       workdir: of the run.
       which: latest, or best by `eval.best` if it was scored while training.
+      denoise: how a diffusion model is to draw, `sampler`, `steps` and `eta`;
+        what is left out is as the run was trained.
 
     Raises:
       InputError: there is no run, or its config is not one of this version.
     """
     lookup(dict.fromkeys(CHECKPOINTS), which, 'checkpoint')
     self._which, self._path = which, layout.absolute(workdir)
+    self._denoise = dict(denoise or {})
     self.plan, self.ensemble = read_plan(self._path)
     self.info = layout.read_info(self._path)
     self._one: TrainState | None = None  # shapes of any member's state
@@ -256,7 +264,7 @@ class TrainedRuns:
     """
     member = self.ensemble.member(number)
     with of_file(self._path):
-      plan = self.plan.of_member(member)
+      plan = self.plan.of_member(member).drawn_by(self._denoise)
       model = plan.build(self.info)
       if self._one is None:
         self._one = build.abstract_state(model)
@@ -286,7 +294,10 @@ class TrainedRuns:
 
 
 def restore(
-  workdir: str | pathlib.Path, which: str = 'latest', member: int = 0
+  workdir: str | pathlib.Path,
+  which: str = 'latest',
+  member: int = 0,
+  denoise: Mapping[str, Any] | None = None,
 ) -> Trained:
   """Reads a run's config and one of its checkpoints.
 
@@ -295,11 +306,12 @@ def restore(
     which: latest, or best by `eval.best` if it was scored while training; of
       several runs at once, the best of that member.
     member: number of the run among those trained at once; 0 for a single one.
+    denoise: how a diffusion model is to draw, see `TrainedRuns`.
 
   Raises:
     InputError: there is no run, no such member, or no whole checkpoint.
   """
-  return TrainedRuns(workdir, which).member(member)
+  return TrainedRuns(workdir, which, denoise).member(member)
 
 
 def load(
@@ -311,6 +323,7 @@ def load(
   batch_norm: str = 'running',
   psi: float = 1.0,
   psi_cutoff: int = 0,
+  denoise: Mapping[str, Any] | None = None,
   plugins: Sequence[str] = (),
 ) -> TrainedGAN:
   """Loads a run to draw from it, and to judge images by its discriminator.
@@ -330,6 +343,9 @@ def load(
     psi: of a style-based G, how far from their mean styles may be: 1 as far as
       they are, 0 not at all.
     psi_cutoff: in so many layers, the first; 0 in all.
+    denoise: how a diffusion model draws, such as
+      `{'sampler': 'ddim', 'steps': 50, 'eta': 0.0}`; what is left out is as
+      the run was trained.
     plugins: files or modules that the run needs, which are run. Those that it
       was trained with are found if you have run them before and they are
       where they were, unchanged; a workdir alone makes no code run.
@@ -339,7 +355,7 @@ def load(
       plugin that fails.
   """
   plugins_lib.run(plugins)
-  trained = restore(workdir, checkpoint, member)
+  trained = restore(workdir, checkpoint, member, denoise)
   return trained.sampler(
     ema=ema, batch_norm=batch_norm, psi=psi, psi_cutoff=psi_cutoff
   )

@@ -72,7 +72,7 @@ _SLOW |= {'cyclegan_256', 'cyclegan_mnist_usps', 'cyclegan_emoji'}
 _SLOW |= {'progressive_mnist', 'edges_mnist'}
 _SLOW |= {'srresnet_bsds', 'srgan_x4', 'esrgan_x4', 'stackgan_256'}
 _SLOW |= {'hologan_64', 'hologan_coil', 'pigan_64', 'nerf_coil'}
-_SLOW |= {'stackgan_emoji', 'crossmodal_emoji'}
+_SLOW |= {'stackgan_emoji', 'crossmodal_emoji', 'ddpm_cifar'}
 
 
 @pytest.mark.parametrize('name', sampled(CONFIGS, *set(CONFIGS) - _SLOW))
@@ -87,6 +87,9 @@ def test_config_builds_and_takes_two_steps(name):
   elif config.game == 'cycle':
     keys = dict(network__gen_width=2, network__disc_width=2)
     keys |= dict(network__blocks=1, data__image_size=32)
+  elif config.game == 'diffusion':
+    keys = dict(network__gen_widths=(4, 8), network__norm_groups=2)
+    keys |= dict(network__blocks=1, denoise__steps=2)
   else:
     keys = dict(network__gen_widths=(8,))
   config = load_config(name, **keys)

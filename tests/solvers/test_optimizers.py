@@ -177,3 +177,28 @@ def test_weight_clip():
   points = path(adam, 6)
   np.testing.assert_allclose(points[0], [0.7, -0.2, 0.75], rtol=1e-5)
   assert np.abs(points).max() <= 0.75 * (1 + 1e-6)
+
+
+@pytest.mark.parametrize('updates_per_step', [1, 2])
+def test_a_rate_warms_up_to_its_schedule(updates_per_step):
+  """By (t + 1) / 4 of it in training step t, then as without."""
+  optimizer = make_optimizer(
+    'sgd',
+    learning_rate=0.5,
+    schedule='linear',
+    decay_steps=10,
+    warmup_steps=4,
+    updates_per_step=updates_per_step,
+  )
+  state, seen = optimizer.init(jnp.zeros(())), []
+  for _ in range(6 * updates_per_step):
+    update, state = optimizer.update(jnp.ones(()), state)
+    seen.append(-float(update))
+  times = np.arange(6 * updates_per_step) / updates_per_step
+  shares = np.minimum(1.0, (times + 1) / 4)
+  np.testing.assert_allclose(seen, 0.5 * (1 - times / 10) * shares, rtol=1e-5)
+
+
+def test_a_warm_up_backwards_is_refused():
+  with pytest.raises(InputError, match='warmup_steps: -1 is negative'):
+    make_optimizer('adam', learning_rate=0.1, warmup_steps=-1)
