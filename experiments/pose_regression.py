@@ -33,7 +33,7 @@ from gan_jax.pixels import from_uint8
 from gan_jax.reporting.pictures import save_image, sheet
 from gan_jax.sampling.batches import batched
 from gan_jax.types import InputError
-from gan_jax.workdir.trained import TrainedGAN
+from gan_jax.workdir.trained_gan import TrainedGAN
 
 BATCH, RATE, WIDTH = 64, 1e-3, 32
 SHOWN = 9  # frames in the figure

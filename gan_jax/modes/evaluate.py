@@ -15,7 +15,8 @@ from gan_jax.reporting import tables
 from gan_jax.sampling.weights import weights_name
 from gan_jax.types import InputError
 from gan_jax.workdir import layout, scored
-from gan_jax.workdir.trained import Trained, TrainedGAN, TrainedRuns
+from gan_jax.workdir.trained import Trained, TrainedRuns
+from gan_jax.workdir.trained_gan import TrainedGAN
 
 
 def evaluate(

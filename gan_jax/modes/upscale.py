@@ -26,7 +26,8 @@ from gan_jax.sampling.weights import WEIGHTS, weights_name
 from gan_jax.storage.files import atomic
 from gan_jax.types import InputError
 from gan_jax.workdir import layout, output
-from gan_jax.workdir.trained import Trained, TrainedGAN, restore
+from gan_jax.workdir.trained import Trained, restore
+from gan_jax.workdir.trained_gan import TrainedGAN
 
 SCORES_FILE = 'scores.json'
 _PLACES = {'psnr': 2, 'ssim': 4, 'lpips': 4, 'consistency': 2}  # decimal
