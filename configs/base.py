@@ -461,7 +461,36 @@ def get_config() -> ConfigDict:
         learning_rate=0.05,  # of Adam, falling to 0
         crops=8,  # of each image, that the network sees; 0: the whole
         spherical=False,  # the angle squared, in place of the cosine
-        space='latents',  # what moves: latents, or styles of a style-based G
+        space='z',  # what moves: z, or of a style-based G its styles w, w+
+        **drawing(),
+      ),
+      edit=dict(
+        # What changes: an attribute (brightness, ink, thickness, slant, width,
+        # height), label_NAME by the classifier, sefa_0 (of weights), pca_0 (of
+        # styles), ...; or the file of a direction
+        direction='',
+        against=(),  # directions that it leaves as they are, likewise
+        space='auto',  # what moves: z, or w of a style-based G; auto: w, or z
+        layers='',  # in w, such as 0-3 or 2,5; '': all
+        reach=3.0,  # from -reach to it, in standard deviations
+        steps=7,  # images on the way
+        num=8,  # rows
+        start='',  # invert.npz of a run: what is edited; '': seeds
+        samples=2_000,  # images that a direction is found on
+        **drawing(),
+      ),
+      invert=dict(
+        dir='',  # folder or ZIP of images; '': held-out ones of the run
+        num=16,  # so many of them, the first
+        # What is found: z, or of a style-based G its style w, or one for each
+        # layer, w+; auto: w+, or z
+        space='auto',
+        # What sees how far images are: pixels; lpips, mobilenet, classifier
+        network='pixels',
+        weights='',  # path of its file
+        pixel_weight=1.0,  # on the squares of pixels, beside a network
+        steps=500,  # updates of each image
+        learning_rate=0.1,  # of Adam, at its highest
         **drawing(),
       ),
       upscale=dict(

@@ -21,11 +21,11 @@ def get_config() -> ConfigDict:
   config.network.norm_groups = 8
   config.network.dropout = 0.0
   config.batch_size = 64
-  config.num_steps = 6_000
+  config.num_steps = 2_000
   config.ema_decay = 0.995
   config.gen_optimizer.learning_rate = 1e-3
   config.gen_optimizer.warmup_steps = 100
   config.gen_optimizer.schedule = 'cosine'
-  config.sample_every = 1_000
-  config.checkpoint_every = 1_000
+  config.sample_every = 500
+  config.checkpoint_every = 500
   return config

@@ -98,12 +98,14 @@ ADDED = {
       'eval',
       'orbit',
       'guide',
+      'edit',
+      'invert',
     )
     for key, value in (('psi', 1.0), ('psi_cutoff', 0))
   },
   **{
     f'{section}.{key}': value
-    for section in 'translate orbit guide'.split()
+    for section in 'translate orbit guide edit invert'.split()
     for key, value in _DRAWING
   },
   'translate.dir': '',
@@ -129,7 +131,24 @@ ADDED = {
   'guide.learning_rate': 0.05,
   'guide.crops': 8,
   'guide.spherical': False,
-  'guide.space': 'latents',
+  'guide.space': 'z',
+  'edit.direction': '',
+  'edit.against': (),
+  'edit.space': 'auto',
+  'edit.layers': '',
+  'edit.reach': 3.0,
+  'edit.steps': 7,
+  'edit.num': 8,
+  'edit.start': '',
+  'edit.samples': 2_000,
+  'invert.dir': '',
+  'invert.num': 16,
+  'invert.space': 'auto',
+  'invert.network': 'pixels',
+  'invert.weights': '',
+  'invert.pixel_weight': 1.0,
+  'invert.steps': 500,
+  'invert.learning_rate': 0.1,
   'upscale.dir': '',
   'upscale.shrink': False,
   'upscale.towards': '',
@@ -139,7 +158,7 @@ ADDED = {
   'upscale.ema': True,
 }
 _ADDED_SECTIONS = ('translate', 'upscale', 'perceptual', 'text', 'orbit')
-_ADDED_SECTIONS += ('guide', 'diffusion', 'denoise')
+_ADDED_SECTIONS += ('guide', 'diffusion', 'denoise', 'edit', 'invert')
 
 
 def completed(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,8 @@ MAY_CHANGE = (
   'upscale.',
   'orbit.',
   'guide.',
+  'edit.',
+  'invert.',
   'denoise.',
   'eval.',
   'diagnose.',

@@ -16,6 +16,7 @@ from gan_jax.config import (
   checks,
   diffusion,
   games,
+  moved,
   parts,
   sections,
   sweep,
@@ -271,9 +272,19 @@ class Plan:
     return sections.take(sections.Translate, self._config, 'translate')
 
   @functools.cached_property
-  def guide(self) -> sections.Guide:
+  def guide(self) -> moved.Guide:
     """The section `guide`."""
-    return sections.take(sections.Guide, self._config, 'guide')
+    return sections.take(moved.Guide, self._config, 'guide')
+
+  @functools.cached_property
+  def edit(self) -> moved.Edit:
+    """The section `edit`."""
+    return sections.take(moved.Edit, self._config, 'edit')
+
+  @functools.cached_property
+  def invert(self) -> moved.Invert:
+    """The section `invert`."""
+    return sections.take(moved.Invert, self._config, 'invert')
 
   @functools.cached_property
   def orbit(self) -> sections.Orbit:
@@ -308,9 +319,7 @@ def _check_requests(plan: Plan) -> None:
     InputError: a key at fault, with what would be right.
   """
   _ = plan.sample, plan.interpolate, plan.translate, plan.diagnose, plan.eval
-  _ = plan.upscale
-  _ = plan.orbit
-  _ = plan.guide
+  _ = plan.upscale, plan.orbit, plan.guide, plan.edit, plan.invert
   for stage in plan.stages:
     plan.of_stage(stage).check_weights()
   if plan.member < 0:

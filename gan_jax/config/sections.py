@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 
 from gan_jax.config.overrides import section
 from gan_jax.config.ranges import check_seed
-from gan_jax.features.guides import GUIDES
-from gan_jax.sampling.guidance import SPACES
 from gan_jax.sampling.sheets import NUM_SEEDS, SHEETS
 from gan_jax.sampling.standing import BATCH_NORMS
 from gan_jax.sampling.styles import check_psi
@@ -62,12 +60,11 @@ def schedule(config: Any) -> Schedule:
 
 CHECKPOINTS = ('latest', 'best')
 MOST_SHOWN, MOST_FRAMES = 64, 720  # things in an orbit, images of each
-MOST_GUIDED = 1_024
 MOST_SEEDS = 2**16  # in one list
 
 
 @dataclasses.dataclass(frozen=True)
-class _Drawing:
+class Drawing:
   """What drawing from a finished run takes; a label of -1 stands for none."""
 
   seed: int
@@ -99,7 +96,7 @@ class _Drawing:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sample(_Drawing):
+class Sample(Drawing):
   """The section `sample`."""
 
   num: int
@@ -145,7 +142,7 @@ class Sample(_Drawing):
 
 
 @dataclasses.dataclass(frozen=True)
-class Interpolate(_Drawing):
+class Interpolate(Drawing):
   """The section `interpolate`."""
 
   num_points: int
@@ -153,7 +150,7 @@ class Interpolate(_Drawing):
 
 
 @dataclasses.dataclass(frozen=True)
-class Translate(_Drawing):
+class Translate(Drawing):
   """The section `translate`."""
 
   dir: str
@@ -163,7 +160,7 @@ class Translate(_Drawing):
 
 
 @dataclasses.dataclass(frozen=True)
-class Orbit(_Drawing):
+class Orbit(Drawing):
   """The section `orbit`."""
 
   num: int
@@ -178,36 +175,6 @@ class Orbit(_Drawing):
     if not 2 <= self.frames <= MOST_FRAMES:
       raise InputError(
         f'orbit.frames: {self.frames} is not in 2 to {MOST_FRAMES}'
-      )
-
-
-@dataclasses.dataclass(frozen=True)
-class Guide(_Drawing):
-  """The section `guide`."""
-
-  prompt: str
-  network: str
-  weights: str
-  num: int
-  steps: int
-  learning_rate: float
-  crops: int
-  spherical: bool
-  space: str
-
-  def __post_init__(self):
-    super().__post_init__()
-    lookup(dict.fromkeys(GUIDES), self.network, 'guide.network')
-    lookup(dict.fromkeys(SPACES), self.space, 'guide.space')
-    if not 1 <= self.num <= MOST_GUIDED:
-      raise InputError(f'guide.num: {self.num} is not in 1 to {MOST_GUIDED:,}')
-    if self.steps < 1:
-      raise InputError(f'guide.steps: {self.steps} is not at least 1')
-    if not 0 <= self.crops <= MOST_SHOWN:
-      raise InputError(f'guide.crops: {self.crops} is not in 0 to {MOST_SHOWN}')
-    if not 0 < self.learning_rate < math.inf:
-      raise InputError(
-        f'guide.learning_rate: {self.learning_rate} is not above 0'
       )
 
 

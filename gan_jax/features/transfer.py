@@ -148,8 +148,8 @@ def gatys(
 
   wanted = jax.jit(lambda *pair: _wanted(maps, *pair))(content, style)
 
-  def loss(image, key):
-    del key
+  def loss(image, key, step):
+    del key, step
     losses = _losses(maps, image, wanted)
     return losses.content + style_weight * losses.style
 

@@ -121,14 +121,20 @@ def styled_of(network: nn.Module) -> Styled | None:
       variables, latents, given, train=False, method='styles'
     )
 
-  def paint(variables, styles, latents):
-    keys, _ = stylegan.split(latents)
+  def paint(variables, styles, noise):
+    keys = noise if isinstance(noise, tuple) else stylegan.split(noise)[0]
     return network.apply(variables, styles, keys, method='paint')
+
+  def noise(latents):
+    keys, _ = stylegan.split(latents)
+    sizes = enumerate(network.noise_sizes)
+    return tuple(stylegan.noise_of(keys, *which) for which in sizes)
 
   def mean(variables):
     return variables['buffers']['mean_style']
 
-  return Styled(*map(jax.jit, (styles, paint, mean)), network.num_layers)
+  compiled = map(jax.jit, (styles, paint, mean, noise))
+  return Styled(*compiled, network.num_layers)
 
 
 def enlarging(network: nn.Module) -> Enlarge | None:

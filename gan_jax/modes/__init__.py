@@ -10,6 +10,8 @@ MODES = {
   'translate': 'make images of a folder of others: --config.translate.dir=DIR',
   'orbit': 'go around what a 3-D run makes: a strip and a GIF',
   'guide': 'move images towards a text: --config.guide.prompt=TEXT',
+  'edit': 'change one thing about images: --config.edit.direction=NAME',
+  'invert': 'find what draws given images: --config.invert.dir=DIR',
   'upscale': 'enlarge images of a folder: --config.upscale.dir=DIR',
   'evaluate': 'score a run, with how it was measured',
   'diagnose': 'say what is wrong with a run, if anything',
@@ -22,5 +24,7 @@ TAKE_OUT = (
   'translate',
   'orbit',
   'guide',
+  'edit',
+  'invert',
   'upscale',
 )  # those that can write elsewhere

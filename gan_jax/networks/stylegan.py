@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from gan_jax.networks import conditions, growing, layers, norms, resampling
 from gan_jax.networks.growing import BASE, Geometry
 from gan_jax.networks.progressive import Discriminator, ToImage
-from gan_jax.networks.seeds import noise_of, split
+from gan_jax.networks.seeds import Noise, noise_of, split
 from gan_jax.networks.style import Style
 from gan_jax.types import Given, InputError, Players
 
@@ -106,6 +106,11 @@ class StyledGenerator(nn.Module):
     """L, of the styles that an image takes."""
     return 2 * len(self.geometry.widths)
 
+  @property
+  def noise_sizes(self) -> tuple[int, ...]:
+    """Pixels of the maps of noise, in the order of the layers."""
+    return tuple(BASE * 2 ** (n // 2) for n in range(self.num_layers))
+
   def __call__(
     self, latents: jax.Array, given: Given | None = None, *, train: bool
   ) -> jax.Array:
@@ -171,7 +176,7 @@ class _Layer(nn.Module):
 
   @nn.compact
   def __call__(
-    self, h: jax.Array, w: jax.Array, keys: jax.Array, *, train: bool
+    self, h: jax.Array, w: jax.Array, keys: Noise, *, train: bool
   ) -> jax.Array:
     style = self.style
     if self.kind != 'first':
@@ -217,7 +222,7 @@ class Generator(StyledGenerator):
     self.to_image = [ToImage(self.channels, self.style) for _ in widths]
 
   def paint(
-    self, styles: jax.Array, keys: jax.Array, *, train: bool = False
+    self, styles: jax.Array, keys: Noise, *, train: bool = False
   ) -> jax.Array:
     """Images of styles `[B, L, W]`, with the noise of keys `[B]`."""
 
@@ -231,7 +236,7 @@ class Generator(StyledGenerator):
     level: int,
     share: jax.Array,
     styles: jax.Array,
-    keys: jax.Array,
+    keys: Noise,
     train: bool,
   ) -> jax.Array:
     """Images of full size, by the layers of a level."""

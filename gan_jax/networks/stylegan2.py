@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from gan_jax.networks import convolution, growing, heads, layers, resampling
 from gan_jax.networks.growing import BASE, Geometry
 from gan_jax.networks.resampling import BINOMIAL, CUBIC
-from gan_jax.networks.seeds import noise_of
+from gan_jax.networks.seeds import Noise, noise_of
 from gan_jax.networks.style import Style
 from gan_jax.networks.stylegan import (
   Mapping,
@@ -103,7 +103,7 @@ class _Layer(nn.Module):
 
   @nn.compact
   def __call__(
-    self, h: jax.Array, w: jax.Array, keys: jax.Array, *, train: bool
+    self, h: jax.Array, w: jax.Array, keys: Noise, *, train: bool
   ) -> jax.Array:
     h = Modulated(self.width, 3, self.style, up=self.up)(h, w, train=train)
     strength = self.param('noise', nn.initializers.zeros, ())
@@ -133,6 +133,11 @@ class Generator(StyledGenerator):
   The image of a size takes the style of the first layer of the next.
   """
 
+  @property
+  def noise_sizes(self) -> tuple[int, ...]:
+    """See `StyledGenerator`; the last layer makes the image, without noise."""
+    return tuple(BASE * 2 ** ((n + 1) // 2) for n in range(self.num_layers - 1))
+
   def setup(self):
     self.mean_style = self.variable(
       growing.COLLECTION, 'mean_style', jnp.zeros, (self.width,)
@@ -149,7 +154,7 @@ class Generator(StyledGenerator):
     self.to_image = [_ToImage(self.channels, self.style) for _ in widths]
 
   def paint(
-    self, styles: jax.Array, keys: jax.Array, *, train: bool = False
+    self, styles: jax.Array, keys: Noise, *, train: bool = False
   ) -> jax.Array:
     """Images of styles `[B, L, W]`, with the noise of keys `[B]`."""
     dtype, images = self.style.dtype, 0.0

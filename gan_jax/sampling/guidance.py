@@ -12,11 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.pixels import to_uint8
+from gan_jax.sampling import spaces
 from gan_jax.sampling.optimise import optimise_input
 from gan_jax.sampling.sampler import Sampler
-from gan_jax.types import InputError, lookup
 
-SPACES = ('latents', 'styles')
 _TOGETHER = 16  # images in one optimisation; another size is another program
 
 # (images `[B, H, W, C]` in [-1, 1], key) -> how little they are liked, `[B]`.
@@ -29,8 +28,8 @@ class Guided(NamedTuple):
   Attributes:
     before: images uint8 that it began with.
     images: those that it ended with.
-    latents: of these; with `styles`, of their noise alone.
-    styles: of these; None where latents were moved.
+    latents: of these; where styles were moved, of their noise alone.
+    styles: `[N, L, W]` of these; None where latents were moved.
   """
 
   before: np.ndarray
@@ -46,7 +45,7 @@ def guide(
   *,
   labels: np.ndarray | None = None,
   given: Mapping[str, Any] | None = None,
-  space: str = 'latents',
+  space: str = 'z',
   num_steps: int = 100,
   learning_rate: float = 0.05,
   seed: int = 0,
@@ -64,7 +63,7 @@ def guide(
     latents: to begin with, `[N, Z]`.
     labels: int32 `[N]`, of a conditional run.
     given: what else it is told, `[N, ...]` or one for all.
-    space: what moves, one of `SPACES`.
+    space: what moves, see gan_jax.sampling.spaces.
     num_steps: of each image.
     learning_rate: of Adam, falling to 0 along half a cosine.
     seed: of what is random in the distance.
@@ -74,21 +73,21 @@ def guide(
     InputError: an unknown space, styles of a generator without them, or steps
       that come to no finite end.
   """
-  lookup(dict.fromkeys(SPACES), space, 'space')
-  if space == 'styles' and not gan.has_styles:
-    raise InputError(
-      'space: this generator has no styles to move; take space=latents'
-    )
+  space = spaces.space_of(gan, space, 'space')
   before = gan.generate(latents, labels, given)
   told = gan.told(len(latents), labels, given)
   moved = []
   for first in range(0, len(latents), _TOGETHER):
     rows = np.arange(first, first + _TOGETHER) % len(latents)
     part = jax.tree.map(lambda x: x[rows], told)  # noqa: B023  used at once
-    start, render, project = _problem(gan, latents[rows], part, space)
+    noise = latents[rows]
+    start, render, project = spaces.movable(gan, noise, part, space)
+    if space == 'z' and gan.prior == 'normal':
+      project = spaces.on_its_shell(start)
 
-    def loss(x, key, render=render):
-      return jnp.sum(distance(render(x), key))
+    def loss(x, key, step, render=render, noise=noise):
+      del step
+      return distance(render(x, noise), key)
 
     found = optimise_input(
       loss,
@@ -100,12 +99,15 @@ def guide(
       progress=progress,
     )
     count = min(_TOGETHER, len(latents) - first)
-    images = to_uint8(jax.jit(render)(found.best))
+    images = to_uint8(jax.jit(render)(found.best, noise))
     moved.append([np.asarray(x)[:count] for x in (images, found.best)])
   images, ends = (np.concatenate(parts) for parts in zip(*moved, strict=True))
-  if space == 'styles':
-    return Guided(before, images, latents, ends)
-  return Guided(before, images, _whole(gan, latents, ends), None)
+  if space == 'z':
+    ends = spaces.with_noise(gan, latents, ends)
+    return Guided(before, images, ends, None)
+  if space == 'w':
+    ends = ends.repeat(gan.num_layers, axis=1)
+  return Guided(before, images, latents, ends)
 
 
 def _falling(rate: float, num_steps: int):
@@ -115,41 +117,3 @@ def _falling(rate: float, num_steps: int):
     return 0.5 * rate * (1 + jnp.cos(jnp.pi * step / num_steps))
 
   return at
-
-
-def _free(gan: Sampler) -> slice:
-  """The latents that are noise: between seeds and codes."""
-  return slice(gan.num_seeds, gan.latent_dim - sum(gan.codes))
-
-
-def _whole(gan: Sampler, latents, noise):
-  """Latents with other noise."""
-  free = _free(gan)
-  parts = latents[:, : free.start], noise, latents[:, free.stop :]
-  kind = jnp if isinstance(noise, jax.Array) else np
-  return kind.concatenate([kind.asarray(x) for x in parts], axis=1)
-
-
-def _problem(gan: Sampler, latents, told, space: str):
-  """Where it begins, what is drawn there, and where it may go."""
-  if space == 'styles':
-    labels = told.get('labels')
-    others = {k: x for k, x in told.items() if k != 'labels'}
-    styles = jnp.asarray(gan.styles(latents, labels, others))
-    return styles, lambda x: gan.painter(x, latents), lambda x: x
-  start = jnp.asarray(latents[:, _free(gan)])
-  labels = told.get('labels')
-  others = {k: x for k, x in told.items() if k != 'labels'}
-
-  def render(noise):
-    whole = _whole(gan, jnp.asarray(latents), noise)
-    return gan.generator(whole, labels, others)
-
-  if gan.prior == 'uniform':
-    return start, render, lambda x: jnp.clip(x, -1.0, 1.0)
-  lengths = jnp.linalg.norm(start, axis=1, keepdims=True)
-
-  def keep(x):
-    return x * (lengths / jnp.linalg.norm(x, axis=1, keepdims=True))
-
-  return start, render, keep

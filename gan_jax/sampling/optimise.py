@@ -22,8 +22,9 @@ class Optimised(NamedTuple):
   """What came of it.
 
   Attributes:
-    best: the input with the smallest loss, of all steps.
-    losses: before each step, float64 `[num_steps]`.
+    best: the input with the smallest loss, of all steps; of a batch each
+      example's own.
+    losses: before each step, float64 `[num_steps]`, or `[num_steps, B]`.
   """
 
   best: chex.ArrayTree
@@ -31,7 +32,7 @@ class Optimised(NamedTuple):
 
 
 def optimise_input(
-  loss: Callable[[chex.ArrayTree, jax.Array], jax.Array],
+  loss: Callable[[chex.ArrayTree, jax.Array, jax.Array], jax.Array],
   start: chex.ArrayTree,
   *,
   num_steps: int,
@@ -43,7 +44,9 @@ def optimise_input(
   """Adam on an input.
 
   Args:
-    loss: (input, key) -> scalar; the key is of what is random in this step.
+    loss: (input, key, step) -> scalar, or `[B]` where all leaves of the input
+      lead with B: examples that are moved side by side. The key is of what is
+      random in this step; steps are counted from 0 on.
     start: the input, a tree of float arrays.
     num_steps: updates.
     learning_rate: of Adam, or a schedule of it (optax).
@@ -63,17 +66,23 @@ def optimise_input(
   def step(carry, number):
     x, state, best, lowest = carry
     key = jax.random.fold_in(root, number)
-    value, grads = jax.value_and_grad(loss)(x, key)
+
+    def total(x):
+      each = loss(x, key, number)
+      return jnp.sum(each), each
+
+    grads, value = jax.grad(total, has_aux=True)(x)
     better = value < lowest
-    best = jax.tree.map(lambda a, b: jnp.where(better, a, b), x, best)
-    lowest = jnp.where(better, value, lowest)
+    best = jax.tree.map(lambda a, b: _chosen(better, a, b), x, best)
+    lowest = jnp.minimum(value, lowest)
     updates, state = optimizer.update(grads, state, x)
     x = project(optax.apply_updates(x, updates))
     return (x, state, best, lowest), value
 
   scan = jax.jit(functools.partial(jax.lax.scan, step))
   x = jax.tree.map(jnp.asarray, start)
-  carry = x, optimizer.init(x), x, jnp.float32(np.inf)
+  shape = jax.eval_shape(loss, x, root, np.int32(0)).shape
+  carry = x, optimizer.init(x), x, jnp.full(shape, np.inf)
   losses: list[np.ndarray] = []
   with tqdm(total=num_steps, desc=progress, disable=not progress) as bar:
     for first in range(0, num_steps, _DISPATCH):
@@ -81,10 +90,17 @@ def optimise_input(
       carry, values = scan(carry, numbers)
       losses.append(np.asarray(values, np.float64))
       if not np.isfinite(losses[-1]).all():
-        wrong = first + int(np.argmin(np.isfinite(losses[-1])))
+        finite = np.isfinite(losses[-1]).reshape(len(numbers), -1).all(axis=1)
+        wrong = first + int(np.argmin(finite))
         raise InputError(
           f'learning_rate: the loss of step {wrong} is not finite; take less'
         )
       bar.update(len(numbers))
-      bar.set_postfix(loss=f'{losses[-1][-1]:.4g}')
+      bar.set_postfix(loss=f'{losses[-1][-1].mean():.4g}')
   return Optimised(carry[2], np.concatenate(losses))
+
+
+def _chosen(better: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
+  """New values where they are better: of all, or of some examples."""
+  shape = (*better.shape, *[1] * (new.ndim - better.ndim))
+  return jnp.where(better.reshape(shape), new, old)

@@ -1,5 +1,6 @@
 """Drawing images from a trained generator."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -114,12 +115,17 @@ class Sampler(
     """Of the latents' noise, see gan_jax.sampling.priors."""
     return self._prior
 
-  def __repr__(self) -> str:
+  @functools.cached_property
+  def image_shape(self) -> tuple[int, ...]:
+    """(H, W, C) of its images."""
     given = given_lib.dummies(self.columns, 1)
     latents = jnp.zeros((1, self.latent_dim))
-    images = jax.eval_shape(lambda: self.generator(latents, given=given))
+    made = jax.eval_shape(lambda: self.generator(latents, given=given))
+    return tuple(made.shape[1:])
+
+  def __repr__(self) -> str:
     fields = {
-      'images': images.shape[1:],
+      'images': self.image_shape,
       'latent_dim': self.latent_dim,
       'prior': self._prior,
       'classes': self.num_classes,

@@ -31,14 +31,17 @@ class Styled(NamedTuple):
 
   Attributes:
     styles: (variables, latents, given) -> styles w `[B, L, W]`.
-    paint: (variables, styles, latents) -> images; latents say the noise alone.
+    paint: (variables, styles, noise) -> images; noise is that of latents, or
+      maps as `noise` makes them.
     mean: variables -> the mean of styles `[W]`.
+    noise: latents -> maps of noise, `[B, S, S, 1]` for each layer.
     num_layers: L.
   """
 
   styles: Callable[..., jax.Array]
   paint: Callable[..., jax.Array]
   mean: Callable[[Any], jax.Array]
+  noise: Callable[[jax.Array], tuple[jax.Array, ...]]
   num_layers: int
 
 
@@ -191,13 +194,13 @@ class Styling:
       self._given(len(latents), labels, given),
     )
 
-  def paint(self, styles: np.ndarray, latents: np.ndarray) -> np.ndarray:
+  def paint(self, styles: np.ndarray, latents: Any) -> np.ndarray:
     """Images uint8 `[N, H, W, C]` of styles `[N, L, W]`.
 
     Args:
       styles: as `styles` gives them, changed at will.
       latents: `[N, Z]`, of which the noise is; N times the same one keeps it
-        fixed.
+        fixed. Or maps of noise, see `noise`.
 
     Raises:
       InputError: the generator has none.
@@ -209,9 +212,18 @@ class Styling:
 
     return batched(images, styles, latents)
 
-  def painter(self, styles: jax.Array, latents: jax.Array) -> jax.Array:
+  def noise(self, latents: np.ndarray) -> tuple[jax.Array, ...]:
+    """Maps of noise `[N, S, S, 1]`, one for each layer that has it."""
+    return self._checked().noise(latents)
+
+  def painter(self, styles: jax.Array, latents: Any) -> jax.Array:
     """As `paint`, in [-1, 1]; it can be differentiated and compiled."""
     return self._checked().paint(self._variables, styles, latents)
+
+  @property
+  def num_layers(self) -> int:
+    """L, of the styles that an image takes."""
+    return self._checked().num_layers
 
   @property
   def has_styles(self) -> bool:

@@ -177,7 +177,10 @@ PARSE_ERRORS = {
   'float for int': (['--config.batch_size=1.5'], ['batch_size', "'1.5'"]),
   'mode': (
     ['--mode=foo'],
-    ['mode=foo', 'train|sample|interpolate|translate|orbit|guide|upscale'],
+    [
+      'mode=foo',
+      'train|sample|interpolate|translate|orbit|guide|edit|invert|upscale',
+    ],
   ),
   'flag': (['--foo=1'], ["'foo'", '--help']),
   'plugin': (
