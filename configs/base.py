@@ -273,10 +273,11 @@ def get_config() -> ConfigDict:
         lookahead_rate=0.5,  # share of the way kept at a look back
       ),
       network=dict(
-        # mlp, mlp_bn, conv, dcgan, wgan_gp_resnet, sngan, sagan, biggan,
-        # progressive, stylegan, stylegan2, r3gan; of a text: stackgan; from any
-        # side: hologan, pigan; of a source: pix2pix, srgan, msrresnet, esrgan;
-        # of two domains: cyclegan; of one player: mlp, conv; of diffusion: unet
+        # mlp, mlp_bn, conv, dcgan, upconv, wgan_gp_resnet, sngan, sagan,
+        # biggan, progressive, stylegan, stylegan2, r3gan; of a text: stackgan;
+        # from any side: hologan, pigan; of a source: pix2pix, srgan, msrresnet,
+        # esrgan; of two domains: cyclegan; of one player: mlp, conv; of
+        # diffusion: unet
         name='mlp',
         # None keeps the architecture's default; a key that it lacks is refused.
         gen_widths=placeholder(

@@ -17,7 +17,7 @@ from gan_jax.types import InputError
 
 Config = Any
 GAME = 'diffusion'
-_NUM_STEPS = 1_000  # T, unless the config says
+NUM_STEPS = 1_000  # T, unless the config says
 
 
 def latent_dim(config: Config, image_shape: tuple[int, ...]) -> int:
@@ -67,7 +67,7 @@ def asked(config: Config) -> dict[str, Any]:
 
 def _noising(config: Config) -> Noising:
   keys = config.diffusion
-  steps = _NUM_STEPS if keys.noise_steps is None else keys.noise_steps
+  steps = NUM_STEPS if keys.noise_steps is None else keys.noise_steps
   return make_noising(keys.noise_schedule or 'linear', steps)
 
 

@@ -26,6 +26,7 @@ from gan_jax.networks.stackgan import stackgan
 from gan_jax.networks.stylegan import stylegan
 from gan_jax.networks.stylegan2 import stylegan2
 from gan_jax.networks.unet import unet
+from gan_jax.networks.upconv import upconv
 from gan_jax.networks.weights import WEIGHTS
 from gan_jax.networks.wgan_gp_resnet import wgan_gp_resnet
 from gan_jax.types import Players
@@ -113,6 +114,13 @@ NETWORKS: dict[str, Architecture] = {
   'dcgan': Architecture(
     dcgan,
     _DCGAN,
+    disc_norms=OF_MAPS,
+    gen_norms=OF_MAPS,
+    labels_by=WAYS,
+  ),
+  'upconv': Architecture(
+    upconv,
+    Players(Style('relu', 'batch', norm_momentum=0.8), Style()),
     disc_norms=OF_MAPS,
     gen_norms=OF_MAPS,
     labels_by=WAYS,

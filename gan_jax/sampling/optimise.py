@@ -89,12 +89,7 @@ def optimise_input(
       numbers = np.arange(first, min(first + _DISPATCH, num_steps))
       carry, values = scan(carry, numbers)
       losses.append(np.asarray(values, np.float64))
-      if not np.isfinite(losses[-1]).all():
-        finite = np.isfinite(losses[-1]).reshape(len(numbers), -1).all(axis=1)
-        wrong = first + int(np.argmin(finite))
-        raise InputError(
-          f'learning_rate: the loss of step {wrong} is not finite; take less'
-        )
+      _check_finite(losses[-1], first)
       bar.update(len(numbers))
       bar.set_postfix(loss=f'{losses[-1][-1].mean():.4g}')
   return Optimised(carry[2], np.concatenate(losses))
@@ -104,3 +99,13 @@ def _chosen(better: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
   """New values where they are better: of all, or of some examples."""
   shape = (*better.shape, *[1] * (new.ndim - better.ndim))
   return jnp.where(better.reshape(shape), new, old)
+
+
+def _check_finite(losses: np.ndarray, first: int) -> None:
+  """Raises InputError for losses of steps from `first` on that are not."""
+  finite = np.isfinite(losses).reshape(len(losses), -1).all(axis=1)
+  if not finite.all():
+    wrong = first + int(np.argmin(finite))
+    raise InputError(
+      f'learning_rate: the loss of step {wrong} is not finite; take less'
+    )

@@ -206,7 +206,7 @@ def test_simultaneous_factor_in_closed_form():
 _LONG = ('metric_directions', 'ring_and_grid', 'stacked_mnist')
 _LONG += ('style_mixing', 'truncation', 'counterparts', 'style_transfer')
 _LONG += ('emoji_folder', 'coil_folder', 'two_tower', 'text_to_image')
-_LONG += ('cross_modal', 'pose_regression')
+_LONG += ('cross_modal', 'pose_regression', 'augmentation', 'speed_quality')
 
 
 @pytest.mark.slow
