@@ -32,6 +32,145 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
+  # --- diffusion, editing, inversion
+  Fault(
+    'diffusion_not_clipped',
+    '    if denoising.clip:\n      clean',
+    '    if False:\n      clean',
+    'denoising',
+  ),
+  Fault(
+    'diffusion_small_variance',
+    '  deviation = np.sqrt(1.0 - now / before)\n',
+    '  deviation = np.sqrt(posterior(now, before).variance)\n',
+    'denoising',
+  ),
+  Fault(
+    'diffusion_noise_at_the_end',
+    'np.where(before == 1.0, 0.0, deviation)',
+    'deviation',
+    'denoising',
+  ),
+  Fault(
+    'diffusion_ddim_keeps_all',
+    '(1.0 - before - deviation**2)',
+    '(1.0 - before)',
+    'denoising',
+  ),
+  Fault(
+    'diffusion_beta_of_one_step',
+    'noising.alpha_bars[np.append(times[1:], 0)]',
+    'noising.alpha_bars[times - 1]',
+    'denoising',
+  ),
+  Fault(
+    'diffusion_one_guess',
+    'jax.lax.fori_loop(0, ROUNDS, closer, x)',
+    'jax.lax.fori_loop(0, 1, closer, x)',
+    'denoising',
+  ),
+  Fault(
+    'diffusion_predicts_the_noisy',
+    'jnp.mean((found - noise) ** 2)',
+    'jnp.mean((found - noisy) ** 2)',
+    'diffusion',
+  ),
+  Fault(
+    'diffusion_unscaled_attention',
+    'nn.softmax(scores / math.sqrt(channels), axis=-1)',
+    'nn.softmax(scores, axis=-1)',
+    'unet',
+  ),
+  Fault(
+    'diffusion_dropout_of_drawing',
+    '    if train and keys is not None:',
+    '    if keys is not None:',
+    'unet',
+  ),
+  Fault(
+    'diffusion_cosine_unshifted',
+    '(t + 0.008) / 1.008',
+    't',
+    'denoising',
+  ),
+  Fault(
+    'edit_half_orthogonal',
+    'vector - basis @ (basis.T @ vector)',
+    'vector - 0.5 * basis @ (basis.T @ vector)',
+    'editing',
+  ),
+  Fault(
+    'edit_sefa_least_first',
+    'np.linalg.eigh(weights.T @ weights)',
+    'np.linalg.eigh(-weights.T @ weights)',
+    'editing',
+  ),
+  Fault(
+    'edit_all_layers',
+    '  step[list(layers or range(len(step)))] =',
+    '  step[:] =',
+    'editing',
+  ),
+  Fault(
+    'edit_classes_apart',
+    '    values[labels == label] -= values',
+    '    values[labels == label] += values',
+    'editing',
+  ),
+  Fault(
+    'edit_mean_stays',
+    '  centred = points - points.mean(axis=0)\n  scores = scores',
+    '  centred = points\n  scores = scores',
+    'editing',
+  ),
+  Fault(
+    'edit_leans_left',
+    '  shear = -found.xy',
+    '  shear = found.xy',
+    'attributes',
+  ),
+  Fault(
+    'edit_half_as_thick',
+    '  return 2.0 * drawn.sum',
+    '  return drawn.sum',
+    'attributes',
+  ),
+  Fault(
+    'invert_one_axis',
+    'jnp.roll(x, 1, axis), axis=(1, 2, 3)',
+    'jnp.roll(x, 1, 1), axis=(1, 2, 3)',
+    'inversion',
+  ),
+  Fault(
+    'invert_jitter_falls_slowly',
+    '1.0 - step / num_steps / _STILL) ** 2',
+    '1.0 - step / num_steps / _STILL)',
+    'inversion',
+  ),
+  Fault(
+    'invert_rate_falls_straight',
+    '    fall = 0.5 - 0.5 * jnp.cos(jnp.pi * fall)\n',
+    '',
+    'inversion',
+  ),
+  Fault(
+    'invert_best_of_all',
+    '    better = value < lowest\n',
+    '    better = (value < lowest).all()\n',
+    'inversion',
+  ),
+  Fault(
+    'invert_labels_ignored',
+    '    squares[labels[:, None] != classes] = np.inf\n',
+    '    pass\n',
+    'inversion',
+  ),
+  Fault(
+    'text_vectors_swapped',
+    "'told': _linear(style, told, size",
+    "'told': _linear(style, features, size",
+    'heads stackgan contrastive',
+  ),
   # --- texts, conditions that may be missing, poses
   Fault(
     'text_relu_on_moments',

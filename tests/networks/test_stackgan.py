@@ -115,6 +115,18 @@ def test_sizes_are_the_published_ones():
   assert judges[1] == judge_size(64, 256, 128, True) == 71_269_122
 
 
+def test_d_makes_vectors_that_can_be_compared():
+  """Of images and of texts, at either stage, where they are asked for."""
+  task = task_of((16, 16, 3))._replace(given={'text': TEXT}, contrast=7)
+  keys = dict(gen_width=2, disc_width=2, blocks=1, condition_dim=5, text_dim=4)
+  inputs = np.zeros((2, 16, 16, 3)), {'text': np.zeros((2, 3), np.int32)}
+  for size in (8, 16):
+    disc = make_networks('stackgan', task, resolution=size, **keys).disc
+    verdict, _ = disc.init_with_output(KEY, *inputs, train=False)
+    shapes = jax.tree.map(np.shape, verdict.guesses)
+    assert shapes == {'seen': (2, 7), 'told': (2, 7)}
+
+
 # --- The vector of a text -----------------------------------------------------
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from gan_jax.networks import make_denoiser
-from gan_jax.networks.unet import waves
+from gan_jax.networks.style import Style
+from gan_jax.networks.unet import _Attention, waves
 from gan_jax.types import Column, InputError
 from tests.helpers import task_of
 
@@ -118,6 +119,26 @@ def test_it_hears_the_step_and_each_example_by_itself():
   np.testing.assert_allclose(found[:1], again, rtol=1e-4, atol=1e-5)
   later = network.apply(variables, x[:1], times[1:], {}, train=False)
   assert np.abs(later - again).max() > 1e-3
+
+
+def test_attention_is_its_formula():
+  """x + o(softmax(q k^T / sqrt(C)) v), by float64."""
+  layer = _Attention(Style('silu', 'none'))
+  x = np.float32(jax.random.normal(KEY, (2, 3, 3, 4)))
+  variables = moved(layer, x)
+  params = jax.tree.map(np.float64, variables['params'])
+  flat = x.reshape(2, 9, 4).astype(np.float64)
+
+  def dense(name, h):
+    return h @ params[name]['kernel'] + params[name]['bias']
+
+  query, key, value = (dense(f'Dense_{i}', flat) for i in range(3))
+  scores = query @ key.swapaxes(1, 2) / 2.0
+  weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+  weights /= weights.sum(axis=-1, keepdims=True)
+  expected = flat + dense('Dense_3', weights @ value)
+  found = layer.apply(variables, x, train=False)
+  np.testing.assert_allclose(found.reshape(2, 9, 4), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
