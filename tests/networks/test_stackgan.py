@@ -122,9 +122,14 @@ def test_d_makes_vectors_that_can_be_compared():
   inputs = np.zeros((2, 16, 16, 3)), {'text': np.zeros((2, 3), np.int32)}
   for size in (8, 16):
     disc = make_networks('stackgan', task, resolution=size, **keys).disc
-    verdict, _ = disc.init_with_output(KEY, *inputs, train=False)
-    shapes = jax.tree.map(np.shape, verdict.guesses)
+    verdict, variables = disc.init_with_output(KEY, *inputs, train=False)
+    guesses = verdict.guesses
+    shapes = jax.tree.map(np.shape, guesses)
     assert shapes == {'seen': (2, 7), 'told': (2, 7)}
+    other = inputs[0], {'text': np.ones((2, 3), np.int32)}
+    found = disc.apply(variables, *other, train=False).guesses
+    np.testing.assert_array_equal(found['seen'], guesses['seen'])
+    assert differs(found['told'], guesses['told'])
 
 
 # --- The vector of a text -----------------------------------------------------
