@@ -4,6 +4,8 @@ Paper: Ho et al. 2020, arXiv 2006.11239. Deviations: 28 pixels; an eighth of its
 widths, three levels, one block of each, no attention but in the middle; a rate
 of 1e-3 down a cosine; an average of weights of .995; no dropout.
 Command: python run.py --config=configs/ddpm_mnist.py
+Measured: 15 min beside other work; most samples are digits, some speckled with
+50 steps of DDIM, clean with 1,000 of DDPM; docs/results.md.
 """
 
 from ml_collections import ConfigDict
