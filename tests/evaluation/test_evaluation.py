@@ -297,6 +297,7 @@ class Copy:
   """Stands in for a G that has the image that its source belongs to."""
 
   num_classes, columns, exact = 0, ('source',), True
+  denoising = None
 
   def stream(self, num, *, seed, truncation, labels, given):
     return lambda indices: given(indices)['source']
@@ -620,6 +621,7 @@ class Noise:
   """Stands in for a sampler: uniform noise."""
 
   num_classes, columns, exact = 0, (), True
+  denoising = None
 
   def stream(self, num, *, seed, truncation, labels):
     return some_images(num, seed=seed).__getitem__
@@ -629,6 +631,7 @@ class Perfect:
   """Stands in for a conditional sampler: real images of the class asked for."""
 
   num_classes, columns, exact = 10, (), True
+  denoising = None
 
   def __init__(self, images, labels):
     self._of_class = [images[labels == label] for label in range(10)]

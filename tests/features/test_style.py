@@ -189,7 +189,7 @@ def test_an_image_takes_a_style():
 
 def test_the_best_input_is_kept():
   found = optimise_input(
-    lambda x, key: jnp.sum(x**2) + 0 * jax.random.normal(key),
+    lambda x, key, step: jnp.sum(x**2) + 0 * jax.random.normal(key),
     {'a': jnp.array([3.0]), 'b': jnp.array([-2.0])}['a'],
     num_steps=60,
     learning_rate=0.5,
@@ -204,7 +204,7 @@ def test_the_best_input_is_kept():
 
 def test_every_step_has_its_own_key():
   found = optimise_input(
-    lambda x, key: 0 * x + jax.random.uniform(key),
+    lambda x, key, step: 0 * x + jax.random.uniform(key),
     jnp.zeros(()),
     num_steps=30,
     learning_rate=0.1,
@@ -215,10 +215,10 @@ def test_every_step_has_its_own_key():
 def test_a_loss_that_is_not_finite_is_named():
   with pytest.raises(InputError, match=r'the loss of step 1 is not finite'):
     optimise_input(
-      lambda x, key: jnp.log(x),
+      lambda x, key, step: jnp.log(x),
       jnp.float32(0.1),
       num_steps=5,
       learning_rate=1.0,
     )
   with pytest.raises(InputError, match=r'num_steps: 0 is not at least 1'):
-    optimise_input(lambda x, key: x, 1.0, num_steps=0, learning_rate=1.0)
+    optimise_input(lambda x, key, step: x, 1.0, num_steps=0, learning_rate=1.0)
