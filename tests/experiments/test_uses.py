@@ -183,6 +183,7 @@ def test_ways_to_draw_are_scored_alike(runs, tmp_path, monkeypatch):
     assert image.size[0] > 16 * 8
 
 
+@pytest.mark.slow  # trains two runs
 def test_runs_are_of_their_kind(runs, tmp_path):
   keys = dict(gan='', vae='', diffusion='', network='random', num=2, seeds=1)
   with pytest.raises(InputError, match=r'--gan, --vae, --diffusion: name'):

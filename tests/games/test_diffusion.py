@@ -73,6 +73,7 @@ def test_the_loss_is_the_mean_square_of_what_is_left_of_the_noise():
     assert loss_at(share, level) == pytest.approx(exact, rel=0.03)
 
 
+@pytest.mark.slow  # compiles a U-Net; what it says is in its own tests
 def test_an_untrained_network_has_a_loss_of_1():
   model = build(tiny(), fake_info(num_classes=0))
   state = model.init(KEY)
