@@ -287,6 +287,14 @@ def by_seed(rows: list[dict[str, Any]], size: int, arm: str, score: str):
   return np.array([r[score] for r in sorted(own, key=lambda r: r['seed'])])
 
 
+def differences(rows: list[dict[str, Any]], arm: str, score: str):
+  """Of an arm to the control, seed by seed, at each size."""
+  return [
+    by_seed(rows, n, arm, score) - by_seed(rows, n, REAL, score)
+    for n in sizes_of(rows)
+  ]
+
+
 def sizes_of(rows: list[dict[str, Any]]) -> list[int]:
   """From the smallest to all there are."""
   return sorted({r['size'] for r in rows}, key=lambda size: size or 10**9)
@@ -310,11 +318,8 @@ def tables(rows: list[dict[str, Any]]) -> dict[str, str]:
   for score, title in (('auc', 'AUC'), ('accuracy', 'balanced accuracy')):
     lines = [['real', *means(REAL, score)]]
     for arm in treated(rows):
-      differences = [
-        by_seed(rows, n, arm, score) - by_seed(rows, n, REAL, score)
-        for n in sizes
-      ]
-      lines.append([f'{arm} - real', *map(interval, differences)])
+      found = differences(rows, arm, score)
+      lines.append([f'{arm} - real', *map(interval, found)])
     made[title] = common.markdown(heads, lines)
   tested = [a for a in dict.fromkeys(r['arm'] for r in rows) if 'GAN-test' in a]
   lines = [[arm, *means(arm, 'accuracy')] for arm in tested]
@@ -328,10 +333,7 @@ def figure(rows: list[dict[str, Any]], seeds: int) -> Figure:
   made = Figure(figsize=(7.5, 3.8), layout='constrained')
   axis = made.subplots()
   for number, arm in enumerate(arms):
-    found = [
-      by_seed(rows, n, arm, 'auc') - by_seed(rows, n, REAL, 'auc')
-      for n in sizes
-    ]
+    found = differences(rows, arm, 'auc')
     places = np.arange(len(sizes)) + 0.12 * (number - len(arms) / 2)
     axis.errorbar(
       places,

@@ -279,8 +279,8 @@ FAULTS = [
   ),
   Fault(
     'guide_lengths_free',
-    '  return start, render, keep\n',
-    '  return start, render, lambda x: x\n',
+    '      project = spaces.on_its_shell(start)\n',
+    '      pass\n',
     'guidance',
   ),
   Fault(

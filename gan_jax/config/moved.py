@@ -4,7 +4,12 @@ import dataclasses
 import math
 from typing import Any
 
-from gan_jax.config.sections import MOST_SEEDS, MOST_SHOWN, Drawing
+from gan_jax.config.sections import (
+  MOST_SEEDS,
+  MOST_SHOWN,
+  Drawing,
+  check_counts,
+)
 from gan_jax.features import maps
 from gan_jax.features.guides import GUIDES
 from gan_jax.sampling.spaces import AUTO, SPACES
@@ -15,12 +20,11 @@ MOST_STEPS = 100_000  # of an optimisation
 PIXELS = 'pixels'  # as a network: none
 
 
-def _check_counts(section: Any, name: str, **most: int) -> None:
-  """Raises InputError unless these keys are whole numbers from 1 on."""
-  for key, limit in most.items():
-    value = getattr(section, key)
-    if not 1 <= value <= limit:
-      raise InputError(f'{name}.{key}: {value} is not in 1 to {limit:,}')
+def _check_positive(section: Any, name: str, key: str) -> None:
+  """Raises InputError unless a key is a finite number above 0."""
+  value = getattr(section, key)
+  if not 0 < value < math.inf:
+    raise InputError(f'{name}.{key}: {value} is not above 0')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +45,12 @@ class Guide(Drawing):
     super().__post_init__()
     lookup(dict.fromkeys(GUIDES), self.network, 'guide.network')
     lookup(dict.fromkeys(SPACES), self.space, 'guide.space')
-    if not 1 <= self.num <= MOST_MOVED:
-      raise InputError(f'guide.num: {self.num} is not in 1 to {MOST_MOVED:,}')
+    check_counts(self, 'guide', num=MOST_MOVED)
     if self.steps < 1:
       raise InputError(f'guide.steps: {self.steps} is not at least 1')
     if not 0 <= self.crops <= MOST_SHOWN:
       raise InputError(f'guide.crops: {self.crops} is not in 0 to {MOST_SHOWN}')
-    if not 0 < self.learning_rate < math.inf:
-      raise InputError(
-        f'guide.learning_rate: {self.learning_rate} is not above 0'
-      )
+    _check_positive(self, 'guide', 'learning_rate')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,11 +70,10 @@ class Edit(Drawing):
   def __post_init__(self):
     super().__post_init__()
     lookup(dict.fromkeys((AUTO, 'z', 'w')), self.space, 'edit.space')
-    _check_counts(self, 'edit', num=MOST_SHOWN, samples=MOST_SEEDS)
+    check_counts(self, 'edit', num=MOST_SHOWN, samples=MOST_SEEDS)
     if not 2 <= self.steps <= MOST_SHOWN:
       raise InputError(f'edit.steps: {self.steps} is not in 2 to {MOST_SHOWN}')
-    if not 0 < self.reach < math.inf:
-      raise InputError(f'edit.reach: {self.reach} is not above 0')
+    _check_positive(self, 'edit', 'reach')
 
   @property
   def others(self) -> tuple[str, ...]:
@@ -101,11 +100,8 @@ class Invert(Drawing):
     lookup(dict.fromkeys((AUTO, *SPACES)), self.space, 'invert.space')
     networks = dict.fromkeys((PIXELS, *maps.NETWORKS))
     lookup(networks, self.network, 'invert.network')
-    _check_counts(self, 'invert', num=MOST_MOVED, steps=MOST_STEPS)
-    if not 0 < self.learning_rate < math.inf:
-      raise InputError(
-        f'invert.learning_rate: {self.learning_rate} is not above 0'
-      )
+    check_counts(self, 'invert', num=MOST_MOVED, steps=MOST_STEPS)
+    _check_positive(self, 'invert', 'learning_rate')
     if not 0 <= self.pixel_weight < math.inf:
       raise InputError(
         f'invert.pixel_weight: {self.pixel_weight} is not from 0 on'

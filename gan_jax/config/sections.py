@@ -63,6 +63,14 @@ MOST_SHOWN, MOST_FRAMES = 64, 720  # things in an orbit, images of each
 MOST_SEEDS = 2**16  # in one list
 
 
+def check_counts(keys: Any, name: str, **most: int) -> None:
+  """Raises InputError unless these keys are numbers from 1 to a limit."""
+  for key, limit in most.items():
+    value = getattr(keys, key)
+    if not 1 <= value <= limit:
+      raise InputError(f'{name}.{key}: {value} is not in 1 to {limit:,}')
+
+
 @dataclasses.dataclass(frozen=True)
 class Drawing:
   """What drawing from a finished run takes; a label of -1 stands for none."""
@@ -170,8 +178,7 @@ class Orbit(Drawing):
 
   def __post_init__(self):
     super().__post_init__()
-    if not 1 <= self.num <= MOST_SHOWN:
-      raise InputError(f'orbit.num: {self.num} is not in 1 to {MOST_SHOWN}')
+    check_counts(self, 'orbit', num=MOST_SHOWN)
     if not 2 <= self.frames <= MOST_FRAMES:
       raise InputError(
         f'orbit.frames: {self.frames} is not in 2 to {MOST_FRAMES}'

@@ -9,8 +9,8 @@ from gan_jax.data import Dataset
 from gan_jax.diagnosis.keys import Checkup
 from gan_jax.diagnosis.verdict import Diagnosis, Row, diagnose, report
 from gan_jax.ensemble import Ensemble
-from gan_jax.features import FeatureNetwork, extract, image_set
-from gan_jax.features.classifier import classifier_network
+from gan_jax.features import FeatureNetwork
+from gan_jax.features.classifier import classes_of, classifier_network
 from gan_jax.metrics.diversity import diversity
 from gan_jax.metrics.pixel_distance import pixel_distance
 from gan_jax.sampling.labels import labels_like
@@ -114,6 +114,4 @@ def beside(fake: np.ndarray, real: np.ndarray) -> dict[str, float]:
 
 def classes_met(network: FeatureNetwork, images: np.ndarray) -> int:
   """Classes that a classifier sees among images uint8 `[N, H, W, C]`."""
-  outputs = extract(network, image_set(images), batch_size=64)
-  labels = [np.argmax(out['logits'], axis=1) for _, out in outputs]
-  return len(np.unique(np.concatenate(labels)))
+  return len(np.unique(classes_of(network, images, batch_size=64)))

@@ -141,9 +141,22 @@ def accuracy(
   network: FeatureNetwork, images: np.ndarray, labels: np.ndarray
 ) -> float:
   """Share of images `[N, H, W, C]` whose likeliest class is their label."""
-  outputs = extract(network, image_set(images), batch_size=256)
-  right = [np.argmax(out['logits'], axis=1) for _, out in outputs]
-  return float(np.mean(np.concatenate(right) == labels))
+  return float(np.mean(classes_of(network, images) == labels))
+
+
+def classes_of(
+  network: FeatureNetwork, images: np.ndarray, batch_size: int = 256
+) -> np.ndarray:
+  """The likeliest class of each image, `[N]`.
+
+  Args:
+    network: a classifier.
+    images: uint8 `[N, H, W, C]`.
+    batch_size: images at a time.
+  """
+  outputs = extract(network, image_set(images), batch_size=batch_size)
+  found = [np.argmax(out['logits'], axis=1) for _, out in outputs]
+  return np.concatenate(found)
 
 
 def classifier_network(

@@ -155,21 +155,26 @@ def signed(rows: np.ndarray) -> np.ndarray:
 # --- Of a generator -----------------------------------------------------------
 
 
-def layer_weights(gan: Sampler) -> np.ndarray:
+def layer_weights(gan: Sampler, space: str) -> np.ndarray:
   """A `[out, D]` of the layers that first see z, or w.
 
-  Of a style-based G all maps from a style to scales and biases, one below the
-  other; of another its first linear layer.
+  In w all maps from a style to scales and biases, one below the other; in z the
+  first linear layer, of a style-based G that of its mapping.
+
+  Args:
+    gan: the generator.
+    space: z or w.
 
   Raises:
     InputError: there is no such layer.
   """
   params = gan.variables['params']
-  if gan.has_styles:
+  if space == 'w':
     rest = {name: own for name, own in params.items() if name != 'mapping'}
     width = gan.mean_style().shape[-1]
     found = [x for x in _kernels(rest) if x.ndim == 2 and len(x) == width]
     return np.concatenate([np.asarray(x).T for x in found])
+  params = params.get('mapping', params) if gan.has_styles else params
   own = spaces.free(gan)
   size = own.stop - own.start
   embedded = [x.shape[-1] for x in _leaves(params, 'embedding')]
@@ -276,25 +281,30 @@ def edited(
     own = spaces.free(gan)
     _check_size(direction, own.stop - own.start)
     step = direction.spread * direction.vector
-    return np.stack(
-      [
-        gan.generate(
-          spaces.with_noise(
-            gan, latents, np.float32(latents[:, own] + amount * step)
-          ),
-          labels,
-        )
-        for amount in amounts
-      ]
-    )
+    moved = [
+      spaces.with_noise(
+        gan, latents, np.float32(latents[:, own] + amount * step)
+      )
+      for amount in amounts
+    ]
+    if labels is not None:
+      labels = np.tile(labels, len(moved))
+    return _by_amount(gan.generate(np.concatenate(moved), labels), len(moved))
   styles = gan.styles(latents, labels) if styles is None else styles
   _check_size(direction, styles.shape[-1])
   step = np.zeros(styles.shape[1:])
   step[list(layers or range(len(step)))] = direction.spread * direction.vector
-  noise = latents if noise is None else noise
-  return np.stack(
-    [gan.paint(np.float32(styles + amount * step), noise) for amount in amounts]
+  moved = [np.float32(styles + amount * step) for amount in amounts]
+  noise = jax.tree.map(
+    lambda x: np.concatenate([x] * len(moved)),
+    latents if noise is None else noise,
   )
+  return _by_amount(gan.paint(np.concatenate(moved), noise), len(moved))
+
+
+def _by_amount(images: np.ndarray, num: int) -> np.ndarray:
+  """Images `[A N, ...]`, made in one go, as `[A, N, ...]`."""
+  return images.reshape(num, -1, *images.shape[1:])
 
 
 def _check_size(direction: Direction, size: int) -> None:

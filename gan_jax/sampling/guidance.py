@@ -16,8 +16,6 @@ from gan_jax.sampling import spaces
 from gan_jax.sampling.optimise import optimise_input
 from gan_jax.sampling.sampler import Sampler
 
-_TOGETHER = 16  # images in one optimisation; another size is another program
-
 # (images `[B, H, W, C]` in [-1, 1], key) -> how little they are liked, `[B]`.
 Distance = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -77,8 +75,7 @@ def guide(
   before = gan.generate(latents, labels, given)
   told = gan.told(len(latents), labels, given)
   moved = []
-  for first in range(0, len(latents), _TOGETHER):
-    rows = np.arange(first, first + _TOGETHER) % len(latents)
+  for rows in spaces.groups(len(latents)):
     part = jax.tree.map(lambda x: x[rows], told)  # noqa: B023  used at once
     noise = latents[rows]
     start, render, project = spaces.movable(gan, noise, part, space)
@@ -98,10 +95,11 @@ def guide(
       seed=seed,
       progress=progress,
     )
-    count = min(_TOGETHER, len(latents) - first)
     images = to_uint8(jax.jit(render)(found.best, noise))
-    moved.append([np.asarray(x)[:count] for x in (images, found.best)])
-  images, ends = (np.concatenate(parts) for parts in zip(*moved, strict=True))
+    moved.append([np.asarray(x) for x in (images, found.best)])
+  images, ends = (
+    np.concatenate(parts)[: len(latents)] for parts in zip(*moved, strict=True)
+  )
   if space == 'z':
     ends = spaces.with_noise(gan, latents, ends)
     return Guided(before, images, ends, None)

@@ -24,7 +24,6 @@ from gan_jax.sampling.optimise import optimise_input
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.types import InputError
 
-_TOGETHER = 16  # images in one optimisation; another size is another program
 _DRAWN = 512  # images among which the nearest is looked for
 NOISE_WEIGHT = 1e5  # of `noise_penalty`
 _SMALLEST = 8  # pixels of the last map that it looks at
@@ -146,9 +145,9 @@ def invert(
   space = spaces.space_of(gan, space, 'space')
   _check(gan, images)
   latents, labels = _nearest(gan, images, labels, seed)
+  moments = None if space == 'z' else _style_moments(gan)
   parts = []
-  for first in range(0, len(images), _TOGETHER):
-    rows = np.arange(first, first + _TOGETHER) % len(images)
+  for rows in spaces.groups(len(images)):
     found = _group(
       gan,
       images[rows],
@@ -156,6 +155,7 @@ def invert(
       None if labels is None else labels[rows],
       space,
       distance,
+      moments,
       learning_rate=learning_rate,
       num_steps=num_steps,
       seed=seed,
@@ -209,14 +209,23 @@ def _nearest(gan: Sampler, images, labels, seed):
 
 
 def _group(
-  gan, images, latents, labels, space, distance, *, learning_rate, **keys
+  gan,
+  images,
+  latents,
+  labels,
+  space,
+  distance,
+  moments,
+  *,
+  learning_rate,
+  **keys,
 ):
   """Images, what was moved, and maps of noise or (), of some images."""
   targets = from_uint8(jnp.asarray(images))
   told = gan.told(len(images), labels)
   start, render, project = spaces.movable(gan, latents, told, space)
   rate = rate_at(learning_rate, keys['num_steps'])
-  if space == 'z':
+  if moments is None:  # in z
 
     def distance_at(x, key, step):
       del key, step
@@ -227,7 +236,10 @@ def _group(
     )
     made = jax.jit(lambda x: to_uint8(render(x, None)))(found.best)
     return made, found.best, ()
-  centre, deviation = _style_moments(gan, labels)
+  means, deviation = moments
+  centre = means[0 if labels is None else labels].reshape(
+    -1, 1, start.shape[-1]
+  )
   start = jnp.broadcast_to(centre, start.shape)
 
   def loss(moving, key, step):
@@ -249,15 +261,15 @@ def _group(
   return made, moved, noise
 
 
-def _style_moments(gan: Sampler, labels: np.ndarray | None):
-  """The mean style, `[1 or N, 1, W]`, and how far styles are from it.
+def _style_moments(gan: Sampler) -> tuple[np.ndarray, float]:
+  """The mean style of each class, or of all, `[K, W]`; how far styles are.
 
-  The second is the root of the mean squared length, as in the authors' code;
-  of a conditional run from the mean of their class.
+  The second is the root of the mean squared length from that mean, as in the
+  authors' code.
   """
-  classes = gan.labels(_DRAWN)
-  styles = gan.styles(gan.latents(_DRAWN, seed=1), classes)[:, 0]
-  width = styles.shape[-1]
-  means = gan.mean_style(classes).reshape(-1, width)
-  deviation = np.sqrt(((styles - means) ** 2).sum(axis=1).mean())
-  return gan.mean_style(labels).reshape(-1, 1, width), float(deviation)
+  labels = gan.labels(_DRAWN)
+  styles = gan.styles(gan.latents(_DRAWN, seed=1), labels)[:, 0]
+  classes = None if labels is None else np.arange(gan.num_classes)
+  means = gan.mean_style(classes).reshape(-1, styles.shape[-1])
+  rest = styles - means[0 if labels is None else labels]
+  return means, float(np.sqrt((rest**2).sum(axis=1).mean()))

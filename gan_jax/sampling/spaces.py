@@ -8,7 +8,7 @@ Guidance and inversion move it by a gradient, editing along a direction.
 - w+: a style for each layer (Abdal et al., Image2StyleGAN, arXiv 1904.03189).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import chex
@@ -21,6 +21,7 @@ from gan_jax.types import Given, InputError, lookup
 
 SPACES = ('z', 'w', 'w+')
 AUTO = 'auto'  # the widest that a generator has
+_TOGETHER = 16  # images in one optimisation; another size is another program
 
 
 class Movable(NamedTuple):
@@ -92,6 +93,15 @@ def movable(
   if gan.prior == 'uniform':
     return Movable(start, render, lambda x: jnp.clip(x, -1.0, 1.0))
   return Movable(start, render, lambda x: x)
+
+
+def groups(num: int) -> Iterator[np.ndarray]:
+  """Rows of `num` images, so many at a time; the last are filled up.
+
+  What comes of all groups, one after the other, begins with the `num`.
+  """
+  for first in range(0, num, _TOGETHER):
+    yield np.arange(first, first + _TOGETHER) % num
 
 
 def on_its_shell(start: jax.Array) -> Callable[[jax.Array], jax.Array]:

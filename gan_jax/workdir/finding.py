@@ -9,8 +9,7 @@ import numpy as np
 
 from gan_jax import data
 from gan_jax.config.plan import Plan
-from gan_jax.features.classifier import classifier_network
-from gan_jax.features.network import extract, image_set
+from gan_jax.features.classifier import classes_of, classifier_network
 from gan_jax.metrics.attributes import ATTRIBUTES
 from gan_jax.sampling import editing, spaces
 from gan_jax.sampling.editing import Direction
@@ -149,7 +148,7 @@ class Finder:
     rows = (
       editing.principal(points)[0]
       if kind == 'pca'
-      else editing.sefa(editing.layer_weights(self.gan))
+      else editing.sefa(editing.layer_weights(self.gan, self.space))
     )
     if number >= len(rows):
       raise InputError(
@@ -172,6 +171,4 @@ class Finder:
       split: getattr(dataset, split).whole() for split in ('train', 'test')
     }
     network = classifier_network(splits['train'], splits['test'], names)
-    outputs = extract(network, image_set(self.drawn), batch_size=256)
-    found = [np.argmax(out['logits'], axis=1) for _, out in outputs]
-    return np.concatenate(found) == names.index(name)
+    return classes_of(network, self.drawn) == names.index(name)

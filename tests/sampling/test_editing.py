@@ -142,12 +142,13 @@ def test_the_first_layer_is_what_noise_enters(flat):
   """Its columns of noise: not those of codes and labels."""
   kernel = flat.variables['params']['Dense_0']['kernel']
   assert kernel.shape[0] == 4 + 2 + 50
-  np.testing.assert_array_equal(editing.layer_weights(flat), kernel[:4].T)
+  found = editing.layer_weights(flat, 'z')
+  np.testing.assert_array_equal(found, kernel[:4].T)
 
 
 def test_all_maps_from_styles_are_stacked(styled):
   params = styled.variables['params']
-  found = editing.layer_weights(styled)
+  found = editing.layer_weights(styled, 'w')
   names = [n for n in params if n.startswith(('layers', 'to_image'))]
   kernels = [params[n]['Modulated_0']['Dense_0']['kernel'] for n in names]
   assert found.shape == (sum(k.shape[1] for k in kernels), 6)
