@@ -13,7 +13,7 @@ import jax
 from benchmarks.pixels import Pixels
 from benchmarks.works import RING_LATENTS, RING_WIDTHS, WORKS, Run, Work
 from gan_jax import data, solvers
-from gan_jax.config import build
+from gan_jax.config import build, plan
 from gan_jax.devices import parallel
 from gan_jax.devices.precision import check_on
 from gan_jax.games import Game, mixture
@@ -66,7 +66,9 @@ def image_steps(
     precision: of the config.
   """
   config, chunk = config_of(work, precision), chunk or work.chunk
-  devices = parallel.select_devices(1)
+  parallel.split_cpu(plan.read(config).cpu_parts)
+  on_cpu = jax.default_backend() == 'cpu'
+  devices = parallel.select_devices(0 if on_cpu else 1)
   images = pixels_of(work)
   info = info_of(work)
   axis = parallel.axis_name(devices)

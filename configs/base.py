@@ -398,6 +398,9 @@ def get_config() -> ConfigDict:
       ),
       # --- the run
       num_devices=0,  # devices of each process; 0: all
+      # Of a CPU: devices that share its cores and each batch, at most; 0: one,
+      # which several runs at once divide by themselves
+      cpu_devices=0,
       steps_per_dispatch=50,  # at most; between logs no more than log_every
       log_every=100,  # steps between rows of metrics
       sample_every=500,  # steps between grids

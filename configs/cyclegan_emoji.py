@@ -28,5 +28,6 @@ def get_config() -> ConfigDict:
   config.network.disc_layers = 1
   config.latent_dim = 1  # no G reads it
   config.batch_size = 8
+  config.cpu_devices = 2  # a fourth faster on two cores
   config.num_steps = 6_000
   return config

@@ -16,6 +16,7 @@ ADDED = {
   'mismatch_weight': 0.0,
   'contrastive_weight': 0.0,
   'drop_given': 0.0,
+  'cpu_devices': 0,
   'stages': (),
   'init_from': '',
   'moving': 'both',

@@ -12,12 +12,13 @@ from typing import Any
 from gan_jax.process.exits import fail, one_line
 
 # Keys that a run may change when it goes on: they do not touch what the
-# remaining steps compute, but for rounding (`num_devices`). Where the data lies
-# may change, and whether broken files are left out; that it is the same data is
+# remaining steps compute, but for rounding (numbers of devices). Where the data
+# lies may change, and whether broken files are left out; that it is the same is
 # checked by its version.
 MAY_CHANGE = (
   'num_steps',
   'num_devices',
+  'cpu_devices',
   'steps_per_dispatch',
   'log_every',
   'sample_every',

@@ -16,8 +16,8 @@ from gan_jax.config import (
   checks,
   diffusion,
   games,
-  moved,
   parts,
+  requests,
   sections,
   sweep,
   terms,
@@ -25,9 +25,7 @@ from gan_jax.config import (
 from gan_jax.config import stages as stages_lib
 from gan_jax.config.overrides import replaced, section
 from gan_jax.data import DatasetInfo
-from gan_jax.diagnosis.keys import Checkup
 from gan_jax.ensemble import Member
-from gan_jax.evaluation import keys as evaluation_keys
 from gan_jax.networks.style import Style
 from gan_jax.solvers import UNROLL_STEPS
 from gan_jax.tricks.criterion import Criterion, make_criterion
@@ -66,7 +64,7 @@ def read_trained(config: Any) -> 'Plan':
   return plan
 
 
-class Plan:
+class Plan(requests.Requests):
   """What a config asks for; made by `read`.
 
   Attributes:
@@ -169,6 +167,17 @@ class Plan:
     """Real images that D has seen in so many training steps."""
     return self.stage_of(step).images_before(step)
 
+  @property
+  def cpu_parts(self) -> int:
+    """Equal parts that the devices of a CPU may share: runs, or images."""
+    if len(self.members) > 1:
+      return len(self.members)
+    most = max(1, min(self._config.cpu_devices, self._config.batch_size))
+    dividing = (
+      n for n in range(most, 0, -1) if not self._config.batch_size % n
+    )
+    return next(dividing)
+
   def advice(self, disc: Style) -> list[str]:
     """Lines about choices that are allowed and unlikely to be meant."""
     return checks.advice(self._config, disc)
@@ -254,63 +263,6 @@ class Plan:
       cache_mb=self._config.data.cache_mb,
     )
 
-  # --- What the modes are asked for -------------------------------------------
-
-  @functools.cached_property
-  def sample(self) -> sections.Sample:
-    """The section `sample`."""
-    return sections.take(sections.Sample, self._config, 'sample')
-
-  @functools.cached_property
-  def interpolate(self) -> sections.Interpolate:
-    """The section `interpolate`."""
-    return sections.take(sections.Interpolate, self._config, 'interpolate')
-
-  @functools.cached_property
-  def translate(self) -> sections.Translate:
-    """The section `translate`."""
-    return sections.take(sections.Translate, self._config, 'translate')
-
-  @functools.cached_property
-  def guide(self) -> moved.Guide:
-    """The section `guide`."""
-    return sections.take(moved.Guide, self._config, 'guide')
-
-  @functools.cached_property
-  def edit(self) -> moved.Edit:
-    """The section `edit`."""
-    return sections.take(moved.Edit, self._config, 'edit')
-
-  @functools.cached_property
-  def invert(self) -> moved.Invert:
-    """The section `invert`."""
-    return sections.take(moved.Invert, self._config, 'invert')
-
-  @functools.cached_property
-  def orbit(self) -> sections.Orbit:
-    """The section `orbit`."""
-    return sections.take(sections.Orbit, self._config, 'orbit')
-
-  @functools.cached_property
-  def upscale(self) -> sections.Upscale:
-    """The section `upscale`."""
-    return sections.take(sections.Upscale, self._config, 'upscale')
-
-  @functools.cached_property
-  def non_finite(self) -> sections.NonFinite:
-    """The section `non_finite`."""
-    return sections.take(sections.NonFinite, self._config, 'non_finite')
-
-  @functools.cached_property
-  def diagnose(self) -> Checkup:
-    """The section `diagnose`."""
-    return sections.take(Checkup, self._config, 'diagnose')
-
-  @functools.cached_property
-  def eval(self) -> evaluation_keys.Evaluation:
-    """The section `eval`."""
-    return sections.take(evaluation_keys.Evaluation, self._config, 'eval')
-
 
 def _check_requests(plan: Plan) -> None:
   """Takes every section that a mode may ask for; each checks itself.
@@ -318,8 +270,8 @@ def _check_requests(plan: Plan) -> None:
   Raises:
     InputError: a key at fault, with what would be right.
   """
-  _ = plan.sample, plan.interpolate, plan.translate, plan.diagnose, plan.eval
-  _ = plan.upscale, plan.orbit, plan.guide, plan.edit, plan.invert
+  for name in requests.SECTIONS:
+    getattr(plan, name)
   for stage in plan.stages:
     plan.of_stage(stage).check_weights()
   if plan.member < 0:

@@ -42,6 +42,7 @@ _AT_LEAST_ONE = [
   'path_length_every',
 ]
 _NOT_NEGATIVE = [
+  'cpu_devices',
   'weight_clip',
   'penalty_weight',
   'drift_weight',

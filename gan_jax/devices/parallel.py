@@ -53,11 +53,12 @@ def enable_compilation_cache() -> None:
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
-def split_cpu(num_runs: int) -> None:
-  """Makes the CPU appear as several devices, which share runs equally.
+def split_cpu(parts: int) -> None:
+  """Makes the CPU appear as several devices, which share equal parts.
 
-  As many as there are cores, or the most that divide the runs: small games run
-  faster side by side than each over all cores. Without effect on other
+  As many as there are cores, or the most that divide the parts: small games,
+  and batches of small maps, run faster side by side than over all cores, one
+  after the other. Without effect on other
   devices, where XLA_FLAGS or JAX's configuration sets their number, and once
   devices are in use.
   """
@@ -65,7 +66,7 @@ def split_cpu(num_runs: int) -> None:
     cores = len(os.sched_getaffinity(0))
   else:  # macOS
     cores = os.cpu_count() or 1
-  num = max(n for n in range(1, cores + 1) if num_runs % n == 0)
+  num = max(n for n in range(1, cores + 1) if parts % n == 0)
   by_flag = 'host_platform_device_count' in os.environ.get('XLA_FLAGS', '')
   if num > 1 and not by_flag and jax.config.jax_num_cpu_devices < 1:
     with contextlib.suppress(RuntimeError):  # devices are in use already

@@ -34,7 +34,8 @@ class Lookahead(NamedTuple):
   rate: float
 
 
-Step = Callable[[TrainState, Any, jax.Array], tuple[TrainState, Metrics]]
+# (state, batches, key, report=True), see `make_train_step`.
+Step = Callable[..., tuple[TrainState, Metrics]]
 
 
 def init_state(
@@ -179,9 +180,10 @@ def make_train_step(
     micro_batch: examples that an objective sees at once, see `Moves`.
 
   Returns:
-    train_step(state, batches, key) -> (state, metrics). Every leaf of
-    `batches` leads with an axis of length `disc_steps`. Metrics are scalars,
-    D's from its last update.
+    train_step(state, batches, key, report=True) -> (state, metrics). Every
+    leaf of `batches` leads with an axis of length `disc_steps`. Metrics are
+    scalars, D's from its last update; without `report`, which may be traced,
+    those that cost much are NaN.
   """
   moves = Moves(
     game,
@@ -193,9 +195,9 @@ def make_train_step(
     moving,
   )
 
-  def train_step(state, batches, key):
+  def train_step(state, batches, key, report=True):
     keys = _keys(game, key, disc_steps, fresh_latents)
-    state, metrics = solver(moves, state, batches, keys)
+    state, metrics = solver(moves.reporting(report), state, batches, keys)
     if lookahead is not None:
       state = _look_back(state, lookahead, moving)
     ema = state.ema

@@ -29,8 +29,10 @@ def make_dispatch(
     dispatch(state, (resident, root_key), draws) -> (state, metrics): draws
     lead with [S, K] for S steps of K D updates; metrics are the last step's,
     or those of the first one in which a loss or a gradient was not finite:
-    `bad_step` is the number of that step, from 1 on, and 0 without one. Step t
-    takes its randomness from fold_in(root_key, t) alone.
+    `bad_step` is the number of that step, from 1 on, and 0 without one. What
+    costs much is worked out of the last step alone, see
+    `gan_jax.solvers.make_train_step`. Step t takes its randomness from
+    fold_in(root_key, t) alone.
   """
 
   def dispatch(state, constants, draws):
@@ -45,15 +47,18 @@ def make_dispatch(
       )
       return batches, step_key
 
-    def one_step(state, draw):
-      return model.train_step(state, *inputs_of(state.step, draw))
+    def one_step(state, inputs):
+      draw, last = inputs
+      given = inputs_of(state.step, draw)
+      return model.train_step(state, *given, report=last)
 
-    state, metrics = jax.lax.scan(one_step, state, draws)
+    num = len(jax.tree.leaves(draws)[0])
+    last = jnp.arange(num) == num - 1
+    state, metrics = jax.lax.scan(one_step, state, (draws, last))
     last_draw = jax.tree.map(lambda x: x[-1], draws)
     after = model.probe(state, *inputs_of(state.step - 1, last_draw))
     # Losses and norms are there anyhow, so this costs a few additions.
     watched = [x for name, x in metrics.items() if name.endswith(WATCHED)]
-    num = len(jax.tree.leaves(draws)[0])
     bad = ~jnp.isfinite(sum(watched, jnp.zeros(num)))
     first = jnp.where(bad.any(), jnp.argmax(bad), num - 1)
     metrics = jax.tree.map(lambda x: x[first], metrics) | after

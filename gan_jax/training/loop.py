@@ -61,7 +61,7 @@ def train(
     Interrupted: a signal asked for the end; a checkpoint is there.
   """
   started = time.monotonic() if started is None else started
-  parallel.split_cpu(len(plan.members))
+  parallel.split_cpu(plan.cpu_parts)
   with contextlib.ExitStack() as hold, hosts.noticed():
     run = runs.open_run(plan, workdir, hold)
     for line in plan.advice(style_of(run.model.networks.disc)):

@@ -142,8 +142,8 @@ class Progress:
     self, steps: np.ndarray, metrics: dict[str, jax.Array]
   ) -> None:
     """Says which runs have lost their numbers; raises if it is all of them."""
-    # Looks back are taken at the end of a dispatch, which came later.
-    late = ('_after', 'diversity')
+    # These are taken at the end of a dispatch, which came later.
+    late = ('_after', 'diversity', '_update_ratio')
     metrics = {k: v for k, v in metrics.items() if not k.endswith(late)}
     rows = self._ensemble.rows(metrics)
     for number in np.flatnonzero(steps):

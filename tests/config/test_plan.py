@@ -129,3 +129,21 @@ def test_the_rate_factor_is_on_both_learning_rates():
         lambda x, f=factor: np.testing.assert_allclose(x, -0.1 * f, rtol=1e-6),
         updates,
       )
+
+
+@pytest.mark.parametrize(
+  ('asked', 'batch_size', 'seeds', 'parts'),
+  [(0, 8, 1, 1), (2, 8, 1, 2), (3, 8, 1, 2), (64, 6, 1, 6), (2, 8, 5, 5)],
+)
+def test_devices_of_a_cpu_share_batches_or_runs(
+  asked, batch_size, seeds, parts
+):
+  config = tiny_digits(
+    cpu_devices=asked, batch_size=batch_size, num_seeds=seeds
+  )
+  assert read(config).cpu_parts == parts
+
+
+def test_devices_of_a_cpu_are_not_fewer_than_none():
+  with pytest.raises(InputError, match='cpu_devices: -1'):
+    read(tiny_digits(cpu_devices=-1))

@@ -276,7 +276,8 @@ def dispatch_of(train_step, steps):
   ),
 )
 def test_a_dispatch_tells_the_first_bad_step(name, value):
-  def train_step(state, batches, key):
+  def train_step(state, batches, key, report):
+    del report
     bad = (state.step == 2) | (state.step == 4)
     metrics = {
       f'{player}_{kind}': jnp.float32(state.step)

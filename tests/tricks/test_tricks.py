@@ -4,6 +4,7 @@ import collections
 import functools
 import re
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -440,6 +441,24 @@ def test_lookahead_against_numpy():
     np.testing.assert_allclose(state.slow, slow, rtol=1e-5)
   # Plain simultaneous descent moves away from the equilibrium; this, less so.
   assert np.hypot(x, y) < np.sqrt(2) * 1.01 ** (11 / 2)
+
+
+@pytest.mark.parametrize('limit', [1.0, 0.5])
+def test_update_ratios_are_worked_out_where_they_are_reported(limit):
+  """Where that is traced, from the state before the update: the same."""
+  model = model_of(**{'tricks.disc_accuracy_limit': limit})
+  state = jax.jit(model.init)(KEY)
+  given = state, stack_draws(batch_of()), KEY
+  step = jax.jit(model.train_step)
+  after, metrics = jax.jit(lambda *given: model.train_step(*given))(*given)
+  for report in (True, False):
+    same, found = step(*given, report)
+    chex.assert_trees_all_close(same, after, rtol=1e-5, atol=1e-7)
+    for name, value in metrics.items():
+      if name.endswith('update_ratio') and not report:
+        assert np.isnan(found[name])
+      else:
+        np.testing.assert_allclose(found[name], value, rtol=1e-6)
 
 
 def test_update_ratios_are_of_the_update_and_the_weights():
