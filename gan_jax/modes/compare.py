@@ -8,7 +8,7 @@ from gan_jax.config import sweep
 from gan_jax.ensemble import Ensemble
 from gan_jax.evaluation.protocol import MEASURE
 from gan_jax.process.exits import program
-from gan_jax.reporting import comparison
+from gan_jax.reporting import comparison, comparison_page
 from gan_jax.storage.files import atomic
 from gan_jax.types import InputError
 from gan_jax.workdir import layout, scored
@@ -18,7 +18,7 @@ from gan_jax.workdir.trained import read_plan
 def compare(
   workdirs: Sequence[str], out: str | pathlib.Path
 ) -> list[comparison.Group]:
-  """Writes comparison.md and comparison.png.
+  """Writes comparison.md, comparison.png and comparison.html.
 
   Args:
     workdirs: of evaluated runs, two or more in all; see `read`.
@@ -52,8 +52,9 @@ def compare(
   with atomic(folder / 'comparison.md') as temporary:
     temporary.write_text(text + '\n')
   comparison.plot(groups, folder / 'comparison.png')
+  comparison_page.write(groups, folder)
   print(text)
-  print(f'written to {folder / "comparison.md"} and comparison.png')
+  print(f'written to {folder / "comparison.md"}, comparison.png and .html')
   return groups
 
 

@@ -9,6 +9,7 @@ from gan_jax import data
 from gan_jax.config import plan
 from gan_jax.diagnosis import checkup
 from gan_jax.diagnosis.verdict import Diagnosis, report
+from gan_jax.reporting import run_page
 from gan_jax.types import InputError
 from gan_jax.workdir import layout, logs
 from gan_jax.workdir.trained import read_plan, restore
@@ -52,7 +53,8 @@ def diagnose(config: Any, workdir: str | pathlib.Path) -> Diagnosis:
     print(f'run {member} of {ensemble.num_members}')
   print(report(found))
   layout.write_json(path / 'diagnosis.json', _as_json(found))
-  print(f'written to {path / "diagnosis.json"}')
+  run_page.refresh(path)
+  print(f'written to {path / "diagnosis.json"} and {run_page.FILE}')
   return found
 
 

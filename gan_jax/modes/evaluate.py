@@ -11,7 +11,7 @@ from gan_jax.ensemble import Ensemble
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import report
 from gan_jax.evaluation.evaluator import Discriminator, Evaluator, Result
-from gan_jax.reporting import tables
+from gan_jax.reporting import run_page, tables
 from gan_jax.sampling.weights import weights_name
 from gan_jax.types import InputError
 from gan_jax.workdir import layout, scored
@@ -55,7 +55,8 @@ def evaluate(
     for line in report.report(found):
       print(line)
     _write(path, {trained.member: found}, runs.ensemble)
-  print(f'written to {path / scored.FILE}')
+  run_page.refresh(path)
+  print(f'written to {path / scored.FILE} and {run_page.FILE}')
   return found
 
 

@@ -157,26 +157,32 @@ def table(groups: Sequence[Group]) -> str:
   The spread is the standard deviation over seeds (n - 1); the best is bold
   where it leads by more than both spreads; single runs have none.
   """
+  heads, rows = cells(groups)
+  lines = [f'| {" | ".join(heads)} |', f'|---{"|---" * len(groups)}|']
+  for name, *values in rows:
+    shown = [f'**{v}**' if best else v for v, best in values]
+    lines.append(f'| {name} | {" | ".join(shown)} |')
+  return '\n'.join(lines)
+
+
+def cells(groups: Sequence[Group]) -> tuple[list[str], list[list[Any]]]:
+  """Heads, and rows: a score's name, then (figure, whether it leads) a group.
+
+  Args:
+    groups: see `table`.
+  """
   names = list(
     dict.fromkeys(n for g in groups for r in g.runs for n in r.values)
   )
   better = directions(groups[0].runs[0].protocol['network'])
   arrows = {'lower': ' (lower is better)', 'higher': ' (higher is better)'}
-  heads = [f'{g.label} ({_count(g)})' for g in groups]
-  lines = [
-    f'| score | {" | ".join(heads)} |',
-    f'|---{"|---" * len(groups)}|',
-  ]
+  rows = []
   for name in names:
     values = [g.values(name) for g in groups]
     best = _leader(values, better.get(name))
-    cells = [
-      f'**{mean_and_spread(v)}**' if i == best else mean_and_spread(v)
-      for i, v in enumerate(values)
-    ]
-    arrow = arrows.get(better.get(name), '')
-    lines.append(f'| {name}{arrow} | {" | ".join(cells)} |')
-  return '\n'.join(lines)
+    figures = [(mean_and_spread(v), i == best) for i, v in enumerate(values)]
+    rows.append([f'{name}{arrows.get(better.get(name), "")}', *figures])
+  return ['score', *(f'{g.label} ({_count(g)})' for g in groups)], rows
 
 
 def _count(group: Group) -> str:

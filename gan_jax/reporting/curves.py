@@ -21,7 +21,7 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
   )
 
 
-class _Panel(NamedTuple):
+class Panel(NamedTuple):
   """A plot of one thing or two, by their names in metrics.jsonl."""
 
   title: str
@@ -29,25 +29,21 @@ class _Panel(NamedTuple):
   limits: str  # of the y axis, see `set_limits`
 
 
-_PANELS = (
-  _Panel('losses', ('disc_loss', 'gen_loss'), 'free'),
-  _Panel('D(x) and D(G(z))', ('disc_real', 'disc_fake'), 'share'),
-  _Panel(
-    'accuracy of D', ('disc_accuracy_real', 'disc_accuracy_fake'), 'share'
-  ),
-  _Panel('gradient norms', ('disc_grad_norm', 'gen_grad_norm'), 'zero'),
-  _Panel(
-    'diversity: fakes / real', ('diversity', 'nearest_diversity'), 'share'
-  ),
-  _Panel('penalty, regulariser', ('penalty', 'regulariser'), 'zero'),
-  _Panel(
+PANELS = (
+  Panel('losses', ('disc_loss', 'gen_loss'), 'free'),
+  Panel('D(x) and D(G(z))', ('disc_real', 'disc_fake'), 'share'),
+  Panel('accuracy of D', ('disc_accuracy_real', 'disc_accuracy_fake'), 'share'),
+  Panel('gradient norms', ('disc_grad_norm', 'gen_grad_norm'), 'zero'),
+  Panel('diversity: fakes / real', ('diversity', 'nearest_diversity'), 'share'),
+  Panel('penalty, regulariser', ('penalty', 'regulariser'), 'zero'),
+  Panel(
     'cross-entropy of classes, nats',
     ('disc_class_loss_real', 'disc_class_loss_fake', 'gen_class_loss'),
     'zero',
   ),
-  _Panel('-log q of codes, nats', ('disc_code_loss', 'gen_code_loss'), 'zero'),
-  _Panel('bound of log p(x), nats', ('elbo', 'reconstruction'), 'free'),
-  _Panel('KL divergence, nats', ('kl',), 'zero'),
+  Panel('-log q of codes, nats', ('disc_code_loss', 'gen_code_loss'), 'zero'),
+  Panel('bound of log p(x), nats', ('elbo', 'reconstruction'), 'free'),
+  Panel('KL divergence, nats', ('kl',), 'zero'),
 )
 _COLUMNS, _WIDTH, _HEIGHT = 3, 4.8, 3.4  # of panels, inches
 _LINE = 0.25  # height of a line of a legend, inches
@@ -73,7 +69,7 @@ def plot_losses(
 
   rows = read_metrics(workdir)
   logged = set().union(*rows)
-  panels = [panel for panel in _PANELS if logged & set(panel.names)]
+  panels = [panel for panel in PANELS if logged & set(panel.names)]
   if not panels:
     return
   steps = sorted({row['step'] for row in rows})

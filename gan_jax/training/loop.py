@@ -15,7 +15,7 @@ from gan_jax.devices import parallel
 from gan_jax.networks import style_of
 from gan_jax.process import hosts
 from gan_jax.process.interruption import StopRequest
-from gan_jax.reporting import curves, pictures
+from gan_jax.reporting import curves, pictures, run_page
 from gan_jax.training import failures, results, runs, stages
 from gan_jax.training.dispatch import compile_dispatch, take_draws
 from gan_jax.training.inheritance import begun_from
@@ -111,6 +111,7 @@ def _go_back_or_stop(run: runs.Run, error: NonFiniteError, start: int) -> None:
         )
       for line in results.verdict(run, logs.read_metrics(run.workdir)):
         print(line)
+      run_page.refresh(run.workdir)
     hosts.broadcast(None)
     raise
 

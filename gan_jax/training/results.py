@@ -7,7 +7,7 @@ from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation.scores import ranked_name
 from gan_jax.process import hosts
 from gan_jax.process.exits import program
-from gan_jax.reporting import curves, pictures, tables
+from gan_jax.reporting import curves, pictures, run_page, tables
 from gan_jax.training import runs, scoring
 from gan_jax.types import StorageError, TrainState
 from gan_jax.workdir import logs
@@ -70,8 +70,10 @@ def finish(run: runs.Run, state: TrainState, image: np.ndarray) -> None:
     print(f'{tables.final_table(rows, groups)}\n\n{final_scores(run)}')
   for line in verdict(run, rows):
     print(line)
+  run_page.refresh(run.workdir)
   print(
     f'done: {int(state.step)} steps{speed}\n'
+    f'  report       {run.workdir / run_page.FILE}\n'
     f'  samples      {final}\n'
     f'  loss curves  {run.workdir / "losses.png"}\n'
     f'  metrics      {run.workdir / "metrics.jsonl"} and TensorBoard events\n'

@@ -10,6 +10,7 @@ metrics.json       scores of the last --mode=evaluate
 events.out.*       the same for TensorBoard
 samples/           grids, step_00001000.png
 losses.png         loss curves
+report.html        all of this on one page
 scores.png         scores over steps
 checkpoints/       orbax, the newest ones
 best/              orbax, the one with the best score; of members, one each

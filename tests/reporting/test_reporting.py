@@ -445,7 +445,7 @@ def test_smooth_forgets_what_has_left_the_window(outlier):
 
 
 # Of two players; what follows is of one.
-FIRST, SECOND = zip(*[p.names for p in curves._PANELS[:6]], strict=True)
+FIRST, SECOND = zip(*[p.names for p in curves.PANELS[:6]], strict=True)
 
 
 def rows_of(names, count=40):
