@@ -103,8 +103,13 @@ def get_config() -> ConfigDict:
       # Values that take the place of a key; (): the key's own. Combined, all
       # with all: --config.sweep.gen_learning_rate=1e-4,2e-4
       sweep=dict(
+        paired=False,  # the first of each go together, the second, ...
         gen_learning_rate=(),  # of gen_optimizer.learning_rate
         disc_learning_rate=(),  # of disc_optimizer.learning_rate
+        gen_b1=(),  # of gen_optimizer.b1
+        gen_b2=(),  # of gen_optimizer.b2
+        disc_b1=(),  # of disc_optimizer.b1
+        disc_b2=(),  # of disc_optimizer.b2
         penalty_weight=(),  # of penalty_weight
         consensus_weight=(),  # of consensus_weight
         time_scale_ratio=(),  # of time_scale_ratio

@@ -120,6 +120,10 @@ def test_a_member_is_the_run_that_it_would_be_alone(
 USED_BY = {
   'gen_learning_rate': dict(gen_optimizer__schedule='exponential'),
   'disc_learning_rate': dict(disc_optimizer__schedule='cosine'),
+  'gen_b1': dict(gen_optimizer__name='adam'),
+  'gen_b2': dict(gen_optimizer__name='adam'),
+  'disc_b1': dict(disc_optimizer__name='adam'),
+  'disc_b2': dict(disc_optimizer__name='adam'),
   'penalty_weight': dict(penalty='r1'),
   'consensus_weight': dict(solver='consensus'),
   'time_scale_ratio': dict(solver='two_time_scale'),
@@ -139,7 +143,9 @@ def test_a_traced_scalar_does_what_its_key_does(name):
       else build_lib.build(replaced(config, {SWEPT[name]: value}), fake_info())
     )
     state = model.init(jax.random.key(0))
-    return model.train_step(state, batches, jax.random.key(1))[0].params
+    for _ in range(2):  # the first of Adam is the same by any moments
+      state, _ = model.train_step(state, batches, jax.random.key(1))
+    return state.params
 
   values = [0.25, 0.5]
   traced = jax.jit(jax.vmap(lambda value: step(value, swept=True)))
@@ -152,7 +158,30 @@ def test_a_traced_scalar_does_what_its_key_does(name):
 
 
 def test_every_scalar_that_can_be_swept_has_a_key():
-  assert set(tiny_digits().sweep) == set(SWEPT) == set(USED_BY)
+  assert {*tiny_digits().sweep} - {'paired'} == {*SWEPT} == {*USED_BY}
+
+
+def test_values_in_pairs_go_together():
+  config = tiny_digits(
+    sweep__paired=True,
+    sweep__gen_learning_rate=(0.1, 0.2, 0.1),
+    sweep__gen_b1=(0.5, 0.5, 0.9),
+    num_seeds=2,
+  )
+  found = [(m.values, m.seed) for m in sweep.members(config)]
+  rates, moments = (0.1, 0.2, 0.1), (0.5, 0.5, 0.9)
+  assert found == [
+    ({'gen_learning_rate': rate, 'gen_b1': b1}, seed)
+    for rate, b1 in zip(rates, moments, strict=True)
+    for seed in range(2)
+  ]
+  checks.check(config)
+  alone = sweep.one(config, sweep.members(config)[4])
+  assert (alone.gen_optimizer.learning_rate, alone.gen_optimizer.b1) == (
+    0.1,
+    0.9,
+  )
+  assert len(sweep.members(alone)) == 1
 
 
 def test_a_single_run_is_the_program_it_was():
@@ -381,6 +410,18 @@ BAD = {
   'twice': (
     dict(sweep__disc_learning_rate=(0.1, 0.2, 0.1)),
     ['sweep.disc_learning_rate: 0.1', 'twice'],
+  ),
+  'no pairs': (
+    dict(
+      sweep__paired=True,
+      sweep__gen_learning_rate=(0.1, 0.2),
+      sweep__gen_b1=(0.5,),
+    ),
+    ['sweep.paired', '2 of gen_learning_rate, 1 of gen_b1'],
+  ),
+  'a bad moment': (
+    dict(gen_optimizer__name='adam', sweep__gen_b1=(0.5, 1.0)),
+    ['sweep.gen_b1', 'gen_optimizer.b1: 1.0 is not in [0, 1)'],
   ),
   'a bad rate': (
     dict(sweep__disc_learning_rate=(0.1, -0.1)),

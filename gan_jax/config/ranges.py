@@ -70,9 +70,9 @@ def check(config: Any) -> None:
   """
   _check_section(config, '', 1)
   _check_ranges(config)
-  members = config.num_seeds * math.prod(
-    len(getattr(config.sweep, name)) or 1 for name in SWEPT
-  )
+  sizes = [len(getattr(config.sweep, name)) or 1 for name in SWEPT]
+  together = max if config.sweep.paired else math.prod
+  members = config.num_seeds * together(sizes)
   if members > MOST_MEMBERS:
     raise InputError(
       f'num_seeds: {members:,} runs (num_seeds times the combinations of '

@@ -15,20 +15,27 @@ Config = Any
 SWEPT = {
   'gen_learning_rate': 'gen_optimizer.learning_rate',
   'disc_learning_rate': 'disc_optimizer.learning_rate',
+  'gen_b1': 'gen_optimizer.b1',
+  'gen_b2': 'gen_optimizer.b2',
+  'disc_b1': 'disc_optimizer.b1',
+  'disc_b2': 'disc_optimizer.b2',
   'penalty_weight': 'penalty_weight',
   'consensus_weight': 'consensus_weight',
   'time_scale_ratio': 'time_scale_ratio',
 }
-_ALONE = {'num_seeds': 1, **{f'sweep.{name}': () for name in SWEPT}}
+_ALONE = {'num_seeds': 1, 'sweep.paired': False}
+_ALONE |= {f'sweep.{name}': () for name in SWEPT}
 
 
 def combinations(config: Config) -> list[dict[str, float]]:
-  """Every combination of swept values; a single empty one without a sweep."""
+  """All combinations of swept values, or pairs of them; {} without a sweep."""
   given = {name: getattr(config.sweep, name) for name in SWEPT}
   given = {name: values for name, values in given.items() if values}
+  if not given:
+    return [{}]
+  combine = zip if config.sweep.paired else itertools.product
   return [
-    dict(zip(given, chosen, strict=True))
-    for chosen in itertools.product(*given.values())
+    dict(zip(given, chosen, strict=True)) for chosen in combine(*given.values())
   ]
 
 
@@ -61,7 +68,8 @@ def check(config: Config, check_one: Callable[[Config], None]) -> None:
 
   Raises:
     InputError: seeds beyond 2 ** 32, a value that its own key could not have,
-      one given twice, or a sweep over what nothing uses.
+      one given twice, pairs of unequal number, or a sweep over what nothing
+      uses.
   """
   if config.num_seeds < 1:
     raise InputError(f'num_seeds: {config.num_seeds} is not at least 1')
@@ -70,6 +78,7 @@ def check(config: Config, check_one: Callable[[Config], None]) -> None:
       f'num_seeds: {config.num_seeds} seeds from {config.seed} on go beyond '
       '2 ** 32 - 1, the largest one'
     )
+  _check_pairs(config)
   unused = {
     'penalty_weight': config.penalty == 'none',
     'consensus_weight': config.solver != 'consensus',
@@ -85,9 +94,22 @@ def check(config: Config, check_one: Callable[[Config], None]) -> None:
     for value in values:
       if not isinstance(value, int | float) or isinstance(value, bool):
         raise InputError(f'sweep.{name}: {value!r} is not a number')
-      if values.count(value) > 1:
+      if values.count(value) > 1 and not config.sweep.paired:
         raise InputError(f'sweep.{name}: {value} is given twice')
       try:
         check_one(replaced(config, {**_ALONE, key: value}))
       except InputError as error:
         raise InputError(f'sweep.{name}: {error}') from error
+
+
+def _check_pairs(config: Config) -> None:
+  """Raises InputError for values that go together and are not as many."""
+  if not config.sweep.paired:
+    return
+  counts = {name: len(getattr(config.sweep, name)) for name in SWEPT}
+  counts = {name: count for name, count in counts.items() if count}
+  if len({*counts.values()}) > 1:
+    listed = ', '.join(f'{count} of {name}' for name, count in counts.items())
+    raise InputError(
+      f'sweep.paired: values that go together are as many of each, not {listed}'
+    )

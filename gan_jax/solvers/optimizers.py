@@ -127,7 +127,8 @@ def make_optimizer(
     clip_norm: see there.
     b2_course: training steps made -> `b2`, in place of one that stays.
     key: the config key of this optimizer, for messages.
-    **hyperparameters: passed to optax; those that are None are left to optax.
+    **hyperparameters: passed to optax; those that are None are left to optax,
+      and arrays are not checked.
 
   Raises:
     InputError: an unknown name, or a hyperparameter the optimizer lacks.
@@ -186,7 +187,7 @@ def _check_given(
   """Raises InputError for a hyperparameter out of range, or unknown."""
   for parameter, value in given.items():
     top = 1 if parameter in ('b1', 'b2', 'decay', 'momentum') else math.inf
-    if not 0 <= value < top:
+    if not isinstance(value, jax.Array) and not 0 <= value < top:
       raise InputError(f'{key}.{parameter}: {value} is not in [0, {top})')
   for unknown in sorted(set(given) - valid):
     takes = ', '.join(sorted(valid)) or 'none of them'
