@@ -80,9 +80,10 @@ def run(config_file: str, runs: list[str]) -> object:
   changed = config_flags.get_override_values(FLAGS['config'])
   original = {key: FLAGS[f'config.{key}'].default for key in changed}
   overrides.forget_replaced(FLAGS.config, base.get_config(), original, changed)
-  path = FLAGS.workdir or overrides.default_workdir(config_file, changed)
+  folder = 'runs/search' if mode == 'search' else 'runs'
+  path = FLAGS.workdir or overrides.workdir(config_file, changed, folder)
   do = getattr(importlib.import_module(f'gan_jax.modes.{mode}'), mode)
-  if mode == 'train':
+  if mode in ('train', 'search'):
     return do(FLAGS.config, path, started=STARTED)
   if mode == 'compare':
     return do(runs, FLAGS.workdir or 'runs/comparison')

@@ -514,6 +514,25 @@ def get_config() -> ConfigDict:
         checkpoint='latest',  # latest, or best by eval.best
         ema=True,  # the moving average if there is one; False: raw weights
       ),
+      search=dict(
+        # What is tried: JSON, or a file of it, such as
+        # {"gen_optimizer.learning_rate": [1e-4, 1e-3, "log"], "batch_size":
+        # [32, 128], "loss": ["hinge", "non_saturating"]}
+        space='',
+        trials=30,  # runs; of a grid at the most
+        sampler='tpe',  # tpe, random, grid
+        # median: a run that scores worse than half of those before it at the
+        # same step is given up; none. What ranks is eval.best, each eval.every.
+        pruner='median',
+        together=1,  # trials in one program, where they differ in swept keys
+        workers=1,  # processes on this machine
+        # Where trials are kept: an Optuna URL; '': search.db in the workdir
+        storage='',
+        study='search',  # name of them there
+        heartbeat=10,  # seconds; a worker silent for three of them is dead
+        fresh_seeds=5,  # of the best and of the config as it is; 0: none
+        seed=0,  # of what is tried
+      ),
       diagnose=dict(
         window=1_000,  # steps from the end on that the verdict is about
         grad_norm=100.0,  # a mean gradient norm above it is worth a warning

@@ -36,6 +36,7 @@ ROOMS = [
   'workdir',  # a run's folder, and a run read back
   'reporting',  # grids, curves, tables
   'training',  # the loop, and what happens between its dispatches
+  'search',  # many runs, for the keys of a better one
   'modes',  # one file per --mode
   '__init__',
 ]

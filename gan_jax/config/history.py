@@ -17,6 +17,17 @@ ADDED = {
   'contrastive_weight': 0.0,
   'drop_given': 0.0,
   'cpu_devices': 0,
+  'search.space': '',
+  'search.trials': 30,
+  'search.sampler': 'tpe',
+  'search.pruner': 'median',
+  'search.together': 1,
+  'search.workers': 1,
+  'search.storage': '',
+  'search.study': 'search',
+  'search.heartbeat': 10,
+  'search.fresh_seeds': 5,
+  'search.seed': 0,
   'sweep.paired': False,
   'sweep.gen_b1': (),
   'sweep.gen_b2': (),
@@ -165,6 +176,7 @@ ADDED = {
 }
 _ADDED_SECTIONS = ('translate', 'upscale', 'perceptual', 'text', 'orbit')
 _ADDED_SECTIONS += ('guide', 'diffusion', 'denoise', 'edit', 'invert')
+_ADDED_SECTIONS += ('search',)
 
 
 def completed(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ MAY_CHANGE = (
   'invert.',
   'denoise.',
   'eval.',
+  'search.',
   'diagnose.',
   'non_finite.',
 )
@@ -75,8 +76,10 @@ def replaced(config: Any, values: Mapping[str, Any]) -> SimpleNamespace:
   return SimpleNamespace(**fields)
 
 
-def default_workdir(config_file: str, overrides: Mapping[str, Any]) -> str:
-  """runs/NAME,KEY=VALUE,...: one folder for each model of each config file.
+def workdir(
+  config_file: str, overrides: Mapping[str, Any], folder: str = 'runs'
+) -> str:
+  """FOLDER/NAME,KEY=VALUE,...: one folder for each model of each config file.
 
   Keys that a run may change later are left out, so that the same model with
   more steps goes on in the same folder; where the data lies stays in, because
@@ -86,6 +89,7 @@ def default_workdir(config_file: str, overrides: Mapping[str, Any]) -> str:
   Args:
     config_file: FILE or FILE:ARG.
     overrides: dotted keys of the command line.
+    folder: that it lies in.
   """
   path, *argument = config_file.split(':', 1)
   parts = [
@@ -99,7 +103,7 @@ def default_workdir(config_file: str, overrides: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(whole.encode(errors='surrogatepass')).hexdigest()
     start = name.encode()[: _LONGEST - 17].decode(errors='ignore')
     name = f'{start},{digest[:16]}'
-  return f'runs/{name}'
+  return f'{folder}/{name}'
 
 
 def take(arguments: Sequence[str], flag: str) -> tuple[list[str], list[str]]:
@@ -194,6 +198,11 @@ def _by_initials(key: str, known: Iterable[str]) -> list[str]:
   ]
 
 
+def similar(key: str, known: Iterable[str]) -> list[str]:
+  """Three known keys that one may have meant, best first."""
+  return [*_by_initials(key, known), *nearest(key, known)][:3]
+
+
 def unknown_key(
   config: Mapping[str, Any], arguments: Sequence[str]
 ) -> str | None:
@@ -210,7 +219,7 @@ def unknown_key(
       continue
     key = override[1]
     if key not in keys and not any(k.startswith(f'{key}.') for k in keys):
-      close = ', '.join([*_by_initials(key, keys), *nearest(key, keys)][:3])
+      close = ', '.join(similar(key, keys))
       return f'unknown config key {key!r}; nearest: {close}; all: --helpkeys'
   return None
 

@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-from gan_jax.config import moved, sections
+from gan_jax.config import moved, searching, sections
 from gan_jax.diagnosis.keys import Checkup
 from gan_jax.evaluation import keys as evaluation_keys
 
@@ -19,6 +19,7 @@ SECTIONS = (
   'non_finite',
   'diagnose',
   'eval',
+  'search',
 )
 
 
@@ -81,3 +82,8 @@ class Requests:
   def eval(self) -> evaluation_keys.Evaluation:
     """The section `eval`."""
     return sections.take(evaluation_keys.Evaluation, self._config, 'eval')
+
+  @functools.cached_property
+  def search(self) -> searching.Search:
+    """The section `search`."""
+    return sections.take(searching.Search, self._config, 'search')

@@ -8,6 +8,7 @@ Reference:
   Local Nash Equilibrium, arXiv 1706.08500, section 4 and equation 6.
 """
 
+import collections
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -76,10 +77,28 @@ def moments(features: np.ndarray) -> Moments:
   return stream.result()
 
 
-def _eigh(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Eigenvalues, negative rounding clipped at 0, and eigenvectors."""
-  values, vectors = np.linalg.eigh(matrix)
-  return np.clip(values, 0.0, None), vectors
+class _Spectra:
+  """Eigenvalues and vectors of the last few matrices that were asked for.
+
+  The real images' are wanted again for every set of fakes. A matrix is known
+  by its array, which nobody changes.
+  """
+
+  def __init__(self, most: int = 2):
+    self._kept: collections.deque = collections.deque(maxlen=most)
+
+  def __call__(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues, negative rounding clipped at 0, and eigenvectors."""
+    for known, found in tuple(self._kept):
+      if known is matrix:
+        return found
+    values, vectors = np.linalg.eigh(matrix)
+    found = np.clip(values, 0.0, None), vectors
+    self._kept.append((matrix, found))
+    return found
+
+
+_eigh = _Spectra()
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:

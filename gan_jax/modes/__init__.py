@@ -16,6 +16,7 @@ MODES = {
   'evaluate': 'score a run, with how it was measured',
   'diagnose': 'say what is wrong with a run, if anything',
   'compare': 'set evaluated runs side by side: --mode=compare RUN RUN:2 ...',
+  'search': 'find better keys: --config.search.space=JSON or FILE',
   'report': 'write report.html anew: verdict, scores, curves, pictures',
   'replay': 'repeat a step that was not finite',
 }

@@ -10,11 +10,11 @@ from configs import base
 from gan_jax.config.history import ADDED
 from gan_jax.config.overrides import (
   config_file,
-  default_workdir,
   dotted,
   forget_replaced,
   may_change,
   unknown_key,
+  workdir,
 )
 
 CONFIG = {'seed': 0, 'data': {'name': 'digits', 'dir': ''}, 'eval': {'num': 1}}
@@ -73,7 +73,7 @@ def test_keys_that_may_not_change(key):
   ],
 )
 def test_default_workdir(overrides, expected):
-  assert default_workdir('configs/sub/mlp_mnist.py', overrides) == expected
+  assert workdir('configs/sub/mlp_mnist.py', overrides) == expected
 
 
 def test_a_default_workdir_fits_a_file_system():
@@ -81,7 +81,7 @@ def test_a_default_workdir_fits_a_file_system():
   few = {f'section.key_{i}': 'слово' for i in range(5)}
   many = {f'section.key_{i}': 'слово' for i in range(50)}
   names = [
-    default_workdir('x.py', keys).removeprefix('runs/')
+    workdir('x.py', keys).removeprefix('runs/')
     for keys in (few, many, many | {'section.key_49': 'другое'}, many)
   ]
   assert names[0].endswith('key_4=слово')
@@ -89,13 +89,13 @@ def test_a_default_workdir_fits_a_file_system():
   assert names[1].startswith('x,section.key_0=слово,section.key_10=слово')
   assert re.search(',[0-9a-f]{16}$', names[1])
   assert names[1] == names[3] != names[2]
-  default_workdir('x.py', {'data.dir': '\udcff' * 300})  # is no UTF-8
+  workdir('x.py', {'data.dir': '\udcff' * 300})  # is no UTF-8
 
 
 def test_default_workdir_does_not_depend_on_the_order():
   overrides = {'seed': 1, 'loss': 'hinge', 'data.flip': True}
   turned = dict(reversed(overrides.items()))
-  assert default_workdir('x.py', overrides) == default_workdir('x.py', turned)
+  assert workdir('x.py', overrides) == workdir('x.py', turned)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Searching for the keys of a better run, on Optuna."""
