@@ -11,7 +11,6 @@ Config files and plugins are Python and are executed: run only those you trust.
 """
 
 import importlib
-import pathlib
 import re
 import sys
 import time
@@ -22,10 +21,10 @@ from ml_collections import config_flags
 from configs import base
 from gan_jax.config import key_help, overrides
 from gan_jax.modes import MODES, TAKE_OUT
+from gan_jax.process.command import folder
 from gan_jax.process.exits import fail, one_line
 
 STARTED = time.monotonic()
-CONFIGS = pathlib.Path(base.__file__).parent
 FLAGS = flags.FLAGS
 
 config_flags.DEFINE_config_file(
@@ -38,14 +37,15 @@ flags.DEFINE_list('plugin', [], 'FILE.py or MODULE with parts, or several.')
 flags.DEFINE_string('coordinator', None, 'Several processes: HOST:PORT, auto.')
 flags.DEFINE_integer('num_processes', None, 'How many there are.')
 flags.DEFINE_integer('process_id', None, 'Number of this one, from 0 on.')
+flags.DEFINE_enum('completion', None, ['bash', 'zsh'], 'To be sourced by it.')
 
 
 def parse_flags() -> tuple[str, list[str]]:
   """Parses sys.argv, or says in one line what is wrong; FILE[:ARG], runs."""
   usage = FLAGS.module_help(FLAGS.find_module_defining_flag('mode'))
-  key_help.answer(sys.argv[1:], (__doc__, key_help.table(MODES), usage), base)
+  key_help.answer(sys.argv[1:], (__doc__, usage), base, MODES)
   overrides.run_plugins(sys.argv[1:])
-  path, sys.argv[1:] = overrides.config_file(sys.argv[1:], CONFIGS)
+  path, sys.argv[1:] = overrides.config_file(sys.argv[1:], folder() / 'configs')
   try:
     stray = FLAGS(sys.argv)[1:]
     FLAGS.config.lock()  # fails if the file could not be loaded
@@ -80,8 +80,8 @@ def run(config_file: str, runs: list[str]) -> object:
   changed = config_flags.get_override_values(FLAGS['config'])
   original = {key: FLAGS[f'config.{key}'].default for key in changed}
   overrides.forget_replaced(FLAGS.config, base.get_config(), original, changed)
-  folder = 'runs/search' if mode == 'search' else 'runs'
-  path = FLAGS.workdir or overrides.workdir(config_file, changed, folder)
+  runs_in = 'runs/search' if mode == 'search' else 'runs'
+  path = FLAGS.workdir or overrides.workdir(config_file, changed, runs_in)
   do = getattr(importlib.import_module(f'gan_jax.modes.{mode}'), mode)
   if mode in ('train', 'search'):
     return do(FLAGS.config, path, started=STARTED)

@@ -533,6 +533,20 @@ def get_config() -> ConfigDict:
         fresh_seeds=5,  # of the best and of the config as it is; 0: none
         seed=0,  # of what is tried
       ),
+      export=dict(
+        platforms=('cpu', 'cuda', 'tpu'),  # that the generator is compiled for
+        onnx=False,  # generator.onnx too, where jax2onnx is installed
+        license='other',  # of the weights, as Hugging Face names it
+        data_license='',  # of the images; '': what is known of the dataset
+        **drawing(),
+      ),
+      explore=dict(
+        host='127.0.0.1',  # 0.0.0.0: from other machines too, without password
+        port=8_080,  # 0: any that is free
+        num=16,  # images at once
+        directions=(),  # sliders of --mode=edit, such as ('thickness', 'pca_0')
+        **drawing(),
+      ),
       diagnose=dict(
         window=1_000,  # steps from the end on that the verdict is about
         grad_norm=100.0,  # a mean gradient norm above it is worth a warning

@@ -17,6 +17,14 @@ ADDED = {
   'contrastive_weight': 0.0,
   'drop_given': 0.0,
   'cpu_devices': 0,
+  'export.platforms': ('cpu', 'cuda', 'tpu'),
+  'export.onnx': False,
+  'export.license': 'other',
+  'export.data_license': '',
+  'explore.host': '127.0.0.1',
+  'explore.port': 8_080,
+  'explore.num': 16,
+  'explore.directions': (),
   'search.space': '',
   'search.trials': 30,
   'search.sampler': 'tpe',
@@ -117,12 +125,14 @@ ADDED = {
       'guide',
       'edit',
       'invert',
+      'export',
+      'explore',
     )
     for key, value in (('psi', 1.0), ('psi_cutoff', 0))
   },
   **{
     f'{section}.{key}': value
-    for section in 'translate orbit guide edit invert'.split()
+    for section in 'translate orbit guide edit invert export explore'.split()
     for key, value in _DRAWING
   },
   'translate.dir': '',
@@ -176,7 +186,7 @@ ADDED = {
 }
 _ADDED_SECTIONS = ('translate', 'upscale', 'perceptual', 'text', 'orbit')
 _ADDED_SECTIONS += ('guide', 'diffusion', 'denoise', 'edit', 'invert')
-_ADDED_SECTIONS += ('search',)
+_ADDED_SECTIONS += ('search', 'export', 'explore')
 
 
 def completed(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gan_jax.config.overrides import dotted, nearest
+from gan_jax.config import completion
+from gan_jax.config.overrides import dotted, nearest, take
 from gan_jax.process.exits import fail
 
 _WIDTH = 100  # columns of a line
@@ -23,18 +24,25 @@ _DEFAULT_WIDTH = 16  # of what most defaults need
 
 
 def answer(
-  arguments: Sequence[str], usage: Sequence[str], base: types.ModuleType
+  arguments: Sequence[str],
+  usage: Sequence[str],
+  base: types.ModuleType,
+  modes: Mapping[str, str],
 ) -> None:
-  """Prints what `--help` or `--helpkeys[=PATTERN]` asks for, and ends.
+  """Prints what --help, --helpkeys[=PATTERN] or --completion asks, and ends.
 
   Args:
     arguments: the command line, without the program.
-    usage: paragraphs for `--help`.
+    usage: paragraphs for `--help`; the table of modes comes after the first.
     base: the module of configs/base.py.
+    modes: with a line on each.
   """
   pattern = asked(arguments)
-  if {'--help', '-help', '-h'} & set(arguments):
-    lines = usage
+  shells, _ = take(arguments, 'completion')
+  if shells:
+    lines = [completion.script(shells[-1], modes, base)]
+  elif {'--help', '-help', '-h'} & set(arguments):
+    lines = [usage[0], table(modes), *usage[1:]]
   elif pattern is not None:
     config, source = base.get_config(), pathlib.Path(base.__file__).read_text()
     lines = listing(config, source, pattern)

@@ -42,6 +42,8 @@ MAY_CHANGE = (
   'denoise.',
   'eval.',
   'search.',
+  'export.',
+  'explore.',
   'diagnose.',
   'non_finite.',
 )

@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-from gan_jax.config import moved, searching, sections
+from gan_jax.config import moved, searching, sections, serving
 from gan_jax.diagnosis.keys import Checkup
 from gan_jax.evaluation import keys as evaluation_keys
 
@@ -20,6 +20,8 @@ SECTIONS = (
   'diagnose',
   'eval',
   'search',
+  'export',
+  'explore',
 )
 
 
@@ -87,3 +89,13 @@ class Requests:
   def search(self) -> searching.Search:
     """The section `search`."""
     return sections.take(searching.Search, self._config, 'search')
+
+  @functools.cached_property
+  def export(self) -> serving.Export:
+    """The section `export`."""
+    return sections.take(serving.Export, self._config, 'export')
+
+  @functools.cached_property
+  def explore(self) -> serving.Explore:
+    """The section `explore`."""
+    return sections.take(serving.Explore, self._config, 'explore')

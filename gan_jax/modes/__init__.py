@@ -16,6 +16,8 @@ MODES = {
   'evaluate': 'score a run, with how it was measured',
   'diagnose': 'say what is wrong with a run, if anything',
   'compare': 'set evaluated runs side by side: --mode=compare RUN RUN:2 ...',
+  'export': 'a generator that runs without this project, with a model card',
+  'explore': 'a local page with sliders: --config.explore.port=8080',
   'search': 'find better keys: --config.search.space=JSON or FILE',
   'report': 'write report.html anew: verdict, scores, curves, pictures',
   'replay': 'repeat a step that was not finite',
@@ -29,4 +31,5 @@ TAKE_OUT = (
   'edit',
   'invert',
   'upscale',
+  'export',
 )  # those that can write elsewhere

@@ -99,6 +99,10 @@ class Drawing:
         f'truncation: {truncation} with prior {self._prior!r}; it must be '
         'above 0 (or 0 for none) and needs latent_prior=normal'
       )
+    return np.asarray(self.latents_of_keys(keys, truncation))
+
+  def latents_of_keys(self, keys: jax.Array, truncation: float) -> jax.Array:
+    """Latents `[N, Z]` of keys `[N]`, to be compiled; see `latents`."""
     if truncation:
       draw = functools.partial(truncated_normal, truncation=truncation)
     else:
@@ -106,7 +110,7 @@ class Drawing:
     others = self.num_seeds + sum(self.codes)
     noise = draw(keys, latent_dim=self.latent_dim - others)
     latents = with_codes(noise, keys, self.codes)
-    return np.asarray(with_seeds(latents, keys, self.num_seeds))
+    return with_seeds(latents, keys, self.num_seeds)
 
   def labels(
     self, num: int, label: int | str | None = None

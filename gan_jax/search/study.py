@@ -10,6 +10,7 @@ import fcntl
 import json
 import pathlib
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -26,6 +27,7 @@ PROBLEM, SCORE = 'problem', 'score'
 _DATABASE, _LOCK = 'search.db', '.claims'
 _SILENT = 3  # heartbeats that may be missing
 _BUSY = 120  # seconds that SQLite waits for another process
+_MEANWHILE = 3  # seconds in which another has made the tables
 _RETRY = optuna.storages.RetryHeartbeatStaleTrialCallback
 
 
@@ -67,7 +69,8 @@ class Study:
       self._check(json.loads(json.dumps(identity)))
       if keys.sampler == 'grid' and not self.optuna.trials:
         for point in space.grid()[: keys.trials]:
-          self.optuna.enqueue_trial({k: encoded(v) for k, v in point.items()})
+          values = {key: encoded(value) for key, value in point.items()}
+          self.optuna.enqueue_trial(values, skip_if_exists=True)
     self._id = self._storage.get_study_id_from_name(keys.study)
 
   def _open(self, better: str) -> optuna.Study:
@@ -236,7 +239,8 @@ def _storage(keys: Search, folder: pathlib.Path) -> optuna.storages.RDBStorage:
 
   url = keys.storage or f'sqlite:///{folder / _DATABASE}'
   own = {'timeout': _BUSY} if url.startswith('sqlite') else {}
-  try:
+
+  def opened():
     with _quiet():
       return optuna.storages.RDBStorage(
         url,
@@ -245,6 +249,13 @@ def _storage(keys: Search, folder: pathlib.Path) -> optuna.storages.RDBStorage:
         grace_period=_SILENT * keys.heartbeat,
         heartbeat_stale_trial_callback=_RETRY(),
       )
+
+  try:
+    try:
+      return opened()
+    except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError):
+      time.sleep(_MEANWHILE)  # another worker makes the tables
+      return opened()
   except (
     sqlalchemy.exc.SQLAlchemyError,
     ImportError,

@@ -15,7 +15,7 @@ from gan_jax.process import plugins as plugins_lib
 from gan_jax.sampling.styles import Truncation
 from gan_jax.types import InputError, TrainState, lookup
 from gan_jax.workdir import checkpoint as checkpoint_lib
-from gan_jax.workdir import layout, origins
+from gan_jax.workdir import exported, layout, origins
 from gan_jax.workdir.trained_gan import TrainedGAN
 
 
@@ -144,7 +144,9 @@ class TrainedRuns:
       if self._one is None:
         self._one = build.abstract_state(model)
     whose = number if self.ensemble.several else None
-    if self._which == 'best':
+    if exported.is_one(self._path):
+      state = exported.state_of(self._path, self._one)
+    elif self._which == 'best':
       state = self._best_state(whose)
     else:
       state = self.ensemble.select(self._latest_states, number)
@@ -209,7 +211,7 @@ def load(
       images = run.generator(run.latents(64))  # jax.Array in [-1, 1]
 
   Args:
-    workdir: of the run.
+    workdir: of the run, or a folder of --mode=export, which has G alone.
     ema: take the moving average of G if the run keeps one; False takes the
       raw weights.
     checkpoint: latest or best, see `restore`.

@@ -52,7 +52,8 @@ class TrainedGAN(Sampler):
     self._image_shape = tuple(trained.info.image_shape)
     self._disc_variables = discriminator_variables(state)
 
-    self.has_disc = 'disc' in model.game.players
+    # An exported run has left it out.
+    self.has_disc = 'disc' in model.game.players and bool(state.params.disc)
 
     def logits_of(variables, images, given):
       return self._judge(model.networks.disc, variables, images, given)
@@ -86,8 +87,8 @@ class TrainedGAN(Sampler):
     """
     if not self.has_disc:
       raise InputError(
-        f'discriminate: game={self._plan.game} has one player, and no '
-        'discriminator'
+        f'discriminate: there is no discriminator; game={self._plan.game} has '
+        'none, or this is an export of the generator alone'
       )
     if image_set(images).image_shape != self._image_shape:
       raise InputError(

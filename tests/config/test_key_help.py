@@ -104,12 +104,12 @@ def test_what_is_asked_for(arguments, pattern):
 
 def test_no_such_key_is_answered_by_those_like_it(capsys):
   with pytest.raises(SystemExit) as ended:
-    key_help.answer(['--helpkeys=latnt'], [], base)
+    key_help.answer(['--helpkeys=latnt'], [], base, {})
   assert ended.value.code == 2
   line = capsys.readouterr().err
   assert line.startswith("error: helpkeys: no key is named like 'latnt'; near")
   assert 'latent_dim' in line
-  assert key_help.answer(['--mode=train'], [], base) is None
+  assert key_help.answer(['--mode=train'], [], base, {}) is None
 
 
 def test_names_and_lines_are_a_table():

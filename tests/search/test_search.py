@@ -31,6 +31,7 @@ KEYS = {
   'search.fresh_seeds': 0,
   'search.trials': 3,
   'search.heartbeat': 1,
+  'search.pruner': 'none',
 }
 
 
@@ -161,6 +162,7 @@ def test_a_run_that_scores_worse_than_others_is_given_up(tmp_path):
   space %= ', '.join(f'{1e-3 + i * 1e-5}' for i in range(6))
   keys = {
     'search.sampler': 'grid',
+    'search.pruner': 'median',
     'search.trials': 7,
     'num_steps': 600,
     'eval.every': 100,
@@ -230,8 +232,7 @@ def test_a_worker_that_is_killed_loses_no_trial(tmp_path):
   """What it was at is gone on with by the next one, from its checkpoint."""
   keys = {'num_steps': 4_000, 'eval.every': 1_000, 'search.trials': 2}
   worker = start(tmp_path, **keys)
-  first = tmp_path / 'trials' / '00000' / 'evaluations.jsonl'
-  wait_for(lambda: first.exists() and '"step": 1000' in first.read_text())
+  wait_for((tmp_path / 'trials' / '00000' / 'checkpoints' / '1000').exists)
   worker.send_signal(signal.SIGKILL)
   worker.communicate()
   assert complete(tmp_path) == []
@@ -321,7 +322,7 @@ def postgres(tmp_path):
     if 'ready to accept connections' in line:
       break
   yield f'postgresql+psycopg://me@127.0.0.1:{port}/postgres'
-  running.terminate()
+  running.send_signal(signal.SIGINT)  # whoever is still there
   running.communicate(timeout=30)
 
 
