@@ -253,7 +253,9 @@ def cli_environment(*, optimised: bool = False) -> dict[str, str]:
 
   Programs compile as quickly as in tests, or run as fast as for users.
   """
-  dropped = {'NPROC', 'XLA_FLAGS'} if optimised else {'NPROC'}
+  dropped = {'NPROC', 'PYTEST_CURRENT_TEST'}
+  if optimised:
+    dropped.add('XLA_FLAGS')
   return {k: v for k, v in os.environ.items() if k not in dropped}
 
 

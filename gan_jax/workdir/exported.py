@@ -64,9 +64,9 @@ def state_of(workdir: pathlib.Path, template: TrainState) -> TrainState:
     flat = load_file(str(path))
   except (OSError, SafetensorError, ValueError) as error:
     raise InputError(f'workdir: cannot read {path}: {error}') from error
-  wanted = traverse_util.flatten_dict(
-    generator_variables(template, False), sep='/'
-  )
+  # Names of flax may have slashes of their own: paths are the template's.
+  paths = traverse_util.flatten_dict(generator_variables(template, False))
+  wanted = {'/'.join(path): x for path, x in paths.items()}
   for name in sorted(wanted.keys() | flat.keys()):
     now, then = flat.get(name), wanted.get(name)
     if now is None or then is None or now.shape != then.shape:
@@ -78,8 +78,9 @@ def state_of(workdir: pathlib.Path, template: TrainState) -> TrainState:
   step = layout.read_json(workdir / MANIFEST).get('step', 0)
   if type(step) is not int:
     raise InputError(f'workdir: {workdir / MANIFEST}: step is no whole number')
-  variables = traverse_util.unflatten_dict(flat, sep='/')
-  variables = jax.tree.map(jax.numpy.asarray, variables)
+  variables = traverse_util.unflatten_dict(
+    {path: jax.numpy.asarray(flat['/'.join(path)]) for path in paths}
+  )
   params = variables.pop('params')
   return TrainState(
     step=jax.numpy.asarray(step, jax.numpy.int32),
