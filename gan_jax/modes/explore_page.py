@@ -1,12 +1,13 @@
 """The page of --mode=explore, made of NiceGUI's elements."""
 
 import asyncio
+import contextlib
 import math
 import signal
 from typing import Any
 
 from fastapi import Request, Response
-from nicegui import app, events, run, ui
+from nicegui import app, background_tasks, events, run, ui
 
 from gan_jax.config.serving import Explore
 from gan_jax.modes.artist import Artist, address
@@ -28,12 +29,18 @@ def serve(artist: Artist, keys: Explore, port: int, said: str) -> None:
     said: once it does.
   """
 
-  def started() -> None:
+  async def started() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # the usual ends
       signal.signal(number, lambda *_: app.shutdown())
+    while True:  # it listens only after this
+      await asyncio.sleep(0.05)
+      with contextlib.suppress(OSError):
+        _, writer = await asyncio.open_connection(keys.host, port)
+        writer.close()
+        break
     print(said, flush=True)
 
-  app.on_startup(started)
+  app.on_startup(lambda: background_tasks.create(started()))
 
   @app.get('/picture.png')
   def picture(request: Request) -> Response:
@@ -89,7 +96,9 @@ class _Panel:
   def build(self) -> None:
     """Lays the page out."""
     gan = self.explorer.gan
-    with ui.row().classes('w-full no-wrap max-sm:flex-wrap gap-8 p-2'):
+    # On a narrow screen the picture is above the knobs.
+    wide = 'flex flex-col-reverse sm:flex-row sm:flex-nowrap gap-8 p-2 w-full'
+    with ui.element('div').classes(wide):
       with ui.column().classes('w-80 shrink-0 gap-1'):
         ui.label(self.artist.name).classes('text-xl font-medium break-all')
         ui.label(f'{gan}').classes('text-xs opacity-60 break-words')
