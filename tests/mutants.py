@@ -32,6 +32,118 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
+  # --- search, report, export, explore
+  Fault(
+    'search_lost_trials_stay_lost',
+    '      optuna.storages.fail_stale_trials(self.optuna)\n',
+    '',
+    'study',
+  ),
+  Fault(
+    'search_more_than_asked',
+    'counted = sum(map(_counts, trials)) - waiting',
+    'counted = 0',
+    'study',
+  ),
+  Fault(
+    'search_failed_ones_do_not_count',
+    'return trial.state != TrialState.FAIL or PROBLEM in trial.user_attrs',
+    'return trial.state != TrialState.FAIL',
+    'study',
+  ),
+  Fault(
+    'search_no_heartbeats',
+    '            self._storage.record_heartbeat(number)',
+    '            del number',
+    'study',
+  ),
+  Fault(
+    'search_interval_of_normal',
+    'stats.t.ppf(0.975, num - 1)',
+    'stats.norm.ppf(0.975)',
+    'study',
+  ),
+  Fault(
+    'search_luck_the_wrong_way',
+    "luck = luck if better == 'lower' else -luck",
+    "luck = -luck if better == 'lower' else luck",
+    'study',
+  ),
+  Fault(
+    'search_ends_the_wrong_way', 'if not low < high:', 'if False:', 'space'
+  ),
+  Fault(
+    'search_any_study_will_do',
+    '    if differing:\n      listed = ',
+    '    if False:\n      listed = ',
+    'study',
+  ),
+  Fault(
+    'sweep_pairs_all_with_all',
+    'combine = zip if config.sweep.paired else itertools.product',
+    'combine = itertools.product',
+    'ensemble',
+  ),
+  Fault(
+    'report_not_escaped',
+    '  return html.escape(str(words))',
+    '  return str(words)',
+    'run_page',
+  ),
+  Fault(
+    'report_thinned_without_the_end',
+    'kept = list(range(len(steps) - 1, -1, -every))[::-1]',
+    'kept = list(range(0, len(steps), every))',
+    'run_page',
+  ),
+  Fault(
+    'report_of_an_old_diagnosis',
+    '      if found.step == self.step:\n',
+    '      if True:\n',
+    'run_page',
+  ),
+  Fault(
+    'export_of_signed_pictures',
+    'return to_uint8(gan.generator(latents, labels, as_told(told)))',
+    'return to_uint8(0.5 * gan.generator(latents, labels, as_told(told)))',
+    'export',
+  ),
+  Fault(
+    'export_other_latents',
+    'keys = example_keys(jax.random.key(seed), positions)\n    return gan',
+    'keys = example_keys(jax.random.key(seed + 1), positions)\n    return gan',
+    'export',
+  ),
+  Fault(
+    'export_any_weights',
+    'if now is None or then is None or now.shape != then.shape:',
+    'if False:',
+    'export',
+  ),
+  Fault(
+    'explore_slider_of_raw_length',
+    'noise = noise + amount * direction.spread * direction.vector',
+    'noise = noise + amount * direction.vector',
+    'explore',
+  ),
+  Fault(
+    'explore_walk_through_the_middle',
+    'mixed /= np.sqrt((1 - share) ** 2 + share**2)',
+    'mixed *= 1.0',
+    'explore',
+  ),
+  Fault(
+    'ratio_of_the_old_update',
+    'return share * optax.tree.norm(update()[0]) / optax.tree.norm(own_params)',
+    'return share * optax.tree.norm(own_state) / optax.tree.norm(own_params)',
+    'tricks',
+  ),
+  Fault(
+    'frechet_spectrum_of_another',
+    '      if known is matrix:\n',
+    '      if known.shape == matrix.shape:\n',
+    'frechet metrics',
+  ),
   # --- diffusion, editing, inversion
   Fault(
     'diffusion_not_clipped',

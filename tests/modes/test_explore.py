@@ -84,6 +84,10 @@ def test_a_walk_goes_to_the_next_seed_and_back(explorer):
   np.testing.assert_array_equal(walk[0], explorer.images(Wish(seed=4)))
   np.testing.assert_array_equal(walk[4], explorer.images(Wish(seed=5)))
   np.testing.assert_array_equal(walk[2], walk[6])
+  # Between two latents lies one that is as long as they are.
+  ends = [explorer.gan.latents(6, seed=seed) for seed in (4, 5)]
+  middle = explorer._between(*ends, 0.5)
+  np.testing.assert_allclose(middle, sum(ends) / np.sqrt(2.0), rtol=1e-6)
 
 
 def test_an_uploaded_image_is_drawn_and_moved(explorer, monkeypatch):
