@@ -1,12 +1,13 @@
 """The keys of configs/base.py, with their defaults and what they mean."""
 
 import functools
-import importlib.util
+import pathlib
+import sys
+import types
 from typing import Any, NamedTuple
 
 from gan_jax.config import key_help
 from gan_jax.config.overrides import dotted
-from gan_jax.process.command import folder
 
 
 class Base(NamedTuple):
@@ -21,23 +22,23 @@ class Base(NamedTuple):
   meanings: dict[str, str]
 
 
-@functools.cache
 def base() -> Base:
-  """Reads configs/base.py, which lies where run.py does.
+  """What configs/base.py says, which every config of a run has imported.
 
-  Nothing of it is known where it is not: of a package that was copied alone.
+  Nothing of it is known where nobody has: nothing is run for it.
   """
-  path = folder() / 'configs' / 'base.py'
-  if not path.is_file():
-    return Base({}, {})
-  spec = importlib.util.spec_from_file_location('gan_jax_base', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
+  module = sys.modules.get('configs.base')
+  return Base({}, {}) if module is None else _read(module)
+
+
+@functools.cache
+def _read(module: types.ModuleType) -> Base:
   values = {
     key: list(value) if isinstance(value, tuple) else value
     for key, value in dotted(module.get_config().to_dict()).items()
   }
-  return Base(values, key_help.meanings(path.read_text()))
+  source = pathlib.Path(module.__file__).read_text()
+  return Base(values, key_help.meanings(source))
 
 
 def changed(flat: dict[str, Any]) -> dict[str, Any]:

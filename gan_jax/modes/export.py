@@ -3,7 +3,6 @@
 import contextlib
 import datetime
 import hashlib
-import importlib
 import io
 import pathlib
 from typing import Any
@@ -166,9 +165,9 @@ def _onnx(path: pathlib.Path, gan: TrainedGAN) -> int:
   """
   try:
     with contextlib.redirect_stderr(io.StringIO()):  # of plugins that it lacks
-      to_onnx = importlib.import_module('jax2onnx').to_onnx
-    runtime = importlib.import_module('onnxruntime')
-    onnx = importlib.import_module('onnx')
+      import jax2onnx
+      import onnx
+      import onnxruntime
   except ImportError as error:
     raise InputError(
       f'export.onnx: {error}; install what requirements-onnx.txt lists'
@@ -179,10 +178,10 @@ def _onnx(path: pathlib.Path, gan: TrainedGAN) -> int:
   ]
   draw = exporting.drawing(gan)
   try:
-    model = to_onnx(draw, specs, model_name='generator')
+    model = jax2onnx.to_onnx(draw, specs, model_name='generator')
     with atomic(path) as temporary:
       onnx.save(model, str(temporary))
-    session = runtime.InferenceSession(
+    session = onnxruntime.InferenceSession(
       str(path), providers=['CPUExecutionProvider']
     )
     latents = gan.latents(_CHECKED)

@@ -55,6 +55,7 @@ def search(
   asked = plan_lib.read(config)
   keys, configs = asked.search, Variations(config)
   space = read_space(keys.space, configs.fields)
+  configs.plan({})  # before what is tried, the config itself
   configs.check(space)
   if keys.sampler == 'grid':
     space.grid()
@@ -133,7 +134,8 @@ def _helpers(workers: int, path: pathlib.Path) -> Iterator[None]:
       'search.workers: from Python there is no command to start more workers '
       'with; start them yourself, on the same workdir'
     )
-  cores = sorted(os.sched_getaffinity(0))
+  pinned = hasattr(os, 'sched_setaffinity')  # not on macOS
+  cores = sorted(os.sched_getaffinity(0)) if pinned else []
   share = max(1, len(cores) // workers)
   parts = [cores[i * share : (i + 1) * share] for i in range(workers)]
   helpers = []
@@ -161,7 +163,8 @@ def _helpers(workers: int, path: pathlib.Path) -> Iterator[None]:
   finally:
     for helper in helpers:
       helper.wait()
-    os.sched_setaffinity(0, cores)
+    if cores:
+      os.sched_setaffinity(0, cores)
 
 
 def _finish(

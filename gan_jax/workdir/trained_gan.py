@@ -52,8 +52,8 @@ class TrainedGAN(Sampler):
     self._image_shape = tuple(trained.info.image_shape)
     self._disc_variables = discriminator_variables(state)
 
-    # An exported run has left it out.
-    self.has_disc = 'disc' in model.game.players and bool(state.params.disc)
+    self._plays_two = 'disc' in model.game.players
+    self.has_disc = self._plays_two and bool(state.params.disc)
 
     def logits_of(variables, images, given):
       return self._judge(model.networks.disc, variables, images, given)
@@ -86,10 +86,10 @@ class TrainedGAN(Sampler):
         there is no D.
     """
     if not self.has_disc:
-      raise InputError(
-        f'discriminate: there is no discriminator; game={self._plan.game} has '
-        'none, or this is an export of the generator alone'
-      )
+      why = f'game={self._plan.game} has one player, and no discriminator'
+      if self._plays_two:
+        why = 'this is an export, which has left out the discriminator'
+      raise InputError(f'discriminate: {why}')
     if image_set(images).image_shape != self._image_shape:
       raise InputError(
         f'images: {images.shape}; this D judges [N, '

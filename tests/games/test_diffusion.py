@@ -96,6 +96,7 @@ def test_its_noise_is_of_the_example_and_not_of_the_batch():
   assert float(loss(batch)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_latents_are_the_seed_and_the_noise_that_it_begins_with():
   model = build(tiny(), fake_info(num_classes=0))
   sampler = model.sampler(model.init(KEY), ema=True)

@@ -141,7 +141,7 @@ def test_the_folder_is_a_run_that_can_be_loaded(run, tmp_path):
     gan.sample(20, seed=3, label=4), wanted.sample(20, seed=3, label=4)
   )
   assert not gan.has_disc
-  with pytest.raises(InputError, match='no discriminator'):
+  with pytest.raises(InputError, match='left out the discriminator'):
     gan.discriminate(gan.sample(2), labels='0')
   sample(tiny_digits(sample__num=10), folder, tmp_path)
   with np.load(tmp_path / 'samples.npz') as archive:

@@ -257,6 +257,7 @@ def changed(before, after):
     (16, {'drawing', 'conditions_1'}, 'judges_1'),
   ],
 )
+@pytest.mark.slow
 def test_a_stage_trains_its_own_networks(resolution, gen, judge):
   """The first is frozen in the second: no weight of it moves, no statistic."""
   model, batch = model_of(resolution)

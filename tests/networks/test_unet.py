@@ -104,6 +104,7 @@ def test_waves_begin_at_0_and_are_sines_of_the_step():
   np.testing.assert_allclose(found[1], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_begins_by_saying_that_there_is_no_noise():
   network, (x, times) = made(), inputs()
   found, _ = network.init_with_output(KEY, x, times, {}, train=False)
@@ -111,6 +112,7 @@ def test_it_begins_by_saying_that_there_is_no_noise():
   assert np.abs(found).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_it_hears_the_step_and_each_example_by_itself():
   network, (x, times) = made(), inputs()
   variables = moved(network, x, times, {})

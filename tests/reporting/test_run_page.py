@@ -137,6 +137,7 @@ def test_scores_and_a_diagnosis_come_in_when_they_are_there(tmp_path, capsys):
   assert 'pixel_distance' not in html_of(tmp_path)
 
 
+@pytest.mark.slow
 def test_several_runs_are_a_table(tmp_path):
   train(tiny_digits(**KEYS, num_seeds=3), tmp_path)
   evaluate(tiny_digits(**SCORED), tmp_path)
