@@ -226,11 +226,9 @@ def _range(
 
 def _is_number(value: Any) -> bool:
   """Whether JSON gave a finite number."""
-  return (
-    isinstance(value, int | float)
-    and not isinstance(value, bool)
-    and math.isfinite(value)
-  )
+  if isinstance(value, int):  # which may have any number of digits
+    return not isinstance(value, bool) and abs(value) < 2**63
+  return isinstance(value, float) and math.isfinite(value)
 
 
 def _plain(key: str, values: Sequence[Any]) -> Iterator[Any]:

@@ -88,4 +88,5 @@ class Variations:
       for key, value in dotted(self.fields).items()
       if not may_change(key) or key in ('num_steps', 'eval.every', 'eval.best')
     }
-    return {**shaping, 'search.space': space.describe()}
+    grid = self._config.search.sampler == 'grid'
+    return {**shaping, 'grid': grid, 'search.space': space.describe()}

@@ -4,10 +4,12 @@ import base64
 import datetime
 import io
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
 
+from gan_jax.config.serving import Explore
 from gan_jax.modes.explorer import Explorer, Wish
 from gan_jax.reporting import pictures
 from gan_jax.sampling.inversion import Inverted
@@ -33,6 +35,20 @@ class Artist:
     """Takes what draws, and the workdir, where pictures are saved."""
     self.explorer, self.name = explorer, path.name
     self._folder = path / 'explore'
+
+  def first(self, keys: Explore) -> Wish:
+    """What the page begins with.
+
+    Raises:
+      InputError: a class that there is not.
+    """
+    label = keys.class_label
+    return Wish(
+      seed=keys.seed,
+      label=None if label is None else self.label_of(str(label)),
+      truncation=keys.truncation,
+      psi=keys.psi,
+    )
 
   def wish_of(self, query: dict[str, str]) -> Wish:
     """A wish as an address has it.
@@ -68,7 +84,7 @@ class Artist:
   def label_of(self, text: str) -> int:
     """A class by its number or name."""
     gan = self.explorer.gan
-    label = int(text) if text.lstrip('-').isdigit() else text
+    label = int(text) if re.fullmatch('-?[0-9]{1,9}', text) else text
     return class_index(label, gan.num_classes, gan.class_names)
 
   def png(self, wish: Wish, inverted: Inverted | None = None) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gan_jax.config import plan
 from gan_jax.modes.artist import Artist
-from gan_jax.modes.explorer import Explorer, Wish
+from gan_jax.modes.explorer import Explorer
 from gan_jax.types import InputError
 from gan_jax.workdir import layout
 from gan_jax.workdir.trained import restore
@@ -38,7 +38,7 @@ def explore(config: Any, workdir: str | pathlib.Path) -> None:
   port = free_port(keys.host, keys.port)
   artist = Artist(Explorer(trained, asked, path), path)
   print('drawing the first picture', flush=True)
-  artist.png(Wish(seed=keys.seed))
+  artist.png(artist.first(keys))
   if keys.host not in ('127.0.0.1', 'localhost', '::1'):
     print(f'note: {keys.host} lets others in who reach this machine')
   said = f'http://{keys.host}:{port} shows {path}; Ctrl-C ends it'

@@ -11,9 +11,9 @@ from nicegui import app, background_tasks, events, run, ui
 
 from gan_jax.config.serving import Explore
 from gan_jax.modes.artist import Artist, address
-from gan_jax.modes.explorer import Wish
 from gan_jax.sampling.inversion import Inverted
 from gan_jax.types import InputError
+from gan_jax.workdir.directions import SUFFIX
 
 _EVERY = 0.04  # seconds between two events of one slider
 _SLIDER = 'update:model-value'
@@ -81,13 +81,7 @@ class _Panel:
 
   def __init__(self, artist: Artist, keys: Explore):
     self.artist, self.explorer = artist, artist.explorer
-    label = keys.class_label
-    self.wish = Wish(
-      seed=keys.seed,
-      label=None if label is None else artist.label_of(str(label)),
-      truncation=keys.truncation,
-      psi=keys.psi,
-    )
+    self.wish = artist.first(keys)
     self._changed, self._drawing = False, False
     self._inverted: Inverted | None = None  # an uploaded image
 
@@ -108,9 +102,9 @@ class _Panel:
           box = ui.input('text', placeholder='a red heart').classes('w-full')
           box.on('keydown.enter', lambda: self._set(text=box.value))
         if gan.prior == 'normal':
-          self._slider('truncation', 'truncation', 0.0, 3.0, 0.0)
+          self._slider('truncation', 0.0, 3.0, self.wish.truncation)
         if gan.has_styles and self.explorer.can_edit:
-          self._slider('psi', 'psi', 0.0, 1.5, self.wish.psi)
+          self._slider('psi', 0.0, 1.5, self.wish.psi)
           self._mixing()
         self._directions()
         self._uploads()
@@ -146,11 +140,9 @@ class _Panel:
         on_change=lambda e: self._set(label=None if e.value < 0 else e.value),
       ).classes('w-full')
 
-  def _slider(
-    self, name: str, label: str, low: float, high: float, value: float
-  ) -> None:
+  def _slider(self, name: str, low: float, high: float, value: float) -> None:
     """A slider of a field of the wish."""
-    self._knob(label, low, high, value, lambda x: self._set(**{name: x}))
+    self._knob(name, low, high, value, lambda x: self._set(**{name: x}))
 
   def _knob(self, label, low, high, value, change, step=0.05) -> Any:
     with ui.row().classes('items-center w-full no-wrap gap-3'):
@@ -222,7 +214,8 @@ class _Panel:
     for name, value in fields.items():
       if isinstance(value, float) and not math.isfinite(value):
         return
-      if name == 'seed' and not 0 <= value < 2**32 - 1:
+      seed = name in ('seed', 'mix') and value is not None
+      if seed and not 0 <= value < 2**32 - 1:
         return
     self.wish = self.wish._replace(**fields)
     self._changed = True
@@ -275,6 +268,9 @@ class _Panel:
   async def _add(self, event: events.ValueChangeEventArguments) -> None:
     name = event.value
     if not name or name in self.explorer.directions:
+      return
+    if name.endswith(SUFFIX):  # no files, for whoever sees the page
+      ui.notify('name a direction, not a file', type='warning')
       return
     self._words.set_text(f'finding {name}')
     found = await self._told(self.explorer.add, name)

@@ -84,6 +84,7 @@ class Explorer:
     self._styles = functools.lru_cache(_MOST_KEPT)(self._styles_of)
     self._given = functools.lru_cache(_MOST_KEPT)(self._given_of)
     self._draw = jax.jit(exporting.drawing(self.gan))
+    self._cutoff = keys.psi_cutoff
     self._has_styles = self.gan.has_styles and self.can_edit
     self._paint = jax.jit(lambda *x: to_uint8(self.gan.painter(*x)))
     names = ','.join(keys.directions).split(',')
@@ -205,7 +206,9 @@ class Explorer:
       other, _ = self._styles(wish.mix, wish.label, wish.truncation)
       layer = min(max(1, wish.layer), styles.shape[1] - 1)
       styles = self.gan.mixed(styles, other, layer)
-    styles = mean + wish.psi * (styles - mean)
+    pulled = mean + wish.psi * (styles - mean)
+    early = np.arange(styles.shape[1]) < (self._cutoff or styles.shape[1])
+    styles = np.where(early[:, None], pulled, styles)
     return np.asarray(self._paint(self._shifted(styles, wish), latents))
 
   def _of_inverted(self, wish: Wish, found: Inverted) -> np.ndarray:

@@ -25,7 +25,7 @@ from gan_jax.workdir.trained_gan import TrainedGAN
 
 _DRAWN = 64  # images of samples.png
 _CHECKED = 16  # images that have to be the sampler's
-_ONNX_CLOSE = 2  # levels of a pixel by which ONNX may differ
+_ONNX = 'generator.onnx'
 
 
 def export(
@@ -56,6 +56,13 @@ def export(
   trained = restore(workdir, keys.checkpoint, asked.member, asked.denoise)
   gan = trained.sampler_of(keys)
   folder = output.folder(out, path / 'export')
+  if layout.has_checkpoint(folder):
+    raise InputError(
+      f'out: {folder} holds a run, whose files would be replaced; name another '
+      '--out'
+    )
+  for name in (exported.MANIFEST, _ONNX):  # of what is about to be replaced
+    (folder / name).unlink(missing_ok=True)
   made = exporting.exported(gan, keys.platforms, keys.truncation)
   _write(folder / 'generator.jax', made.draw)
   _write(folder / 'latents.jax', made.latents)
@@ -66,7 +73,7 @@ def export(
   layout.write_json(folder / 'dataset.json', trained.info._asdict())
   pictures.save_image(folder / 'samples.png', _picture(gan, keys.seed))
   if keys.onnx:
-    worst['generator.onnx'] = _onnx(folder / 'generator.onnx', gan)
+    worst[_ONNX] = _onnx(folder / _ONNX, gan)
   manifest = _manifest(trained, gan, keys, made, path) | {
     'name': path.name,
     'num_parameters': num,
@@ -244,7 +251,7 @@ def _manifest(
 
 def _files(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
   """Sizes and SHA-256 of what lies in the folder."""
-  names = ('generator.jax', 'latents.jax', exported.WEIGHTS, 'generator.onnx')
+  names = ('generator.jax', 'latents.jax', exported.WEIGHTS, _ONNX)
   found = {}
   for name in names:
     if (folder / name).is_file():

@@ -5,6 +5,8 @@ storage is a worker of the same search. The last of them writes the report.
 """
 
 import contextlib
+import hashlib
+import json
 import os
 import pathlib
 import subprocess
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 import ml_collections
 
 from gan_jax.config import plan as plan_lib
+from gan_jax.config.searching import Search
 from gan_jax.config.space import Space, read_space
 from gan_jax.config.variations import Variations
 from gan_jax.evaluation.scores import BETTER
@@ -69,9 +72,14 @@ def search(
     f'{keys.sampler}, ranked by {asked.eval.best} ({better} is better); '
     f'{found.url}'
   )
-  runner = trials.Runner(
-    found, configs.plan, path / 'trials', prune=keys.pruner != 'none'
-  )
+  folder = path / _folder(keys)
+  if not found.optuna.trials and folder.is_dir() and any(folder.iterdir()):
+    raise InputError(
+      f'workdir: {folder} holds runs of a search whose study is gone; move it '
+      'away, or name another --workdir'
+    )
+  prune = keys.pruner != 'none'
+  runner = trials.Runner(found, configs.plan, folder, prune=prune)
   with _helpers(keys.workers, path):
     _work(found, runner, keys.together, better)
   if os.environ.get(_WORKER):
@@ -86,6 +94,14 @@ def search(
     return None
   print(f'{time.monotonic() - started:.0f} s in all')
   return done
+
+
+def _folder(keys: Search) -> str:
+  """Where the runs of a study lie in the workdir."""
+  if (keys.storage, keys.study) == ('', 'search'):
+    return 'trials'
+  text = json.dumps([keys.storage, keys.study])
+  return f'trials_{hashlib.sha256(text.encode()).hexdigest()[:8]}'
 
 
 def _work(
@@ -167,6 +183,13 @@ def _helpers(workers: int, path: pathlib.Path) -> Iterator[None]:
       os.sched_setaffinity(0, cores)
 
 
+def _write(
+  done: results.Results, found: study.Study, path: pathlib.Path
+) -> None:
+  layout.write_json(path / _SUMMARY, done.as_json())
+  search_page.write(done, found.optuna, path / _PAGE)
+
+
 def _finish(
   asked: plan_lib.Plan,
   configs: Variations,
@@ -192,14 +215,14 @@ def _finish(
       f'{problems[0] if problems else "it was pruned"}'
     )
   results.write_configs(done, configs.fields, path)
+  _write(done, found, path)
   if asked.search.fresh_seeds:
     seeds = [asked.seed + 1 + i for i in range(asked.search.fresh_seeds)]
     print(f'the best and the config as it is, on {len(seeds)} fresh seeds')
     best = done.ranked[0].values
     told = fresh.scores(configs.plan, best, path / 'fresh', seeds=seeds)
     done = done._replace(fresh=told)
-  layout.write_json(path / _SUMMARY, done.as_json())
-  search_page.write(done, found.optuna, path / _PAGE)
+    _write(done, found, path)
   print(*done.words(), sep='\n')
   print(
     f'written to {path / _PAGE}, {_SUMMARY} and best_1.py: '

@@ -117,7 +117,8 @@ def _inputs(manifest: Manifest) -> str:
   text = _table(('name', 'shape', 'type', 'what it is'), rows)
   classes = manifest['classes']
   if classes:
-    listed = ', '.join(f'{i}: {name}' for i, name in enumerate(classes))
+    names = (' '.join(str(name).split()) for name in classes)
+    listed = ', '.join(f'{i}: {name}' for i, name in enumerate(names))
     text += f'\n\nClasses: {listed}.'
   return (
     f'{text}\n\nAny number b of examples; on '

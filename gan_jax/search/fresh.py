@@ -4,6 +4,9 @@ The best of many trials is the luckiest too: its own score is better than what
 the same keys give again. Both are trained anew, each seed once with either.
 """
 
+import contextlib
+import hashlib
+import json
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -14,7 +17,7 @@ import numpy as np
 
 from gan_jax.search.trials import PlanOf, Watch, into_log
 from gan_jax.training import loop
-from gan_jax.types import InputError
+from gan_jax.types import InputError, NonFiniteError
 
 WINNER, DEFAULT = 'winner', 'default'
 
@@ -29,20 +32,24 @@ class Fresh(NamedTuple):
   """
 
   seeds: list[int]
-  winner: list[float]
-  default: list[float]
+  winner: list[float | None]
+  default: list[float | None]
 
   @property
   def difference(self) -> tuple[float, float]:
     """Winner less default: the mean over seeds, and half its 95 % interval."""
-    return mean_and_half(np.subtract(self.winner, self.default))
+    pairs = zip(self.winner, self.default, strict=True)
+    return mean_and_half([a - b for a, b in pairs if None not in (a, b)])
 
 
-def mean_and_half(values: Sequence[float]) -> tuple[float, float]:
+def mean_and_half(values: Sequence[float | None]) -> tuple[float, float]:
   """The mean, and half the 95 % interval of Student's t; NaN of one value."""
   from scipy import stats
 
+  values = [value for value in values if value is not None]
   num = len(values)
+  if not num:
+    return math.nan, math.nan
   if num < 2:
     return float(np.mean(values)), math.nan
   error = np.std(values, ddof=1) / math.sqrt(num)
@@ -68,10 +75,16 @@ def scores(
     InputError: one of them cannot be trained, or is not scored.
   """
   found = {
-    name: _scores(plan_of, own, folder / name, seeds)
+    name: _scores(plan_of, own, folder / _folder(name, own, seeds), seeds)
     for name, own in ((WINNER, values), (DEFAULT, {}))
   }
   return Fresh(list(seeds), found[WINNER], found[DEFAULT])
+
+
+def _folder(name: str, values: Mapping[str, Any], seeds: Sequence[int]) -> str:
+  """Of these runs, and of no other winner's."""
+  text = json.dumps([sorted(values.items()), list(seeds)])
+  return f'{name}_{hashlib.sha256(text.encode()).hexdigest()[:8]}'
 
 
 def _scores(
@@ -79,8 +92,11 @@ def _scores(
   values: Mapping[str, Any],
   folder: pathlib.Path,
   seeds: Sequence[int],
-) -> list[float]:
-  """The score of each seed: in one program, or else in one after the other."""
+) -> list[float | None]:
+  """The score of each seed, in one program or in one after the other.
+
+  None of a run that has diverged.
+  """
   several = dict(seed=seeds[0], num_seeds=len(seeds))
   try:
     return _train(plan_of({**values, **several}), folder, len(seeds))
@@ -93,12 +109,9 @@ def _scores(
   ]
 
 
-def _train(plan: Any, folder: pathlib.Path, num: int) -> list[float]:
+def _train(plan: Any, folder: pathlib.Path, num: int) -> list[float | None]:
   watch = Watch(folder, [None] * num, plan.eval.best, prune=False)
-  with into_log(folder):
+  with contextlib.suppress(NonFiniteError), into_log(folder):
     loop.train(plan, folder)
   jax.clear_caches()
-  found = watch.last(plan.schedule.num_steps)
-  if None in found:
-    raise InputError(f'search.fresh_seeds: {folder} has no score at its end')
-  return found
+  return watch.last(plan.schedule.num_steps)

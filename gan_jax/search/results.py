@@ -90,7 +90,7 @@ class Results(NamedTuple):
     if self.fresh is not None:
       difference, half = self.fresh.difference
       fresh = self.fresh._asdict() | {
-        'difference': difference,
+        'difference': None if math.isnan(difference) else difference,
         'half_interval_95': None if math.isnan(half) else half,
       }
     return {
@@ -111,10 +111,15 @@ def _about_fresh(
   lines = []
   for who, values in both.items():
     mean, half = mean_and_half(values)
+    lost = values.count(None)
+    diverged = f', {lost} without a score' if lost else ''
     lines.append(
       f'{who} on {len(values)} fresh seeds: {name} {_interval(mean, half)}'
+      f'{diverged}'
     )
   mean, half = fresh.difference
+  if math.isnan(mean):
+    return [*lines, 'no seed has a score of both, so nothing can be compared']
   gain = -mean if better == 'lower' else mean
   sure = not math.isnan(half) and gain > half
   verdict = 'better' if gain > 0 else 'worse'

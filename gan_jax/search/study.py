@@ -6,15 +6,18 @@ where these stop, another worker takes the trial up again.
 """
 
 import contextlib
+import datetime
 import fcntl
 import json
 import pathlib
+import secrets
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.trial import TrialState
 
@@ -26,6 +29,7 @@ from gan_jax.types import InputError
 PROBLEM, SCORE = 'problem', 'score'
 _DATABASE, _LOCK = 'search.db', '.claims'
 _SILENT = 3  # heartbeats that may be missing
+_MOST_LOST = 10  # workers that a trial may end
 _BUSY = 120  # seconds that SQLite waits for another process
 _MEANWHILE = 3  # seconds in which another has made the tables
 _RETRY = optuna.storages.RetryHeartbeatStaleTrialCallback
@@ -67,22 +71,19 @@ class Study:
       self.url = _shown(keys.storage or f'sqlite:///{folder / _DATABASE}')
       self.optuna = self._open(better)
       self._check(json.loads(json.dumps(identity)))
-      if keys.sampler == 'grid' and not self.optuna.trials:
-        for point in space.grid()[: keys.trials]:
-          values = {key: encoded(value) for key, value in point.items()}
-          self.optuna.enqueue_trial(values, skip_if_exists=True)
+      if keys.sampler == 'grid':
+        self._enqueue(space.grid()[: keys.trials])
     self._id = self._storage.get_study_id_from_name(keys.study)
 
   def _open(self, better: str) -> optuna.Study:
     keys = self._keys
-    seed = keys.seed + len(self._storage.get_all_studies())
-    sampler = optuna.samplers.TPESampler(seed=seed)
+    sampler = optuna.samplers.TPESampler()
     if keys.sampler != 'tpe':
-      sampler = optuna.samplers.RandomSampler(seed=seed)
+      sampler = optuna.samplers.RandomSampler()
     pruner = optuna.pruners.NopPruner()
     if keys.pruner == 'median':
       pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
-    return optuna.create_study(
+    found = optuna.create_study(
       storage=self._storage,
       study_name=keys.study,
       sampler=sampler,
@@ -90,6 +91,33 @@ class Study:
       direction='minimize' if better == 'lower' else 'maximize',
       load_if_exists=True,
     )
+    found.sampler = self._seeded(found, type(sampler))
+    return found
+
+  def _seeded(self, found: optuna.Study, kind: type) -> Any:
+    """A sampler that draws as no other worker's does."""
+    number = found.user_attrs.get('opened', 0)
+    found.set_user_attr('opened', number + 1)
+    words = [self._keys.seed, number]
+    if self._keys.storage and number:  # others may count in another folder
+      words.append(secrets.randbits(31))
+    seed = np.random.default_rng(words).integers(2**31)
+    return kind(seed=int(seed))
+
+  def _enqueue(self, points: Sequence[Mapping[str, Any]]) -> None:
+    """Lets those points of a grid wait that are not there yet."""
+
+    def name(values):
+      return json.dumps(values, sort_keys=True)
+
+    known = {
+      name(trial.params or trial.system_attrs.get('fixed_params', {}))
+      for trial in self.optuna.get_trials(deepcopy=False)
+    }
+    for point in points:
+      values = {key: encoded(value) for key, value in point.items()}
+      if name(values) not in known:
+        self.optuna.enqueue_trial(values)
 
   def _check(self, identity: dict[str, Any]) -> None:
     """Raises InputError if the storage holds a study of something else."""
@@ -117,17 +145,45 @@ class Study:
     """
     with self._alone(), _quiet():
       optuna.storages.fail_stale_trials(self.optuna)
-      trials = self.optuna.get_trials(deepcopy=False)
+      trials = self._without_stillborn()
       waiting = sum(t.state == TrialState.WAITING for t in trials)
       counted = sum(map(_counts, trials)) - waiting
       num = min(most, max(waiting, self._keys.trials - counted))
       if self._keys.sampler == 'grid':
         num = min(num, waiting)
-      claimed = [self.optuna.ask() for _ in range(num)]
-      for trial in claimed:
-        self.values(trial)
-        self._storage.record_heartbeat(self._id_of(trial))
-      return claimed
+      claimed: list[optuna.Trial] = []
+      try:
+        for _ in range(num):
+          trial = self.optuna.ask()
+          claimed.append(trial)
+          self._storage.record_heartbeat(self._id_of(trial))
+          self.values(trial)
+      except BaseException:
+        self.put_back(claimed)
+        raise
+      return [trial for trial in claimed if not self._given_up(trial)]
+
+  def _without_stillborn(self) -> list[optuna.trial.FrozenTrial]:
+    """All trials; those that a worker left before a first heartbeat fail."""
+    now = datetime.datetime.now()
+    longest = datetime.timedelta(seconds=_SILENT * self._keys.heartbeat)
+    for trial in self.optuna.get_trials(deepcopy=False):
+      alive = trial.params or trial.state != TrialState.RUNNING
+      if not alive and now - trial.datetime_start > longest:
+        self.optuna.tell(
+          trial.number, state=TrialState.FAIL, skip_if_finished=True
+        )
+    return self.optuna.get_trials(deepcopy=False)
+
+  def _given_up(self, trial: optuna.Trial) -> bool:
+    """Whether a trial has ended too many workers, and is told so."""
+    kept = self.optuna.get_trials(deepcopy=False)[trial.number]
+    lost = len(_RETRY.retry_history(kept))
+    if lost < _MOST_LOST:
+      return False
+    trial.set_user_attr(PROBLEM, f'{lost} workers have ended in it')
+    self.optuna.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+    return True
 
   def values(self, trial: optuna.Trial) -> dict[str, Any]:
     """What a trial tries, by key."""

@@ -21,6 +21,8 @@ from gan_jax.types import InputError, NonFiniteError
 from gan_jax.workdir import logs
 
 LOG = 'log.txt'
+_IN_USE, _TOO_LARGE = 'is in use by', 'RESOURCE_EXHAUSTED'
+_PATIENCE = 5  # seconds, where a run is somebody else's still
 # Values by key, of one run or of several -> the plan of the run.
 PlanOf = Callable[[Mapping[str, Any]], Plan]
 _NAMES = {key: name for name, key in SWEPT.items()}
@@ -101,22 +103,34 @@ class Runner:
       group[0].set_user_attr(SCORE, watch.name)
     except optuna.TrialPruned:
       pruned = True
+    except optuna.exceptions.UpdateFinishedTrialError:
+      return  # somebody has taken them up, while this process stood still
     except (InputError, NonFiniteError) as error:
       problem = str(error)
+      if _IN_USE in problem:  # by one who is not dead
+        self.study.put_back(group)
+        time.sleep(_PATIENCE)
+        return
+    except (MemoryError, RuntimeError) as error:
+      if isinstance(error, RuntimeError) and _TOO_LARGE not in str(error):
+        raise
+      problem = 'it needs more memory than there is'
     finally:
       jax.clear_caches()  # of programs that nothing will run again
     seconds = time.monotonic() - started
     for trial, values, score in zip(group, every, scores, strict=True):
-      trial.set_user_attr('folder', folder.name)
-      trial.set_user_attr('seconds', round(seconds, 1))
       state = TrialState.PRUNED if pruned else TrialState.COMPLETE
       why = problem
       if score is None and not pruned:
         state = TrialState.FAIL
-        why = why or f'no {plan.eval.best} at the last step, see {folder / LOG}'
-        trial.set_user_attr(PROBLEM, why)
+        why = why or f'no score at the last step, see {folder / LOG}'
       with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
-        self.study.optuna.tell(trial, score, state=state)
+        trial.set_user_attr('folder', folder.name)
+        trial.set_user_attr('seconds', round(seconds, 1))
+        if why:
+          trial.set_user_attr(PROBLEM, why)
+        optuna_study = self.study.optuna
+        optuna_study.tell(trial, score, state=state, skip_if_finished=True)
       named = {TrialState.PRUNED: 'pruned', TrialState.FAIL: 'failed'}
       yield Outcome(
         trial.number, values, score, named.get(state, 'complete'), why, seconds

@@ -78,6 +78,7 @@ def test_a_file_does_as_well(tmp_path):
     ('{"batch_size": [64, 64]}', 'from 64 to 64'),
     ('{"penalty_weight": [0, 1, "log"]}', 'has no logarithm'),
     ('{"penalty_weight": 3}', 'has to be'),
+    ('{"penalty_weight": %s}' % ('9' * 400), 'has to be'),
     ('{"penalty_weight": []}', 'has to be'),
     ('{"penalty_weight": {"from": 1}}', 'has to be'),
     ('{"loss": ["hinge", "hinge"]}', 'a choice twice'),

@@ -117,6 +117,14 @@ def test_styles_are_mixed_pulled_and_moved(tmp_path):
   gan = explorer.gan
   latents, others = gan.latents(6, seed=1), gan.latents(6, seed=2)
   styles, mean = gan.styles(latents), gan.mean_style()
+  explorer._cutoff = 1
+  half = np.concatenate(
+    [(mean + 0.5 * (styles - mean))[:, :1], styles[:, 1:]], axis=1
+  )
+  wanted = gan.paint(np.float32(half), latents).astype(int)
+  found = explorer.images(Wish(seed=1, psi=0.5)).astype(int)
+  assert np.abs(found - wanted).max() <= 1
+  explorer._cutoff = 0
   for wish, moved in (
     (Wish(seed=1), styles),
     (Wish(seed=1, psi=0.5), mean + 0.5 * (styles - mean)),
@@ -170,6 +178,8 @@ def test_an_address_is_a_wish(artist):
     ({'truncation': '1e9'}, 'truncation'),
     ({'label': '10'}, '10'),
     ({'label': 'shoe'}, 'shoe'),
+    ({'label': '²'}, '²'),
+    ({'mix': str(2**64)}, 'is no seed'),
     ({'ink': 'much'}, 'much'),
     ({'ink': '100'}, 'goes from -6 to 6'),
     ({'ink': 'nan'}, 'goes from -6 to 6'),

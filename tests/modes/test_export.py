@@ -216,6 +216,19 @@ def test_weights_of_another_run_are_refused(run, tmp_path):
     gan_jax.load(copy)
 
 
+def test_a_run_is_not_overwritten_and_an_old_onnx_does_not_stay(run, tmp_path):
+  workdir, _ = run
+  before = (workdir / 'config.json').read_bytes()
+  with pytest.raises(InputError, match='holds a run'):
+    export(tiny_digits(), workdir, workdir)
+  assert (workdir / 'config.json').read_bytes() == before
+  (tmp_path / 'generator.onnx').write_text('of other weights')
+  export(tiny_digits(), workdir, tmp_path)
+  told = json.loads((tmp_path / 'manifest.json').read_text())
+  assert 'generator.onnx' not in told['files']
+  assert not (tmp_path / 'generator.onnx').exists()
+
+
 def test_where_it_cannot_be_written(run, tmp_path):
   workdir, _ = run
   (tmp_path / 'file').write_text('')

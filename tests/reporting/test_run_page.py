@@ -204,6 +204,18 @@ def test_large_pictures_are_compressed():
 
 
 @pytest.mark.slow
+def test_one_row_of_a_large_step_is_drawn(tmp_path):
+  """Ticks between numbers that are next to each other."""
+  rows = [{'step': 5_000_000, 'disc_loss': 1.0, 'gen_loss': 1.0 + 1e-15}]
+  found = page.Page('one')
+  found.add('Curves', page.charts(charts.of_losses(rows)))
+  found.write(tmp_path / 'one.html')
+  with opened((tmp_path / 'one.html').as_uri()) as (it, trouble):
+    assert it.locator('.chart svg circle').count() == 2
+    assert [x for x in trouble if not x.startswith(('data:', 'file:'))] == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('width', [1280, 400])
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
 def test_in_a_browser(workdir, width, scheme):

@@ -17,6 +17,7 @@ from gan_jax.config.plan import read
 from gan_jax.config.sweep import SWEPT
 from gan_jax.modes.search import search
 from gan_jax.search import fresh as fresh_lib
+from gan_jax.search import trials as trials_lib
 from gan_jax.types import InputError
 from gan_jax.workdir import layout
 from tests.helpers import ROOT, cli_environment, tiny_digits, tiny_flags
@@ -94,7 +95,8 @@ def test_the_winner_is_tried_on_seeds_of_its_own(searched):
   workdir, found = searched
   assert found.fresh.seeds == [1, 2]
   for name in (fresh_lib.WINNER, fresh_lib.DEFAULT):
-    config = layout.read_json(workdir / 'fresh' / name / 'config.json')
+    (folder,) = (workdir / 'fresh').glob(f'{name}_*')
+    config = layout.read_json(folder / 'config.json')
     assert (config['seed'], config['num_seeds']) == (1, 2)
     rate = config['gen_optimizer']['learning_rate']
     best = found.ranked[0].values['gen_optimizer.learning_rate']
@@ -197,6 +199,51 @@ def test_bad_input_is_one_line_before_any_work(tmp_path, space, keys, words):
     search(config_of(space, **keys), tmp_path / 'new')
   assert '\n' not in str(error.value)
   assert not (tmp_path / 'new' / 'trials').exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('error', ['in use', 'memory', 'taken up'])
+def test_trouble_of_one_trial_ends_no_worker(tmp_path, monkeypatch, error):
+  """A run that somebody has, one that does not fit, one that was taken up."""
+  train, calls = trials_lib.loop.train, []
+
+  def troubled(plan, folder, callbacks=()):
+    calls.append(folder)
+    if len(calls) > 1:
+      return train(plan, folder, callbacks)
+    if error == 'in use':
+      raise InputError(f'workdir: {folder} is in use by process 1')
+    if error == 'memory':
+      raise RuntimeError('RESOURCE_EXHAUSTED: out of memory')
+    raise optuna.exceptions.UpdateFinishedTrialError
+
+  monkeypatch.setattr(trials_lib.loop, 'train', troubled)
+  monkeypatch.setattr(trials_lib, '_PATIENCE', 0.1)
+  keys = {'search.trials': 2}
+  if error == 'taken up':  # its trial stays with whoever has it
+    keys['search.trials'] = 1
+    monkeypatch.setattr('gan_jax.modes.search.time.sleep', _raise)
+    with pytest.raises(TimeoutError):
+      search(config_of(**keys), tmp_path)
+    return
+  found = search(config_of(**keys), tmp_path)
+  states = [trial.state for trial in found.tried]
+  if error == 'in use':
+    assert states == ['complete', 'complete']
+    assert calls[0] == calls[-1]  # gone on with in its own folder
+  else:
+    assert sorted(states) == ['complete', 'failed']
+    assert 'memory' in found.tried[0].problem
+
+
+def _raise(seconds):
+  raise TimeoutError
+
+
+def test_runs_of_a_study_that_is_gone_are_not_taken_for_its(tmp_path):
+  (tmp_path / 'trials' / '00000').mkdir(parents=True)
+  with pytest.raises(InputError, match='whose study is gone'):
+    search(config_of(), tmp_path)
 
 
 # --- Several processes --------------------------------------------------------

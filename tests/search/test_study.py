@@ -147,6 +147,66 @@ def test_a_grid_is_tried_point_by_point(tmp_path):
   assert sorted(points) == [(b, w) for b in (8, 16) for w in (1, 2, 3)]
 
 
+def test_no_two_workers_draw_alike(tmp_path):
+  """Nor does one that is started again."""
+  drawn = []
+  for _ in range(4):
+    study = opened(tmp_path, trials=8)
+    drawn += [study.values(trial)['penalty_weight'] for trial in study.claim(2)]
+  assert len(set(drawn)) == 8
+
+
+def test_the_same_seed_draws_the_same(tmp_path):
+  found = []
+  for name in ('one', 'two'):
+    (tmp_path / name).mkdir()
+    study = opened(tmp_path / name)
+    found.append([study.values(trial) for trial in study.claim(3)])
+  assert found[0] == found[1]
+
+
+def test_a_grid_is_filled_up(tmp_path):
+  """After a kill while it was made, and for more trials."""
+  space = read_space('{"batch_size": {"choices": [1, 2, 3, 4]}}', FIELDS)
+
+  def study(trials):
+    keys = keys_of(sampler='grid', trials=trials)
+    return Study(keys, space, tmp_path, better='lower', identity={})
+
+  first = study(2)
+  (one,) = first.claim(1)
+  first.optuna.tell(one, 1.0)
+  second = study(4)
+  tried = [first.values(one)['batch_size']]
+  while claimed := second.claim(3):
+    for trial in claimed:
+      tried.append(second.values(trial)['batch_size'])
+      second.optuna.tell(trial, 1.0)
+  assert sorted(tried) == [1, 2, 3, 4]
+
+
+@pytest.mark.filterwarnings('ignore:Heartbeat of storage')
+def test_a_trial_that_never_began_hangs_nobody(tmp_path):
+  study = opened(tmp_path, trials=1)
+  study.optuna.ask()  # and no heartbeat, as of a worker killed there
+  assert study.claim(1) == []
+  time.sleep(3.2)
+  (trial,) = study.claim(1)
+  study.optuna.tell(trial, 1.0)
+  assert study.claim(1) == []
+  assert study.running() == 0
+
+
+def test_a_trial_that_ends_every_worker_is_given_up(tmp_path):
+  study = opened(tmp_path, trials=1)
+  for _ in range(10):
+    (trial,) = study.claim(1)
+    study.put_back([trial])
+  assert study.claim(1) == []
+  assert study.claim(1) == []
+  assert 'workers have ended' in study.optuna.trials[-1].user_attrs[PROBLEM]
+
+
 def test_a_study_is_of_one_search(tmp_path):
   opened(tmp_path, {'num_steps': 100, 'loss': 'hinge'})
   opened(tmp_path, {'num_steps': 100, 'loss': 'hinge'})
@@ -200,6 +260,16 @@ def test_luck_and_difference_are_told():
 def test_a_difference_within_its_interval_may_be_chance():
   fresh = Fresh([1, 2, 3], [12.0, 25.0, 14.0], [20.0, 21.0, 22.5])
   assert 'that may be chance' in '\n'.join(results_of(fresh).words())
+
+
+def test_a_seed_that_diverged_is_told_and_left_out():
+  fresh = Fresh([1, 2, 3], [12.0, None, 14.0], [20.0, 21.0, 22.0])
+  text = '\n'.join(results_of(fresh).words())
+  assert 'its keys on 3 fresh seeds: fid_classifier 13 ' in text
+  assert '1 without a score' in text
+  assert 'the winner is better by 8 ' in text
+  none = Fresh([1], [None], [20.0])
+  assert 'nothing can be compared' in '\n'.join(results_of(none).words())
 
 
 def test_optuna_is_the_version_that_was_tried():

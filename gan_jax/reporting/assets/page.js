@@ -28,15 +28,15 @@ function ticks(low, high, most) {
   const rough = (high - low) / most;
   const unit = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].find(n => n * unit >= rough) * unit;
-  const found = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++)
-    found.push(i * step);
+  const found = [], first = Math.ceil(low / step - 1e-9);
+  for (let n = 0; n < 100 && (first + n) * step <= high + 1e-9 * step; n++)
+    found.push((first + n) * step);
   return found;
 }
 
 function scales(panel, width) {
   const xs = panel.series.flatMap(s => s.x);
-  const x0 = Math.min(...xs), x1 = Math.max(...xs, x0 + 1e-9);
+  const x0 = Math.min(...xs), x1 = Math.max(...xs, x0 + 1);
   const [y0, y1] = panel.limits;
   return {
     x0, x1, y0, y1, width,
