@@ -230,7 +230,7 @@ def test_trouble_of_one_trial_ends_no_worker(tmp_path, monkeypatch, error):
   states = [trial.state for trial in found.tried]
   if error == 'in use':
     assert states == ['complete', 'complete']
-    assert calls[0] == calls[-1]  # gone on with in its own folder
+    assert calls.count(calls[0]) == 2  # gone on with in its own folder
   else:
     assert sorted(states) == ['complete', 'failed']
     assert 'memory' in found.tried[0].problem
