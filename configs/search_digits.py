@@ -33,8 +33,7 @@ def get_config(sampler: str = 'tpe') -> ConfigDict:
     sampler: tpe, or grid.
   """
   config = mlp_digits.get_config()
-  config.num_steps = 5_000
-  config.eval.every = 1_000
+  config.eval.every = 2_500
   config.eval.every_num_samples = 1_000
   config.search.sampler = sampler
   config.search.space = json.dumps(GRID if sampler == 'grid' else RANGES)

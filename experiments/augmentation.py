@@ -348,7 +348,7 @@ def figure(rows: list[dict[str, Any]], seeds: int) -> Figure:
   axis.set_xlabel('real images of each class')
   axis.set_ylabel('AUC minus that of real images alone')
   axis.set_title(f'means of {seeds} paired seeds, 95 % intervals')
-  axis.legend(fontsize=8)
+  made.legend(loc='outside right upper', fontsize=8)
   return made
 
 
