@@ -73,7 +73,7 @@ _SLOW |= {'progressive_mnist', 'edges_mnist'}
 _SLOW |= {'srresnet_bsds', 'srgan_x4', 'esrgan_x4', 'stackgan_256'}
 _SLOW |= {'hologan_64', 'hologan_coil', 'pigan_64', 'nerf_coil'}
 _SLOW |= {'stackgan_emoji', 'crossmodal_emoji', 'ddpm_cifar'}
-_SLOW |= {'dcgan_xray', 'ddpm_mnist'}
+_SLOW |= {'dcgan_xray', 'ddpm_mnist', 'upconv_xray'}
 
 
 @pytest.mark.parametrize('name', sampled(CONFIGS, *set(CONFIGS) - _SLOW))
@@ -143,7 +143,7 @@ def shape_for(network):
 
 # The configs above have them too.
 _COSTLY = ('wgan_gp_resnet', 'mlp_bn', 'sngan', 'sagan', 'biggan')
-_COSTLY += ('progressive', 'stylegan', 'stylegan2', 'r3gan')
+_COSTLY += ('progressive', 'stylegan', 'stylegan2', 'r3gan', 'upconv')
 
 
 def name_pairs():

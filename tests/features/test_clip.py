@@ -349,6 +349,7 @@ def folder(tmp_path):
   return root
 
 
+@pytest.mark.slow
 def test_a_folder_is_a_guide_and_an_encoder(folder, tmp_path, monkeypatch):
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
   model = guides.load('clip', str(folder))

@@ -57,6 +57,7 @@ def test_they_find_the_caption(trained):
   assert model.of_texts(['red left and more words'] * 2).shape == (2, 8)
 
 
+@pytest.mark.slow
 def test_images_of_other_sizes_and_channels_are_fitted(trained):
   model = towers.load(trained)
   images = np.kron(captioned(6)[0], np.ones((1, 2, 2, 1), np.uint8))

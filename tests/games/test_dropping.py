@@ -108,6 +108,7 @@ def whole(pairs, tmp_path_factory):
   return workdir
 
 
+@pytest.mark.slow
 def test_either_or_none_may_be_missing(pairs, whole, tmp_path, capsys):
   run = gan_jax.load(whole)
   source = np.full((3, 8, 8, 1), 200, np.uint8)

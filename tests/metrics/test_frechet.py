@@ -34,7 +34,9 @@ def reference(a, b):
   return gap @ gap + traces - 2 * np.trace(root).real
 
 
-@pytest.mark.parametrize('size', [1, 7, 500])
+@pytest.mark.parametrize(
+  'size', [1, 7, pytest.param(500, marks=pytest.mark.slow)]
+)
 def test_shifted_unit_gaussians_are_their_dimension_apart(size):
   a = gaussian_moments(np.zeros(size), np.eye(size))
   b = gaussian_moments(np.ones(size), np.eye(size))

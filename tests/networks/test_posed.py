@@ -19,7 +19,6 @@ from tests.helpers import (
   assert_close,
   assert_same_bits,
   differs,
-  sampled,
   task_of,
   tiny_digits,
 )
@@ -189,7 +188,8 @@ def test_the_first_layers_are_drawn_as_the_authors_have_them():
   assert 0.9 * most < np.abs(second).max() <= most
 
 
-@pytest.mark.parametrize('name', sampled(['hologan', 'pigan'], 'pigan'))
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['hologan', 'pigan'])
 def test_pose_and_latents_both_tell(name):
   gen = pair_of(name, told=True).gen
   rng = np.random.default_rng(0)

@@ -296,6 +296,7 @@ def test_what_has_grown_is_drawn():
   assert not (fine == fine[:, :, :1, :, :1]).all()
 
 
+@pytest.mark.slow
 def test_losses_of_a_d_that_says_nothing():
   """D of zeros: ln 2 (1 + 1/2 + 1/2), and ln 2 + 2 KL of G."""
   model, batch = model_of(8)

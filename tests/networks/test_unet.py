@@ -160,6 +160,7 @@ def test_it_hears_what_is_given(name, column, values):
   assert np.abs(found - other).max(axis=(1, 2, 3)).min() > 1e-4
 
 
+@pytest.mark.slow
 def test_dropout_is_of_training_and_of_each_example_s_key():
   network, (x, times) = made(dropout=0.5), inputs()
   variables = moved(network, x, times, {})

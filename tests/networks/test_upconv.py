@@ -28,6 +28,7 @@ def test_the_tutorials_size():
   assert count(pair.disc, np.zeros((2, 32, 32, 1)), {}) == disc
 
 
+@pytest.mark.slow
 def test_a_pair_told_labels_draws_and_judges():
   pair = make_pair(
     'upconv', (8, 12, 3), num_classes=3, gen_widths=(6, 4), disc_widths=(4, 4)

@@ -119,6 +119,7 @@ def test_every_part_of_the_commands_is_quoted(workdir):
   assert page.text(f"--mode=sample --workdir='{workdir}'") in text
 
 
+@pytest.mark.slow
 def test_scores_and_a_diagnosis_come_in_when_they_are_there(tmp_path, capsys):
   train(tiny_digits(**KEYS), tmp_path)
   assert 'Not scored yet' in html_of(tmp_path)
@@ -161,6 +162,7 @@ def test_no_run_is_one_line(tmp_path):
   assert not (tmp_path / 'nothing').exists()
 
 
+@pytest.mark.slow
 def test_a_page_that_cannot_be_written_stops_no_training(tmp_path, capsys):
   (tmp_path / 'report.html' / 'in the way').mkdir(parents=True)
   train(tiny_digits(**KEYS), tmp_path)

@@ -102,7 +102,7 @@ def test_a_trial_of_a_dead_worker_is_taken_up(tmp_path):
   others = study.claim(4)
   assert study.claim(1) == []
   with study.beating(others):
-    time.sleep(5.2)  # three heartbeats and more
+    time.sleep(4.2)  # three heartbeats and more
     (again,) = study.claim(1)
   assert study.values(again) == wanted
   assert study.first_number(again) == lost.number == 0
@@ -186,6 +186,7 @@ def test_a_grid_is_filled_up(tmp_path):
 
 
 @pytest.mark.filterwarnings('ignore:Heartbeat of storage')
+@pytest.mark.slow
 def test_a_trial_that_never_began_hangs_nobody(tmp_path):
   study = opened(tmp_path, trials=1)
   study.optuna.ask()  # and no heartbeat, as of a worker killed there

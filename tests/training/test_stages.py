@@ -60,7 +60,8 @@ def test_a_stage_is_the_run_with_its_keys(whole, tmp_path):
   assert [('penalty' in row) for row in rows] == [False, False, True]
 
 
-@pytest.mark.parametrize('stops', sampled([[10], [7, 10]], [10]))
+@pytest.mark.slow
+@pytest.mark.parametrize('stops', [[10], [7, 10]])
 def test_resumed_at_a_boundary_equals_uninterrupted(whole, tmp_path, stops):
   """Exactly there, where optimizers begin anew, and in the midst of a stage."""
   for num_steps in (*stops, 12):

@@ -340,7 +340,7 @@ def run_dispatch(config, num_devices, dtype=np.float32, steps=3):
 
 # Solvers beyond the fast ones differ in their updates, not in what is averaged.
 _SLOW = ('optimistic', 'consensus', 'extragradient', 'unrolled wgan_gp')
-_SLOW += ('unrolled', 'wgan_gp', 'mlp', 'spectral', 'sngan')
+_SLOW += ('unrolled', 'wgan_gp', 'batch norm', 'spectral', 'sngan')
 _SLOW += ('lazy r1, wrong pairs', 'ACGAN with codes', 'sagan', 'biggan')
 
 
