@@ -28,6 +28,10 @@ class UnknownNameError(InputError):
   """A name is in no table, or not yet: a plugin may know it."""
 
 
+class InUseError(InputError):
+  """Another process has the workdir."""
+
+
 class Stopped(RuntimeError):
   """Training could not go on, or was told not to: one line that says why.
 

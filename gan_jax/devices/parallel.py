@@ -58,9 +58,8 @@ def split_cpu(parts: int) -> None:
 
   As many as there are cores, or the most that divide the parts: small games,
   and batches of small maps, run faster side by side than over all cores, one
-  after the other. Without effect on other
-  devices, where XLA_FLAGS or JAX's configuration sets their number, and once
-  devices are in use.
+  after the other. Without effect on other devices, where XLA_FLAGS or JAX's
+  configuration sets their number, and once devices are in use.
   """
   if hasattr(os, 'sched_getaffinity'):
     cores = len(os.sched_getaffinity(0))

@@ -93,14 +93,8 @@ class Artist:
 
   def gif(self, wish: Wish, frames: int = _FRAMES) -> bytes:
     """A walk from the wish's seed to the next, and back."""
-    from PIL import Image
-
-    walk = self.explorer.walk(wish, frames)
-    first, *others = [Image.fromarray(self._grid(x)) for x in walk]
-    data = io.BytesIO()
-    first.save(
-      data, 'GIF', save_all=True, append_images=others, duration=60, loop=0
-    )
+    walk, data = self.explorer.walk(wish, frames), io.BytesIO()
+    pictures.write_gif(data, list(map(self._grid, walk)), milliseconds=60)
     return data.getvalue()
 
   def _grid(self, images: np.ndarray) -> np.ndarray:

@@ -144,7 +144,7 @@ class _Panel:
     """A slider of a field of the wish."""
     self._knob(name, low, high, value, lambda x: self._set(**{name: x}))
 
-  def _knob(self, label, low, high, value, change, step=0.05) -> Any:
+  def _knob(self, label, low, high, value, change, step=0.05) -> None:
     with ui.row().classes('items-center w-full no-wrap gap-3'):
       ui.label(label).classes('text-sm w-24 shrink-0 break-words')
       slider = ui.slider(min=low, max=high, step=step, value=value)
@@ -157,7 +157,6 @@ class _Panel:
       throttle=_EVERY,
       leading_events=True,
     )
-    return slider
 
   def _mixing(self) -> None:
     layers = self.explorer.gan.num_layers

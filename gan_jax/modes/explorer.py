@@ -18,6 +18,7 @@ from gan_jax.pixels import to_uint8
 from gan_jax.sampling import exporting, inversion, spaces
 from gan_jax.sampling.editing import Direction
 from gan_jax.sampling.inversion import Inverted
+from gan_jax.sampling.styles import Truncation, truncated
 from gan_jax.types import InputError
 from gan_jax.workdir import directions as kept_lib
 from gan_jax.workdir.finding import Finder
@@ -206,9 +207,8 @@ class Explorer:
       other, _ = self._styles(wish.mix, wish.label, wish.truncation)
       layer = min(max(1, wish.layer), styles.shape[1] - 1)
       styles = self.gan.mixed(styles, other, layer)
-    pulled = mean + wish.psi * (styles - mean)
-    early = np.arange(styles.shape[1]) < (self._cutoff or styles.shape[1])
-    styles = np.where(early[:, None], pulled, styles)
+    truncation = Truncation(wish.psi, self._cutoff)
+    styles = np.asarray(truncated(styles, mean, truncation))
     return np.asarray(self._paint(self._shifted(styles, wish), latents))
 
   def _of_inverted(self, wish: Wish, found: Inverted) -> np.ndarray:

@@ -25,7 +25,7 @@ from gan_jax.process.exits import program
 from gan_jax.reporting import search_page
 from gan_jax.search import fresh, results, study, trials
 from gan_jax.storage import files
-from gan_jax.types import InputError
+from gan_jax.types import InputError, InUseError
 from gan_jax.workdir import layout
 
 _WORKER = 'GAN_JAX_SEARCH_WORKER'  # in the environment of one who only works
@@ -87,9 +87,7 @@ def search(
   try:
     with files.locked(path):
       done = _finish(asked, configs, found, space, path)
-  except InputError as error:
-    if 'in use by' not in str(error):
-      raise
+  except InUseError:
     print('another worker writes the report')
     return None
   print(f'{time.monotonic() - started:.0f} s in all')

@@ -12,8 +12,11 @@ from gan_jax.config import defaults, references
 from gan_jax.evaluation import protocol
 from gan_jax.evaluation.report import figure
 from gan_jax.sampling.weights import WEIGHTS
+from gan_jax.workdir import layout
 
 Manifest = Mapping[str, Any]
+# Sections that the card has elsewhere, or that shape no run.
+_ASIDE = {'search', 'export', 'explore', 'sample', 'data'}
 _TAGS = ['gan', 'jax', 'flax', 'image-generation']
 
 
@@ -137,8 +140,9 @@ def _data(manifest: Manifest) -> str:
 
 def _training(manifest: Manifest, fields: Mapping[str, Any]) -> str:
   flat = {
-    key: list(value) if isinstance(value, tuple) else value
-    for key, value in _flat(fields).items()
+    key: value
+    for key, value in layout.flatten(dict(fields)).items()
+    if key.split('.')[0] not in _ASIDE
   }
   changed = defaults.changed(flat)
   rows = [(f'`{key}`', f'`{json.dumps(x)}`') for key, x in changed.items()]
@@ -149,18 +153,6 @@ def _training(manifest: Manifest, fields: Mapping[str, Any]) -> str:
     f'What differs from the defaults of gan_jax (all keys: config.json):\n\n'
     f'{table}\n\nMade with {listed}; commit {manifest["commit"]}.'
   )
-
-
-def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
-  from gan_jax.config.overrides import dotted
-
-  shaping = ('seed', 'eval')
-  asked = {'search', 'export', 'explore', 'sample', 'data'}
-  return {
-    key: value
-    for key, value in dotted(fields).items()
-    if key.split('.')[0] not in asked or key in shaping
-  }
 
 
 def _scores(manifest: Manifest) -> str:

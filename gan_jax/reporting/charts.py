@@ -9,7 +9,6 @@ import numpy as np
 from gan_jax.reporting import curves
 from gan_jax.reporting.page import text
 from gan_jax.reporting.tables import ALONE, Groups
-from gan_jax.workdir.logs import rows_by_member
 
 Panel = dict[str, Any]
 _MOST = 400  # points of a curve
@@ -40,14 +39,12 @@ def of_losses(
 def of_scores(
   rows: list[dict[str, Any]],
   groups: Groups = ALONE,
-  best_step: int | None = None,
 ) -> list[Panel]:
   """A panel for each score over steps.
 
   Args:
     rows: `step`, `member` (None of a single run) and values by name.
     groups: of members.
-    best_step: to be marked.
   """
   found = dict.fromkeys(name for row in rows for name in row)
   names = [name for name in found if name not in ('step', 'member')]
@@ -56,7 +53,7 @@ def of_scores(
     own = [row for row in rows if name in row]
     series = _series(own, [name], groups, 1)
     limits = curves.limits_of_score(name)
-    panels.append(_panel(name, series, limits, best_step))
+    panels.append(_panel(name, series, limits))
   return panels
 
 
@@ -68,21 +65,13 @@ def _series(
 ) -> list[dict[str, Any]]:
   """A curve for each name and group; of several runs with their spread."""
   steps = sorted({row['step'] for row in rows})
-  by_member = {
-    number: {row['step']: row for row in own}
-    for number, own in rows_by_member(rows).items()
-  }
+  runs = curves.Runs(rows, steps, window, groups)
   every = -(-len(steps) // _MOST)
   kept = list(range(len(steps) - 1, -1, -every))[::-1]
   series = []
   for i, name in enumerate(names):
     for j, (label, numbers) in enumerate(groups.items()):
-      values = np.array(
-        [
-          [by_member.get(n, {}).get(t, {}).get(name, math.nan) for t in steps]
-          for n in numbers
-        ]
-      )
+      values = runs.values(numbers, name)
       smoothed = np.array([curves.smooth(run, window) for run in values])
       mean = smoothed.mean(axis=0)
       curve = {
@@ -112,7 +101,6 @@ def _panel(
   title: str,
   series: list[dict[str, Any]],
   kind: str,
-  mark: int | None = None,
 ) -> Panel:
   """A panel with limits of its y axis, see `curves.set_limits`.
 
@@ -137,4 +125,4 @@ def _panel(
   room = max(high - low, 0.05 * max(abs(low), abs(high)), 1e-9)
   pad = 0.0 if kind == 'share' else 0.05 * room
   limits = [float(low - pad * (low != 0)), float(low + room + pad)]
-  return {'title': title, 'series': series, 'limits': limits, 'mark': mark}
+  return {'title': title, 'series': series, 'limits': limits}

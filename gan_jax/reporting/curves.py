@@ -2,7 +2,7 @@
 
 import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,7 +74,7 @@ def plot_losses(
     return
   steps = sorted({row['step'] for row in rows})
   window = max(1, len(steps) // 20)
-  runs = _Runs(rows, steps, window, groups)
+  runs = Runs(rows, steps, window, groups)
   legend_rows, legend_columns = _legend_shape(groups, _COLUMNS)
   figure = Figure(
     figsize=(
@@ -183,7 +183,7 @@ def _explanation(window: int, seeds: int) -> str:
   return f': each row (pale) and the {smoothed}' if window > 1 else ''
 
 
-class _Runs:
+class Runs:
   """Curves of all runs, by what sets them apart."""
 
   def __init__(
@@ -206,15 +206,21 @@ class _Runs:
       colour = f'C{i}'
       style = '-' if alone or not i else '--'
       for j, numbers in enumerate(self._groups.values()):
-        values = np.array([self._values(n, name) for n in numbers])
+        values = self.values(numbers, name)
         own = colour if alone else colours(len(self._groups))[j]
         _draw_runs(axis, self._steps, values, self._window, own, style, marker)
       shown = colour if alone else 'black'
       axis.plot([], [], color=shown, linestyle=style, label=name)
 
-  def _values(self, number: int | None, name: str) -> list[float]:
-    own = self._rows.get(number, {})
-    return [own.get(step, {}).get(name, math.nan) for step in self._steps]
+  def values(self, numbers: Sequence[int | None], name: str) -> np.ndarray:
+    """A metric of some runs `[R, T]`, NaN where a row lacks it."""
+    every = [self._rows.get(number, {}) for number in numbers]
+    return np.array(
+      [
+        [own.get(step, {}).get(name, math.nan) for step in self._steps]
+        for own in every
+      ]
+    )
 
 
 def _draw_runs(axis, steps, values, window, colour, style, marker) -> None:
@@ -240,6 +246,15 @@ _SHARES += ('disc_accuracy', 'label_accuracy')
 def limits_of_score(name: str) -> str:
   """The kind of limits that suits a score, see `set_limits`."""
   return 'share' if name.startswith(_SHARES) else 'free'
+
+
+def flat_rows(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+  """Rows of evaluations.jsonl with values alone, as metrics.jsonl has them."""
+  return [
+    {'step': row['step'], 'member': row.get('member')}
+    | {name: entry['value'] for name, entry in row['scores'].items()}
+    for row in rows
+  ]
 
 
 def plot_scores(
@@ -273,7 +288,7 @@ def plot_scores(
   for axis, name in zip(axes, names, strict=True):
     own = [row for row in rows if name in row]
     steps = sorted({row['step'] for row in own})
-    _Runs(own, steps, 1, groups).draw(axis, [name], marker='.')
+    Runs(own, steps, 1, groups).draw(axis, [name], marker='.')
     if best_step is not None:
       axis.axvline(best_step, color='tab:green', alpha=0.5)
     axis.set_title(name)

@@ -4,6 +4,7 @@ import functools
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import BinaryIO
 
 import numpy as np
 
@@ -194,14 +195,24 @@ def save_gif(
   path: pathlib.Path, frames: list[np.ndarray], milliseconds: int = 80
 ) -> None:
   """Writes frames uint8 `[H, W, 3]` as an endless GIF, atomically."""
+  with atomic(path) as temporary:
+    write_gif(temporary, frames, milliseconds)
+
+
+def write_gif(
+  target: pathlib.Path | BinaryIO,
+  frames: list[np.ndarray],
+  milliseconds: int,
+) -> None:
+  """As `save_gif`, to where it is told."""
   from PIL import Image
 
   first, *others = [Image.fromarray(frame) for frame in frames]
-  with atomic(path) as temporary:
-    first.save(
-      temporary,
-      save_all=True,
-      append_images=others,
-      duration=milliseconds,
-      loop=0,
-    )
+  first.save(
+    target,
+    format='GIF',
+    save_all=True,
+    append_images=others,
+    duration=milliseconds,
+    loop=0,
+  )

@@ -21,7 +21,7 @@ from gan_jax.evaluation import protocol
 from gan_jax.evaluation.report import figure
 from gan_jax.evaluation.scores import directions
 from gan_jax.process.exits import program
-from gan_jax.reporting import charts, page, tables
+from gan_jax.reporting import charts, curves, page, tables
 from gan_jax.types import InputError
 from gan_jax.workdir import layout, logs, scored
 from gan_jax.workdir.trained import read_plan
@@ -191,12 +191,10 @@ class _Report:
   def curves(self) -> Iterator[str]:
     """Losses and scores over steps."""
     groups = self.ensemble.groups
-    evaluations = [
-      {'step': row['step'], 'member': row.get('member')}
-      | {name: entry['value'] for name, entry in row['scores'].items()}
-      for row in logs.read_rows(self.workdir / 'evaluations.jsonl')
-      if isinstance(row.get('scores'), dict)
-    ]
+    rows = logs.read_rows(self.workdir / 'evaluations.jsonl')
+    evaluations = curves.flat_rows(
+      row for row in rows if isinstance(row.get('scores'), dict)
+    )
     yield page.charts(charts.of_scores(evaluations, groups))
     yield page.charts(charts.of_losses(self.rows, groups))
     each = self.plan.images_per_step

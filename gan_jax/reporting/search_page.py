@@ -74,7 +74,7 @@ def _history(results: Results) -> list[dict[str, Any]]:
     curve |= {'colour': i, 'points': not i, 'dash': '1 6' * (not i)}
   limits = [low - pad, high + pad]
   title = f'{page.text(results.name)} by trial'
-  return [{'title': title, 'series': series, 'limits': limits, 'mark': None}]
+  return [{'title': title, 'series': series, 'limits': limits}]
 
 
 def _bars(importances: dict[str, float]) -> str:

@@ -67,8 +67,8 @@ class Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     self._keys, self._space, self._folder = keys, space, folder
     with self._alone():
-      self._storage = _storage(keys, folder)
-      self.url = _shown(keys.storage or f'sqlite:///{folder / _DATABASE}')
+      url = keys.storage or f'sqlite:///{folder / _DATABASE}'
+      self._storage, self.url = _storage(keys, url), _shown(url)
       self.optuna = self._open(better)
       self._check(json.loads(json.dumps(identity)))
       if keys.sampler == 'grid':
@@ -77,32 +77,30 @@ class Study:
 
   def _open(self, better: str) -> optuna.Study:
     keys = self._keys
-    sampler = optuna.samplers.TPESampler()
-    if keys.sampler != 'tpe':
-      sampler = optuna.samplers.RandomSampler()
     pruner = optuna.pruners.NopPruner()
     if keys.pruner == 'median':
       pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
     found = optuna.create_study(
       storage=self._storage,
       study_name=keys.study,
-      sampler=sampler,
       pruner=pruner,
       direction='minimize' if better == 'lower' else 'maximize',
       load_if_exists=True,
     )
-    found.sampler = self._seeded(found, type(sampler))
+    found.sampler = self._sampler(found)
     return found
 
-  def _seeded(self, found: optuna.Study, kind: type) -> Any:
-    """A sampler that draws as no other worker's does."""
+  def _sampler(self, found: optuna.Study) -> optuna.samplers.BaseSampler:
+    """One that draws as no other worker's does."""
     number = found.user_attrs.get('opened', 0)
     found.set_user_attr('opened', number + 1)
     words = [self._keys.seed, number]
     if self._keys.storage and number:  # others may count in another folder
       words.append(secrets.randbits(31))
-    seed = np.random.default_rng(words).integers(2**31)
-    return kind(seed=int(seed))
+    seed = int(np.random.default_rng(words).integers(2**31))
+    if self._keys.sampler == 'tpe':
+      return optuna.samplers.TPESampler(seed=seed)
+    return optuna.samplers.RandomSampler(seed=seed)
 
   def _enqueue(self, points: Sequence[Mapping[str, Any]]) -> None:
     """Lets those points of a grid wait that are not there yet."""
@@ -177,8 +175,7 @@ class Study:
 
   def _given_up(self, trial: optuna.Trial) -> bool:
     """Whether a trial has ended too many workers, and is told so."""
-    kept = self.optuna.get_trials(deepcopy=False)[trial.number]
-    lost = len(_RETRY.retry_history(kept))
+    lost = len(self._history(trial))
     if lost < _MOST_LOST:
       return False
     trial.set_user_attr(PROBLEM, f'{lost} workers have ended in it')
@@ -191,10 +188,14 @@ class Study:
 
   def first_number(self, trial: optuna.Trial) -> int:
     """The number under which a trial was first run."""
+    history = self._history(trial)
+    return history[0] if history else trial.number
+
+  def _history(self, trial: optuna.Trial) -> list[int]:
+    """Numbers under which a trial was run before."""
     with _quiet():
       kept = self.optuna.get_trials(deepcopy=False)[trial.number]
-      history = _RETRY.retry_history(kept)
-    return history[0] if history else trial.number
+      return _RETRY.retry_history(kept)
 
   def running(self) -> int:
     """Trials that some worker runs now."""
@@ -285,7 +286,7 @@ def _shown(url: str) -> str:
   return parsed.render_as_string(hide_password=True)
 
 
-def _storage(keys: Search, folder: pathlib.Path) -> optuna.storages.RDBStorage:
+def _storage(keys: Search, url: str) -> optuna.storages.RDBStorage:
   """The database.
 
   Raises:
@@ -293,7 +294,6 @@ def _storage(keys: Search, folder: pathlib.Path) -> optuna.storages.RDBStorage:
   """
   import sqlalchemy
 
-  url = keys.storage or f'sqlite:///{folder / _DATABASE}'
   own = {'timeout': _BUSY} if url.startswith('sqlite') else {}
 
   def opened():

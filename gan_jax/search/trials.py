@@ -17,11 +17,11 @@ from gan_jax.config.sweep import SWEPT
 from gan_jax.evaluation.scores import ranked_name
 from gan_jax.search.study import PROBLEM, SCORE, Study, encoded
 from gan_jax.training import loop
-from gan_jax.types import InputError, NonFiniteError
+from gan_jax.types import InputError, InUseError, NonFiniteError
 from gan_jax.workdir import logs
 
 LOG = 'log.txt'
-_IN_USE, _TOO_LARGE = 'is in use by', 'RESOURCE_EXHAUSTED'
+_TOO_LARGE = 'RESOURCE_EXHAUSTED'
 _PATIENCE = 5  # seconds, where a run is somebody else's still
 # Values by key, of one run or of several -> the plan of the run.
 PlanOf = Callable[[Mapping[str, Any]], Plan]
@@ -105,12 +105,12 @@ class Runner:
       pruned = True
     except optuna.exceptions.UpdateFinishedTrialError:
       return  # somebody has taken them up, while this process stood still
+    except InUseError:  # by one who is not dead
+      self.study.put_back(group)
+      time.sleep(_PATIENCE)
+      return
     except (InputError, NonFiniteError) as error:
       problem = str(error)
-      if _IN_USE in problem:  # by one who is not dead
-        self.study.put_back(group)
-        time.sleep(_PATIENCE)
-        return
     except (MemoryError, RuntimeError) as error:
       if isinstance(error, RuntimeError) and _TOO_LARGE not in str(error):
         raise
@@ -129,8 +129,7 @@ class Runner:
         trial.set_user_attr('seconds', round(seconds, 1))
         if why:
           trial.set_user_attr(PROBLEM, why)
-        optuna_study = self.study.optuna
-        optuna_study.tell(trial, score, state=state, skip_if_finished=True)
+        self.study.optuna.tell(trial, score, state=state, skip_if_finished=True)
       named = {TrialState.PRUNED: 'pruned', TrialState.FAIL: 'failed'}
       yield Outcome(
         trial.number, values, score, named.get(state, 'complete'), why, seconds

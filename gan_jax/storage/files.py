@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from gan_jax.types import InputError
+from gan_jax.types import InUseError
 
 # Of files that are being written; `sweep_temporary` removes what a kill left.
 _TEMPORARY = '.tmp.'
@@ -95,7 +95,7 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
   behind after a kill. On network file systems it holds as far as they do.
 
   Raises:
-    InputError: another process has it; the message names it.
+    InUseError: another process has it; the message names it.
   """
   handle = os.open(folder / '.lock', os.O_RDWR | os.O_CREAT, 0o666)
   try:
@@ -103,7 +103,7 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
       fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
       owner = os.pread(handle, 200, 0).decode(errors='replace').strip()
-      raise InputError(
+      raise InUseError(
         f'workdir: {folder} is in use by {owner or "another process"}; wait '
         'until it ends, or name another --workdir'
       ) from error

@@ -241,7 +241,7 @@ class Scoring:
     best = None if several else self._best[None].row
     curves.plot_scores(
       self._run.workdir / 'scores.png',
-      flat_rows(self._rows),
+      curves.flat_rows(self._rows),
       self._run.ensemble.groups,
       best and best['step'],
       self._run.plan.images_per_step,
@@ -261,15 +261,6 @@ def read_rows(run: Any, last: int) -> list[Row]:
     if row['step'] <= last
     and {'scores', 'protocol'} <= set(row)
     and row.get('member') in list(run.ensemble.by_number)
-  ]
-
-
-def flat_rows(rows: Iterable[Row]) -> list[Row]:
-  """Rows with the values alone, as those of metrics.jsonl have them."""
-  return [
-    {'step': row['step'], 'member': row.get('member')}
-    | {name: entry['value'] for name, entry in row['scores'].items()}
-    for row in rows
   ]
 
 

@@ -18,7 +18,7 @@ from gan_jax.config.sweep import SWEPT
 from gan_jax.modes.search import search
 from gan_jax.search import fresh as fresh_lib
 from gan_jax.search import trials as trials_lib
-from gan_jax.types import InputError
+from gan_jax.types import InputError, InUseError
 from gan_jax.workdir import layout
 from tests.helpers import ROOT, cli_environment, tiny_digits, tiny_flags
 
@@ -212,7 +212,7 @@ def test_trouble_of_one_trial_ends_no_worker(tmp_path, monkeypatch, error):
     if len(calls) > 1:
       return train(plan, folder, callbacks)
     if error == 'in use':
-      raise InputError(f'workdir: {folder} is in use by process 1')
+      raise InUseError(f'workdir: {folder} is in use by process 1')
     if error == 'memory':
       raise RuntimeError('RESOURCE_EXHAUSTED: out of memory')
     raise optuna.exceptions.UpdateFinishedTrialError

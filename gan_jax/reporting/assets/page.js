@@ -88,9 +88,6 @@ function svg(panel, at) {
           out += `<circle cx="${at.x(v)}" cy="${at.y(s.y[i])}" r="3" fill="${colour(s)}"/>`;
       });
   }
-  if (panel.mark !== null)
-    out += `<line stroke="var(--good)" x1="${at.x(panel.mark)}" x2="${at.x(panel.mark)}"
-      y1="${TOP}" y2="${HEIGHT - BOTTOM}"/>`;
   return out + `<line class="cursor" stroke="var(--pale)" visibility="hidden" y1="${TOP}"
     y2="${HEIGHT - BOTTOM}"/>`;
 }
