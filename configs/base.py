@@ -149,13 +149,15 @@ def get_config() -> ConfigDict:
       penalty_weight=10.0,
       # k > 1: in each k-th step k times the penalty, in the others none
       penalty_every=1,
-      # Steps of half a cosine along which the values below go to their ends,
-      # as in R3GAN; 0: num_steps. Learning rates have their own schedule.
+      # Steps in which the values below go to their ends; 0: num_steps. Learning
+      # rates have their own schedule.
       anneal_steps=0,
+      anneal_shape='cosine',  # half of one, as in R3GAN; or linear
       penalty_weight_end=placeholder(float),  # None: it stays, as the others
       # By its half-life, and from none if ema_decay is 0.
       ema_decay_end=placeholder(float),
       b2_end=placeholder(float),  # of both optimizers
+      momentum_end=placeholder(float),  # likewise, of sgd and rmsprop
       drift_weight=0.0,  # on E D(x)^2 of real images, in D's loss
       # Of G's adversarial loss; 0: its other terms alone, and solver=descent
       # leaves D out
@@ -278,16 +280,16 @@ def get_config() -> ConfigDict:
         lookahead_rate=0.5,  # share of the way kept at a look back
       ),
       network=dict(
-        # mlp, mlp_bn, conv, dcgan, upconv, wgan_gp_resnet, sngan, sagan,
-        # biggan, progressive, stylegan, stylegan2, r3gan; of a text: stackgan;
-        # from any side: hologan, pigan; of a source: pix2pix, srgan, msrresnet,
-        # esrgan; of two domains: cyclegan; of one player: mlp, conv; of
-        # diffusion: unet
+        # mlp, mlp_bn, maxout, conv, dcgan, upconv, wgan_gp_resnet, sngan,
+        # sagan, biggan, progressive, stylegan, stylegan2, r3gan; of a text:
+        # stackgan; from any side: hologan, pigan; of a source: pix2pix, srgan,
+        # msrresnet, esrgan; of two domains: cyclegan; of one player: mlp,
+        # conv; of diffusion: unet
         name='mlp',
         # None keeps the architecture's default; a key that it lacks is refused.
         gen_widths=placeholder(
           tuple
-        ),  # of G; mlp, mlp_bn, conv: units per layer; unet: of each level
+        ),  # of G: units per layer of mlp, mlp_bn, maxout, conv; levels of unet
         disc_widths=placeholder(tuple),  # of D; conv: channels per layer
         # Of G: base channels of dcgan, wgan_gp_resnet, sngan, sagan; of biggan
         # the unit of its widths, ch
@@ -311,7 +313,7 @@ def get_config() -> ConfigDict:
         disc_weights=placeholder(str),  # likewise, of D
         norm_groups=placeholder(int),  # of group norm
         reference_size=placeholder(int),  # examples behind virtual batch norm
-        disc_maxout=placeholder(int),  # mlp, mlp_bn: pieces of D's units
+        disc_maxout=placeholder(int),  # of mlp, mlp_bn, maxout: pieces of units
         disc_minibatch=placeholder(str),  # in D: none, stddev, discrimination
         minibatch_kernels=placeholder(int),  # features that discrimination adds
         minibatch_dim=placeholder(int),  # dimensions in which it compares
@@ -344,8 +346,10 @@ def get_config() -> ConfigDict:
         # Of pix2pix: layers of D that halve, 0 to 5; its patches have 1, 16,
         # 34, 70, 142 or 286 pixels
         disc_layers=placeholder(int),
-        # Of pix2pix, unet: share of values that G zeroes
+        # Share of hidden values that are zeroed: of pix2pix, unet by G, of
+        # maxout by D in training
         dropout=placeholder(float),
+        input_dropout=placeholder(float),  # of maxout: of D's pixels, likewise
         # Residual ones: of r3gan and unet of each size; of cyclegan, srgan of G
         blocks=placeholder(int),
         growth=placeholder(int),  # of esrgan: channels that a convolution adds
@@ -382,6 +386,9 @@ def get_config() -> ConfigDict:
         crop=0,
         flip=False,  # mirror half of the images left to right
         test_fraction=0.1,  # held out, where the data has no test split
+        # Images at the end of train that are not trained on: parzen chooses its
+        # sigma on them
+        validation=0,
         # Of a folder: leave out images that cannot be decoded; False: refuse.
         skip_broken=False,
         background='black',  # of a folder: behind what is transparent; or white

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -188,8 +189,9 @@ def draw(key: jax.Array, points: jax.Array, method: Method) -> Batch:
 
 def build(method: Method):
   """Networks and game of a method, and one training step."""
-  disc = dataclasses.replace(Style(init_std=0.02), **method.disc_style)
-  gen = Style('relu', 'batch', norm_momentum=0.95, init_std=0.02)
+  init = nn.initializers.normal(0.02)
+  disc = dataclasses.replace(Style(dense_init=init), **method.disc_style)
+  gen = Style('relu', 'batch', norm_momentum=0.95, dense_init=init)
   networks = points_mlp(
     2,
     Players(gen, disc),

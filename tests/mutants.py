@@ -713,6 +713,42 @@ FAULTS = [
     'minibatch_layers',
   ),
   Fault(
+    'pixels_from_minus_one',
+    'images = 0.5 * (images + 1.0)',
+    'images = 0.5 * images',
+    'maxout',
+  ),
+  Fault(
+    'sigmoid_twice_as_steep',
+    'return jnp.tanh(0.5 * x)',
+    'return jnp.tanh(x)',
+    'maxout',
+  ),
+  Fault(
+    'dropout_keys_of_real_for_fake',
+    'self.told(given, keys.real if pair.real else keys.fake)',
+    'self.told(given, keys.real)',
+    'maxout',
+  ),
+  Fault(
+    'momentum_stays',
+    "return {'b2': config.b2_end, 'momentum': config.momentum_end}",
+    "return {'b2': config.b2_end}",
+    'annealing',
+  ),
+  Fault(
+    'validation_trained_on',
+    'kept = Part(splits.train, 0, size - num)',
+    'kept = Part(splits.train, 0, size)',
+    'dataset',
+  ),
+  Fault(
+    'sigma_on_training_images',
+    'held_back = inputs.validation is not None',
+    'held_back = False',
+    'evaluation',
+  ),
+  Fault(
     'half_cosine',
     '(1.0 + jnp.cos(jnp.pi * share))',
     '(1.0 + jnp.cos(2.0 * jnp.pi * share))',

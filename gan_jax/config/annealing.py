@@ -1,13 +1,14 @@
-"""The keys `*_end`: where a cosine over `anneal_steps` takes a value."""
+"""The keys `*_end`: where a course over `anneal_steps` takes a value."""
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 
 from gan_jax.config.overrides import value_at
-from gan_jax.solvers.annealing import Course, by_half_life, cosine
-from gan_jax.types import InputError
+from gan_jax.solvers.annealing import SHAPES, Course, by_half_life
+from gan_jax.types import InputError, lookup
 
 Config = Any
 # Key -> what its end is below.
@@ -15,6 +16,7 @@ _KEYS = {
   'penalty_weight_end': math.inf,
   'ema_decay_end': 1.0,
   'b2_end': 1.0,
+  'momentum_end': 1.0,
   'tricks.augment_end': 1.0,
 }
 
@@ -24,7 +26,7 @@ def penalty_weight(config: Config) -> float | jax.Array | Course:
   end = config.penalty_weight_end
   if end is None:
     return config.penalty_weight
-  return cosine(config.penalty_weight, end, steps_of(config))
+  return _course(config, config.penalty_weight, end)
 
 
 def ema_decay(config: Config) -> float | Course:
@@ -32,7 +34,7 @@ def ema_decay(config: Config) -> float | Course:
   end = config.ema_decay_end
   if end is None:
     return config.ema_decay
-  return by_half_life(config.ema_decay, end, steps_of(config))
+  return by_half_life(config.ema_decay, end, _steps(config), _shape(config))
 
 
 def averages(config: Config) -> bool:
@@ -40,22 +42,35 @@ def averages(config: Config) -> bool:
   return config.ema_decay > 0 or config.ema_decay_end is not None
 
 
-def b2(config: Config, start: float | None) -> Course | None:
-  """The course of an optimizer's b2 by the step; None if it stays."""
-  if config.b2_end is None:
-    return None
-  return cosine(start, config.b2_end, steps_of(config))
+def of_optimizer(config: Config, keys: Mapping[str, Any]) -> dict[str, Course]:
+  """Courses by the step of an optimizer's keys, of those that do not stay."""
+  return {
+    key: _course(config, keys[key], end)
+    for key, end in _ends_of_optimizers(config).items()
+    if end is not None
+  }
+
+
+def _ends_of_optimizers(config: Config) -> dict[str, float | None]:
+  return {'b2': config.b2_end, 'momentum': config.momentum_end}
 
 
 def augmentation(config: Config) -> Course | None:
   """The course of ADA's probability by the step; None if D steers it."""
   end = config.tricks.augment_end
-  return None if end is None else cosine(0.0, end, steps_of(config))
+  return None if end is None else _course(config, 0.0, end)
 
 
-def steps_of(config: Config) -> int:
-  """Steps of the cosine."""
+def _steps(config: Config) -> int:
   return config.anneal_steps or config.num_steps
+
+
+def _shape(config: Config) -> Callable[..., Course]:
+  return lookup(SHAPES, config.anneal_shape, 'anneal_shape')
+
+
+def _course(config: Config, start: float | jax.Array, end: float) -> Course:
+  return _shape(config)(start, end, _steps(config))
 
 
 def check(config: Config) -> None:
@@ -66,6 +81,7 @@ def check(config: Config) -> None:
   """
   if config.anneal_steps < 0:
     raise InputError(f'anneal_steps: {config.anneal_steps} is negative')
+  _shape(config)
   ends = {key: value_at(config, key) for key in _KEYS}
   for key, end in ends.items():
     if end is not None and not 0 <= end < _KEYS[key]:
@@ -86,11 +102,17 @@ def check(config: Config) -> None:
       f"of ada's transforms, and tricks.augment={config.tricks.augment}; set "
       'tricks.augment=ada, or leave it out'
     )
-  if ends['b2_end'] is not None:
-    for player in ('gen_optimizer', 'disc_optimizer'):
-      moves = player == 'gen_optimizer' or config.game == 'adversarial'
-      if moves and getattr(config, player).b2 is None:
-        raise InputError(
-          f'b2_end: {ends["b2_end"]} is where {player}.b2 goes, and it is not '
-          'given; set it, or leave b2_end out'
-        )
+  for key, end in _ends_of_optimizers(config).items():
+    if end is not None:
+      _check_starts(config, key, end)
+
+
+def _check_starts(config: Config, key: str, end: float) -> None:
+  """Raises InputError unless both optimizers have a value to start from."""
+  for player in ('gen_optimizer', 'disc_optimizer'):
+    moves = player == 'gen_optimizer' or config.game == 'adversarial'
+    if moves and value_at(config, f'{player}.{key}') is None:
+      raise InputError(
+        f'{key}_end: {end} is where {player}.{key} goes, and it is not given; '
+        f'set it, or leave {key}_end out'
+      )

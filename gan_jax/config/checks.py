@@ -39,10 +39,10 @@ def check(config: Config) -> None:
   parts.solver_of(config)
   lookup(PRIORS, config.latent_prior, 'latent_prior')
   games.check(config)
+  annealing.check(config)
   for player in ('gen_optimizer', 'disc_optimizer'):
     parts.optimizer_of(config, player)
   tricks.check(config)
-  annealing.check(config)
   terms.check(config)
   _check_pairs(config)
   _check_codes(config)

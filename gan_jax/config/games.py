@@ -25,7 +25,8 @@ from gan_jax.devices.precision import PRECISIONS
 from gan_jax.games import Game, autoencoder
 from gan_jax.games.dropping import dropping_game
 from gan_jax.games.growth import Growth, growing_game
-from gan_jax.games.image import image_gan, pairs_of
+from gan_jax.games.image import image_gan
+from gan_jax.games.pairs import pairs_of
 from gan_jax.types import InputError, Players, Task, lookup
 
 Config = Any

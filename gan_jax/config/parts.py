@@ -107,6 +107,6 @@ def optimizer_of(
     keys.pop('name'),
     key=key,
     updates_per_step=updates_per_step,
-    b2_course=annealing.b2(config, keys['b2']),
+    courses=annealing.of_optimizer(config, keys),
     **keys,
   )

@@ -16,7 +16,7 @@ from gan_jax.data.shapes import (
   other_shape_of,
   source_shape_of,
 )
-from gan_jax.data.sources import Splits
+from gan_jax.data.sources import Source, Splits, hold_back
 from gan_jax.data.tfds_source import open_tfds
 from gan_jax.types import InputError, lookup
 
@@ -54,12 +54,14 @@ class Dataset(NamedTuple):
     test: held out.
     info: what a run remembers.
     summary: lines on what is used and what is not, for who starts a run.
+    validation: neither trained on nor tested on, or None.
   """
 
   train: Images
   test: Images
   info: DatasetInfo
   summary: tuple[str, ...] = ()
+  validation: Images | None = None
 
 
 def _check(
@@ -82,7 +84,7 @@ def _check(
   image_size, channels = numbers['image_size'], numbers['channels']
   if channels not in (0, 1, 3):
     raise InputError(f'data.channels: {channels} is not 0 (as is), 1 or 3')
-  for key in ('image_size', 'crop'):
+  for key in ('image_size', 'crop', 'validation'):
     if numbers[key] < 0:
       raise InputError(f'data.{key}: {numbers[key]} is negative')
   if image_size**2 > MOST_PIXELS:
@@ -144,6 +146,7 @@ def load_dataset(
   encoder: Any = None,
   background: str = 'black',
   crop: int = 0,
+  validation: int = 0,
 ) -> Dataset:
   """Opens a dataset; images are read on access.
 
@@ -169,6 +172,7 @@ def load_dataset(
     background: that transparency in images of a folder is laid on, one of
       `BACKGROUNDS`.
     crop: pixels of the square that each image is shown as, see `Images`.
+    validation: images at the end of train to leave out of it.
 
   Raises:
     InputError: unknown, empty, unreadable, or of the wrong kind.
@@ -177,7 +181,7 @@ def load_dataset(
   sizes = dict(image_size=image_size, channels=channels, crop=crop)
   _check(
     dict(name=name, dir=dir, fit=fit, derive=derive, **sides),
-    dict(derive_factor=derive_factor, **sizes),
+    dict(derive_factor=derive_factor, validation=validation, **sizes),
     test_fraction,
     skip_broken,
   )
@@ -189,19 +193,16 @@ def load_dataset(
     _check_alone(name, captions, poses)
     splits = open_tfds(name, dir or None, test_fraction)
   shape, remark = image_shape_of(splits.train, image_size, channels, name)
-  train, test = _images(
-    splits,
-    shape,
-    channels,
-    derive=make_derive(derive, derive_factor, cut_shape(shape, crop)),
-    fit=fit if image_size else None,
-    decoded_cache=decoded_cache,
-    crop=crop,
+  splits, held_back = hold_back(splits, validation)
+  made = make_derive(derive, derive_factor, cut_shape(shape, crop))
+  read = dict(fit=fit if image_size else None, decoded_cache=decoded_cache)
+  train, test, chosen_on = _images(
+    splits, held_back, shape, channels, derive=made, crop=crop, **read
   )
   counts, about = (len(train), len(test)), (splits.version, train.columns)
   known = splits.class_names, *counts, *about, splits.vocabulary
   info = DatasetInfo(name, train.image_shape, *known)
-  return Dataset(train, test, info, splits.summary + remark)
+  return Dataset(train, test, info, splits.summary + remark, chosen_on)
 
 
 def _check_alone(name: str, captions: bool, poses: bool) -> None:
@@ -216,31 +217,37 @@ def _check_alone(name: str, captions: bool, poses: bool) -> None:
 
 def _images(
   splits: Splits,
+  held_back: Source | None,
   shape: tuple[int, int, int],
   channels: int,
   *,
   derive: Derive | None,
   **shared,
-) -> list[Images]:
-  """Both splits, brought to a shape.
+) -> list[Images | None]:
+  """All splits, brought to a shape: train, test and validation.
 
   Args:
     splits: of raw examples.
+    held_back: those for validation, if there are any.
     shape: (H, W, C) of the images.
     channels: of all pictures; 0 for as many as each kind has.
     derive: of the images.
     **shared: how they are read, see `Images`.
   """
-  others = (None, None)
+  others = (None, None, None)
   if splits.others:
     other_shape = other_shape_of(splits.others[0], shape, channels)
-    others = (
+    train, test = (
       Images(source, other_shape, labelled=False, **shared)
       for source in splits.others
     )
-  hidden = False, splits.test_labels_hidden
+    others = train, test, train
+  sources = splits.train, splits.test, held_back
+  hidden = False, splits.test_labels_hidden, False
   return [
-    Images(
+    None
+    if source is None
+    else Images(
       source,
       shape,
       labelled=bool(splits.class_names) and not hides,
@@ -250,5 +257,5 @@ def _images(
       other=other,
       **shared,
     )
-    for source, hides, other in zip(splits[:2], hidden, others, strict=True)
+    for source, hides, other in zip(sources, hidden, others, strict=True)
   ]

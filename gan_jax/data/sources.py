@@ -11,7 +11,7 @@ kept decoded.
 """
 
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +45,55 @@ class Splits(NamedTuple):
   others: tuple[Source, Source] | None = None
   vocabulary: tuple[str, ...] = ()
   beside: dict[str, np.ndarray] = {}  # noqa: RUF012  nobody writes in it
+
+
+class Part:
+  """Neighbouring examples of a source, in its order; a source itself."""
+
+  def __init__(self, source: Source, start: int, stop: int):
+    """From `start` up to `stop`, 0 <= start <= stop <= len(source)."""
+    self._source, self._range = source, range(start, stop)
+
+  def __len__(self) -> int:
+    return len(self._range)
+
+  def __getitem__(self, index: int) -> dict[str, Any]:
+    return self._source[self._range[index]]
+
+  def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+    """Several at once."""
+    moved = [self._range[index] for index in indices]
+    if hasattr(self._source, '__getitems__'):
+      return self._source.__getitems__(moved)
+    return [self._source[index] for index in moved]
+
+  @property
+  def origin(self) -> str:
+    """See above; AttributeError where the source has none."""
+    return f'{self._range.start} to {self._range.stop} of {self._source.origin}'
+
+  @property
+  def fingerprint(self) -> Callable[[], Any]:
+    """Likewise."""
+    return self._source.fingerprint
+
+
+def hold_back(splits: Splits, num: int) -> tuple[Splits, Source | None]:
+  """Splits without the last `num` examples of train, and these; None for 0.
+
+  Raises:
+    InputError: train has no more than so many.
+  """
+  if not num:
+    return splits, None
+  size = len(splits.train)
+  if num >= size:
+    raise InputError(
+      f'data.validation: {num:,} of {size:,} images to train on leave none; '
+      'hold back fewer'
+    )
+  kept = Part(splits.train, 0, size - num)
+  return splits._replace(train=kept), Part(splits.train, size - num, size)
 
 
 def file_facts(paths: Iterable[pathlib.Path]) -> list[tuple[str, int, int]]:

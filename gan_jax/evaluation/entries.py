@@ -78,6 +78,7 @@ class Inputs(NamedTuple):
     targets: the real images that the fakes' sources belong to, or None.
     reference: the real features as neighbourhoods need them, or None.
     balls: neighbourhoods by k, made by `compute` for all scores at once.
+    validation: images held back, or None.
   """
 
   network: FeatureNetwork
@@ -92,6 +93,7 @@ class Inputs(NamedTuple):
   targets: np.ndarray | None = None
   reference: Reference | None = None
   balls: dict[int, Neighbourhoods] = {}  # noqa: RUF012
+  validation: np.ndarray | None = None
 
 
 def of_fid(inputs: Inputs) -> dict[str, Entry]:
@@ -251,11 +253,15 @@ def of_sliced_wasserstein(inputs: Inputs) -> dict[str, Entry]:
 
 
 def of_parzen(inputs: Inputs) -> dict[str, Entry]:
-  """The Parzen window, sigma chosen on training images."""
-  # The published protocol: 1,000 images of the end of the training split.
-  validation = inputs.train[-1_000:]
+  """The Parzen window, sigma chosen on images held back, or on training ones.
+
+  The published protocol: 1,000 images of the validation split.
+  """
+  held_back = inputs.validation is not None
+  validation = (inputs.validation if held_back else inputs.train)[-1_000:]
   result = parzen_score(inputs.fake.images, validation, inputs.test)
   fields = result._asdict()
+  fields['sigma_chosen_on'] = 'validation' if held_back else 'train'
   return {'parzen': {'value': fields.pop('mean'), 'unit': 'nats', **fields}}
 
 

@@ -316,9 +316,9 @@ class Evaluator:
         disc.logits(fake, labels if labels is None else labels[: len(fake)]),
         disc.boundary,
       )
-    return inputs._replace(
-      train=train['images'], test=test['images'], logits=logits
-    )
+    images = dict(train=train['images'], test=test['images'])
+    images['validation'] = self._images.validation()
+    return inputs._replace(logits=logits, **images)
 
 
 def published_network(

@@ -59,6 +59,11 @@ class RealImages:
     size = len(getattr(self._dataset, split))
     return self.read(split, self._choose(size, num))
 
+  def validation(self) -> np.ndarray | None:
+    """Images held back, uint8 `[N, H, W, C]`; None if there are none."""
+    images = self._dataset.validation
+    return None if images is None else images.whole()['images']
+
   def _choose(self, size: int, num: int) -> np.ndarray:
     order = np.random.default_rng(self._seed).permutation(size)
     return np.sort(order[:num])

@@ -18,20 +18,21 @@ What is real and what is fake, and whose statistics are whose:
   devices does not change it.
 * Tricks (gan_jax.tricks) stand where they act: D sees views of the examples,
   in both objectives; terms are of D at what it sees.
-* What D judges is a list of pairs, and what a player adds to its loss a list
-  of terms (gan_jax.tricks.terms).
+* What D judges is a list of pairs (games/pairs.py), and what a player adds to
+  its loss a list of terms (gan_jax.tricks.terms).
 """
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from gan_jax.games import Game, Outcome, enlarging, of_network, styled_of
+from gan_jax.games.pairs import Pair, pairs_of, weighted
 from gan_jax.games.passes import (
   Keys,
   apply,
@@ -39,69 +40,17 @@ from gan_jax.games.passes import (
   described,
   hidden_layers,
   initialiser,
-  next_in_batch,
 )
 from gan_jax.losses import AdversarialLoss
+from gan_jax.networks.seeds import NOISE
 from gan_jax.rng import example_keys
 from gan_jax.tricks import NONE, Tricks, regularisers
 from gan_jax.tricks.criterion import make_criterion
 from gan_jax.tricks.terms import Scene, Side, Term, add_up
-from gan_jax.types import Given, Players, Task
+from gan_jax.tricks.views import fold
+from gan_jax.types import Players, Task
 
 NO_TERMS = Players(gen=(), disc=())
-
-
-class Pair(NamedTuple):
-  """Something that D judges, and what it is to say of it.
-
-  Attributes:
-    make: (real, fake, given, axis_name) -> (images, given), with both as D sees
-      them.
-    real: whether D is to call it real.
-    weight: on D's loss of it.
-  """
-
-  make: Callable[..., tuple[jax.Array, Given]]
-  real: bool
-  weight: float = 1.0
-
-
-def own_real(real, fake, given, axis_name):
-  """A real example and what it was given with."""
-  del fake, axis_name
-  return real, given
-
-
-def own_fake(real, fake, given, axis_name):
-  """A fake and what G was given."""
-  del real, axis_name
-  return fake, given
-
-
-def mismatched(real, fake, given, axis_name):
-  """A real example and what its neighbour in the global batch was given."""
-  del fake
-  return real, next_in_batch(given, axis_name)
-
-
-def pairs_of(mismatch_weight: float = 0.0) -> tuple[Pair, ...]:
-  """What D judges: the real pair, the fake pair, and a wrong one if wanted.
-
-  Args:
-    mismatch_weight: m in [0, 1): D's loss is that of the real pair, plus 1 - m
-      of the fake pair, plus m of real images with what belongs to another.
-
-  Reference:
-    Reed et al., Generative Adversarial Text to Image Synthesis,
-    arXiv 1605.05396, Algorithm 1 (GAN-CLS: m = 1/2).
-  """
-  if not mismatch_weight:
-    return Pair(own_real, True), Pair(own_fake, False)
-  return (
-    Pair(own_real, True),
-    Pair(own_fake, False, 1.0 - mismatch_weight),
-    Pair(mismatched, False, mismatch_weight),
-  )
 
 
 class _ImageGame:
@@ -123,6 +72,7 @@ class _ImageGame:
       axis_name=axis,
     )
     self.show = tricks.view()
+    self.noisy = getattr(networks.disc, 'noisy', False)
 
   # --- D --------------------------------------------------------------------
 
@@ -152,17 +102,19 @@ class _ImageGame:
     real, fake = (views[side](images) for side, images in bare.items())
     verdicts = []
     for pair in self.pairs:
-      shown = pair.make(real, fake, batch.given, self.axis_name)
+      shown, given = pair.make(real, fake, batch.given, self.axis_name)
+      given = self.told(given, keys.real if pair.real else keys.fake)
       verdict, disc_state = apply(
-        self.networks.disc, disc_params, disc_state, *shown
+        self.networks.disc, disc_params, disc_state, shown, given
       )
       verdicts.append(verdict)
+    critics = self.told(batch.given, keys.penalty)
     keys = keys.of_packs(self.tricks.packing)
     total, metrics = self.of_pairs([v.logits for v in verdicts], keys.labels)
 
     def critic(images):
       return apply(
-        self.networks.disc, disc_params, disc_state, images, batch.given
+        self.networks.disc, disc_params, disc_state, images, critics
       )[0].logits
 
     def through(view):
@@ -189,10 +141,10 @@ class _ImageGame:
     criterion, (real, fake, *others) = self.criterion, self.pairs
     real_logits, fake_logits = logits[:2]
     loss_real, loss_fake = criterion.disc(real_logits, fake_logits, keys)
-    total = _weighted(loss_real, real) + _weighted(loss_fake, fake)
+    total = weighted(loss_real, real) + weighted(loss_fake, fake)
     for pair, more in zip(others, logits[2:], strict=True):
       of_pair = self.loss.disc_real if pair.real else self.loss.disc_fake
-      total += _weighted(of_pair(more), pair)
+      total += weighted(of_pair(more), pair)
     said = loss_real, loss_fake, real_logits, fake_logits
     return total, described(criterion, *said, self.axis_name)
 
@@ -230,17 +182,17 @@ class _ImageGame:
     criterion, terms = self.criterion, self.terms.gen
     wants_layers = any(term.layer is not None for term in terms)
 
-    def discriminate(shown):
-      inputs = self.networks.disc, disc_params, disc_state, shown, batch.given
+    def discriminate(shown, keys):
+      given = self.told(batch.given, keys)
+      inputs = self.networks.disc, disc_params, disc_state, shown, given
       if wants_layers:
         return Side(shown, *hidden_layers(*inputs))
       return Side(shown, apply(*inputs)[0])
 
     def look(images, key):
       keys = example_keys(key, batch.positions)
-      return discriminate(
-        self.show(images, keys, step, disc_state.get('memory', {}))
-      )
+      memory = disc_state.get('memory', {})
+      return discriminate(self.show(images, keys, step, memory), keys)
 
     made, fake, real = fake, look(fake, keys.fake), None
     if criterion.sees_real or any(term.sees_real for term in terms):
@@ -253,7 +205,8 @@ class _ImageGame:
       adversarial = [loss if self.weight == 1.0 else self.weight * loss]
 
     def critic(images):
-      return discriminate(images).logits
+      of_critic = example_keys(keys.penalty, batch.positions)
+      return discriminate(images, of_critic).logits
 
     scene = Scene(
       *(real, fake, critic, batch, latents, memory, keys, step),
@@ -266,6 +219,12 @@ class _ImageGame:
     return total, memory, {**metrics, **more}
 
   # --- Both -----------------------------------------------------------------
+
+  def told(self, given, keys):
+    """What D is told: with keys of its own noise, if it has some."""
+    if not self.noisy:
+      return given
+    return {**given, NOISE: fold(keys[:: self.tricks.packing], 2)}
 
   def fakes_of(self, params, model_state, batch, key):
     """Latents, the fakes that G makes of them, and its new model state."""
@@ -338,8 +297,3 @@ def image_gan(
     enlarge=enlarging(networks.gen),
     posed=getattr(networks.gen, 'ranges', None),
   )
-
-
-def _weighted(loss: jax.Array, pair: Pair) -> jax.Array:
-  """As it is where the weight is 1."""
-  return loss if pair.weight == 1.0 else pair.weight * loss

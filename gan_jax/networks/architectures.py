@@ -12,6 +12,7 @@ from gan_jax.networks.dcgan import dcgan, scale_init
 from gan_jax.networks.heads import WAYS
 from gan_jax.networks.hologan import hologan
 from gan_jax.networks.layers import Style
+from gan_jax.networks.maxout import maxout, uniform
 from gan_jax.networks.mlp import mlp, mlp_bn
 from gan_jax.networks.norms import BATCH_NORMS, OF_MAPS, OF_VECTORS
 from gan_jax.networks.pigan import pigan
@@ -104,6 +105,14 @@ NETWORKS: dict[str, Architecture] = {
     mlp_bn,
     Players(Style(norm='batch', norm_momentum=0.8), Style()),
     labels_by=WAYS,
+  ),
+  'maxout': Architecture(
+    maxout,
+    Players(
+      Style('relu', dense_init=uniform(0.05)), Style(dense_init=uniform(0.005))
+    ),
+    labels_by=WAYS,
+    lacks=('disc_activation',),
   ),
   'conv': Architecture(
     conv,

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks import heads
+from gan_jax.networks import heads, seeds
 from gan_jax.networks.layers import Style
 from gan_jax.types import Given, Players, Verdict
 
@@ -51,20 +51,33 @@ class Discriminator(nn.Module):
     maxout: > 0 makes every unit the largest of so many linear pieces, in place
       of the style's activation (Goodfellow et al., Maxout Networks,
       arXiv 1302.4389, eq. 1 and 2).
+    dropout: share of hidden values that are zeroed in training.
+    input_dropout: share of the pixels, which are in [0, 1] then: zero is black.
   """
 
   widths: Sequence[int]
   style: Style
   maxout: int = 0
+  dropout: float = 0.0
+  input_dropout: float = 0.0
+
+  @property
+  def noisy(self) -> bool:
+    """Whether it wants keys in training, see gan_jax.networks.seeds."""
+    return self.dropout > 0 or self.input_dropout > 0
 
   @nn.compact
   def __call__(
     self, images: jax.Array, given: Given | None = None, *, train: bool
   ) -> Verdict:
     style = self.style
+    keys = given[seeds.NOISE] if self.noisy and train else None
+    if self.input_dropout:
+      images = 0.5 * (images + 1.0)
+      images = self._drop(images, keys, 0, self.input_dropout)
     h = style.join_images(images, given)
     h = h.reshape(len(h), -1)
-    for width in self.widths:
+    for number, width in enumerate(self.widths, start=1):
       layer = style.dense(width * max(1, self.maxout))
       h = style.apply(layer, h, train=train)
       h = style.normalise(h, given, train=train)
@@ -72,10 +85,14 @@ class Discriminator(nn.Module):
         h = functools.reduce(jnp.maximum, jnp.split(h, self.maxout, axis=-1))
       else:
         h = style.activate(h)
+      h = self._drop(h, keys, number, self.dropout)
       self.sow('intermediates', 'features', h)
     last = style.dense(1)
     logits = style.apply(last, style.compare(h), train=train, gain=1.0)
     return heads.verdict(style, logits[:, 0], h, given, train=train)
+
+  def _drop(self, x, keys, layer: int, share: float) -> jax.Array:
+    return x if keys is None else seeds.dropout(x, keys, layer, share)
 
 
 def mlp(

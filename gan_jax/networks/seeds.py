@@ -1,7 +1,9 @@
-"""Randomness inside G: latents begin with the seed of an image's own.
+"""Randomness inside a network.
 
-So an image is a function of its latents, whatever G draws on the way, in
-training as when samples are drawn.
+Of G: latents begin with the seed of an image's own, so that an image is a
+function of its latents, whatever G draws on the way, in training as when
+samples are drawn. Of D, in training alone: keys come beside what it is given,
+see `NOISE`.
 """
 
 import functools
@@ -9,6 +11,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
+# A column of keys `[B]`, which a game gives a D that says that it is `noisy`.
+NOISE = 'noise'
 NUM_SEEDS = 2  # numbers at the start of the latents: whole ones below 2^24
 
 

@@ -63,8 +63,7 @@ class Style:
     minibatch_kernels: features that `discrimination` adds.
     minibatch_dim: dimension in which it compares, for each of them.
     minibatch_group: examples that `stddev` compares; 0 for the whole batch.
-    init_std: of the normal distribution that dense weights are drawn from;
-      None for flax's default.
+    dense_init: initialiser of dense weights.
     styles_init: initialiser of the linear maps from a vector to scales and
       biases; None for flax's default.
   """
@@ -83,7 +82,7 @@ class Style:
   minibatch_kernels: int = 100
   minibatch_dim: int = 5
   minibatch_group: int = 0
-  init_std: float | None = None
+  dense_init: Callable[..., jax.Array] = nn.linear.default_kernel_init
   norm_epsilon: float = 1e-5
   norm_groups: int = 32
   columns: tuple[tuple[str, Column], ...] = ()
@@ -108,10 +107,7 @@ class Style:
 
   def dense(self, features: int) -> nn.Dense:
     """A fully connected layer."""
-    if self.init_std is None:
-      return nn.Dense(features, dtype=self.dtype)
-    init = nn.initializers.normal(self.init_std)
-    return nn.Dense(features, dtype=self.dtype, kernel_init=init)
+    return nn.Dense(features, dtype=self.dtype, kernel_init=self.dense_init)
 
   def normalise(
     self,

@@ -1,4 +1,4 @@
-"""Values that go from one to another along half a cosine, by the step.
+"""Values that go from one to another by the step: half a cosine, or a line.
 
 Reference:
   Huang et al., The GAN is dead; long live the GAN! A Modern GAN Baseline,
@@ -27,15 +27,32 @@ def cosine(
   return at
 
 
-def by_half_life(start: float, end: float, steps: int) -> Course:
-  """The decay of a moving average, whose half-life goes along a cosine.
+def linear(
+  start: float | jax.Array, end: float | jax.Array, steps: int
+) -> Course:
+  """As `cosine`, along a straight line."""
+
+  def at(step):
+    return start + (end - start) * jnp.clip(step / steps, 0.0, 1.0)
+
+  return at
+
+
+SHAPES: dict[str, Callable[..., Course]] = {'cosine': cosine, 'linear': linear}
+
+
+def by_half_life(
+  start: float, end: float, steps: int, shape: Callable[..., Course] = cosine
+) -> Course:
+  """The decay of a moving average, whose half-life goes along a course.
 
   Args:
     start: decay at step 0, in [0, 1); 0 is a half-life of 0: no average.
     end: decay at `steps`.
-    steps: of the cosine.
+    steps: of the course.
+    shape: of it, one of `SHAPES`.
   """
-  life = cosine(half_life(start), half_life(end), steps)
+  life = shape(half_life(start), half_life(end), steps)
 
   def at(step):
     steps = life(step)

@@ -13,7 +13,7 @@ Where these differ from PyTorch's of the same name:
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -106,7 +106,7 @@ def make_optimizer(
   historical_weight: float = 0.0,
   orthogonal_weight: float = 0.0,
   clip_norm: float = 0.0,
-  b2_course: Course | None = None,
+  courses: Mapping[str, Course] | None = None,
   key: str = 'optimizer',
   **hyperparameters,
 ) -> optax.GradientTransformation:
@@ -125,7 +125,8 @@ def make_optimizer(
     historical_weight: see gan_jax.solvers.gradients, as the next two; 0: off.
     orthogonal_weight: see there.
     clip_norm: see there.
-    b2_course: training steps made -> `b2`, in place of one that stays.
+    courses: by hyperparameter, such as b2: training steps made -> its value, in
+      place of one that stays.
     key: the config key of this optimizer, for messages.
     **hyperparameters: passed to optax; those that are None are left to optax,
       and arrays are not checked.
@@ -159,9 +160,12 @@ def make_optimizer(
       return in_steps(step)
     return in_steps(step) * jnp.minimum(1.0, (step + 1.0) / warmup_steps)
 
-  if b2_course is not None:
+  if courses:
     factory = optax.inject_hyperparams(factory)
-    given['b2'] = lambda count: b2_course(count / updates_per_step)
+    given |= {
+      name: lambda count, at=course: at(count / updates_per_step)
+      for name, course in courses.items()
+    }
   return with_changes(factory(rate, **given), **changes)
 
 

@@ -9,7 +9,7 @@ import pytest
 from gan_jax.config import annealing
 from gan_jax.config import plan as plans
 from gan_jax.config.build import build
-from gan_jax.solvers.annealing import by_half_life, cosine, half_life
+from gan_jax.solvers.annealing import by_half_life, cosine, half_life, linear
 from gan_jax.solvers.optimizers import make_optimizer
 from gan_jax.types import InputError
 from tests.helpers import (
@@ -44,7 +44,7 @@ def test_b2_of_adam_follows_it():
   """Against Adam by hand, whose bias correction goes by the b2 of now."""
   course = cosine(0.9, 0.99, 6)
   optimizer = make_optimizer(
-    'adam', learning_rate=0.1, b1=0.0, b2=0.9, eps=1e-8, b2_course=course
+    'adam', learning_rate=0.1, b1=0.0, b2=0.9, eps=1e-8, courses={'b2': course}
   )
   params = jnp.array([1.0, -2.0])
   state, second = optimizer.init(params), np.zeros(2)
@@ -56,6 +56,32 @@ def test_b2_of_adam_follows_it():
     unbiased = second / (1 - b2 ** (step + 1))
     expected = -0.1 * np.float64(gradient) / (np.sqrt(unbiased) + 1e-8)
     np.testing.assert_allclose(update, expected, rtol=2e-4, err_msg=step)
+
+
+def test_momentum_of_sgd_follows_a_line():
+  """Against the sum by hand: half of the way in the middle, then the end."""
+  course = linear(0.5, 0.7, 4)
+  found = [float(course(jnp.int32(step))) for step in (0, 1, 2, 4, 9)]
+  np.testing.assert_allclose(found, [0.5, 0.55, 0.6, 0.7, 0.7], rtol=1e-6)
+  optimizer = make_optimizer(
+    *('sgd',), learning_rate=0.1, momentum=0.5, courses={'momentum': course}
+  )
+  params = jnp.array([1.0, -2.0])
+  state, velocity = optimizer.init(params), np.zeros(2)
+  for step in range(6):
+    gradient = jnp.array([0.3 + step, -0.1 * step])
+    update, state = optimizer.update(gradient, state, params)
+    velocity = float(course(step)) * velocity + np.float64(gradient)
+    np.testing.assert_allclose(update, -0.1 * velocity, rtol=1e-5)
+
+
+def test_the_shape_is_that_of_all_courses():
+  keys = dict(penalty='r1', penalty_weight=4.0, penalty_weight_end=2.0)
+  keys |= dict(ema_decay_end=0.99, anneal_steps=8, anneal_shape='linear')
+  config = tiny_digits(**keys)
+  assert annealing.penalty_weight(config)(2) == 3.5
+  quarter = 0.5 ** (4 / half_life(0.99))
+  np.testing.assert_allclose(annealing.ema_decay(config)(2), quarter, rtol=1e-5)
 
 
 def state_after(steps, **keys):
@@ -138,6 +164,8 @@ def test_a_course_needs_no_sign_of_d():
     (dict(ema_decay_end=1.0), r'ema_decay_end: 1.0 is not in \[0, 1\)'),
     (dict(b2_end=0.99, gen_optimizer__b2=None), 'b2_end: .*gen_optimizer.b2'),
     (dict(b2_end=1.5), r'b2_end: 1.5 is not in \[0, 1\)'),
+    (dict(momentum_end=0.7), r'momentum_end: 0.7 .*gen_optimizer\.momentum'),
+    (dict(anneal_shape='step'), "anneal_shape: unknown name 'step'.*linear"),
     (dict(tricks__augment_end=0.5), 'tricks.augment_end: .*augment=none'),
   ],
 )

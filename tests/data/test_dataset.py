@@ -8,6 +8,7 @@ from PIL import Image
 
 from gan_jax.data import Images, load_dataset
 from gan_jax.data.shapes import FITS, convert, crop, stretch
+from gan_jax.data.sources import Part
 from gan_jax.types import InputError
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -306,3 +307,46 @@ def test_fit_is_what_the_config_says(fit, corner, tmp_path):
 def test_settings_are_refused(settings, message):
   with pytest.raises(InputError, match=message):
     load_dataset(**dict(name='digits') | settings)
+
+
+# --- images held back -------------------------------------------------------
+
+
+def test_validation_is_the_end_of_train_and_nothing_is_lost(tmp_path):
+  plain = load_dataset('digits', dir=str(tmp_path))
+  held = load_dataset('digits', dir=str(tmp_path), validation=100)
+  num = len(plain.train) - 100
+  assert plain.validation is None
+  assert (len(held.train), len(held.validation)) == (num, 100)
+  assert held.info.num_train == num
+  whole = plain.train.whole()
+  for part, rows in (
+    (held.train, slice(num)),
+    (held.validation, slice(num, None)),
+  ):
+    found = part.whole()
+    for name in ('images', 'labels'):
+      np.testing.assert_array_equal(found[name], whole[name][rows])
+  np.testing.assert_array_equal(
+    held.validation.read(np.array([3, 0]))['images'],
+    whole['images'][[num + 3, num]],
+  )
+
+
+def test_parts_are_kept_decoded_apart(tmp_path):
+  """Else the one would be read back as the other."""
+  source = load_dataset('digits', dir=str(tmp_path)).train._source
+  parts = [Part(source, 0, 5), Part(source, 5, 9)]
+  assert len({source.origin, *(part.origin for part in parts)}) == 3
+  assert all(p.fingerprint() == source.fingerprint() for p in parts)
+  assert not hasattr(Part([{}], 0, 1), 'origin')
+  assert not hasattr(Part([{}], 0, 1), 'fingerprint')
+  assert Part([0, 1, 2], 1, 3).__getitems__([1, 0]) == [2, 1]
+  with pytest.raises(IndexError):
+    parts[0][5]
+
+
+@pytest.mark.parametrize('num', [-1, 1617, 5000])
+def test_validation_that_leaves_nothing_to_train_on(num, tmp_path):
+  with pytest.raises(InputError, match=rf'data\.validation: {num:,}'):
+    load_dataset('digits', dir=str(tmp_path), validation=num)

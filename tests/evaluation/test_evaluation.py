@@ -12,7 +12,7 @@ from gan_jax import features
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import protocol, report
 from gan_jax.evaluation.arrays import score
-from gan_jax.evaluation.entries import Inputs, Settings
+from gan_jax.evaluation.entries import Inputs, Settings, of_parzen
 from gan_jax.evaluation.evaluator import Discriminator, Evaluator, Result
 from gan_jax.evaluation.real_images import RealImages
 from gan_jax.evaluation.remarks import warnings
@@ -269,6 +269,10 @@ def test_every_entry_is_its_metric_of_the_right_sets(network):
   assert 0.05 < expected['precision_toy'] != expected['recall_toy']
   for name, value in expected.items():
     np.testing.assert_allclose(found[name], value, rtol=1e-5, err_msg=name)
+  entry = of_parzen(inputs._replace(validation=narrow))['parzen']
+  direct = parzen_score(narrow, narrow, test)  # with the least sigma
+  assert entry['value'] == direct.mean != expected['parzen']
+  assert entry['sigma_chosen_on'] == 'validation'
   shares = parts.counts / 40
   kl = np.sum(shares * np.log(np.where(shares > 0, 12 * shares, 1)))
   np.testing.assert_allclose(found['modes_kl_toy'], kl, rtol=1e-6)

@@ -11,7 +11,8 @@ from gan_jax.config.build import build
 from gan_jax.config.history import ADDED, completed
 from gan_jax.config.overrides import dotted
 from gan_jax.config.parts import loss_of
-from gan_jax.games.image import image_gan, pairs_of
+from gan_jax.games.image import image_gan
+from gan_jax.games.pairs import pairs_of
 from gan_jax.games.passes import next_in_batch
 from gan_jax.penalties import PENALTIES
 from gan_jax.tricks import Tricks

@@ -37,6 +37,7 @@ FAMILIES = {
   ),
   'ACGAN': dict(conditional=True, network__disc_labels_by='classifier'),
   'InfoGAN': dict(codes=(3, 1)),
+  'maxout': family('maxout', solver='simultaneous', fresh_latents=False),
 }
 pytestmark = pytest.mark.slow  # two or three runs each
 

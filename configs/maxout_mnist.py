@@ -1,0 +1,48 @@
+"""The first GAN on MNIST: Goodfellow et al. 2014, Table 1.
+
+Paper: Goodfellow et al. 2014, arXiv 1406.2661, as its authors' configuration
+for MNIST has it: the first 50,000 images; G of rectifiers, D of maxout units
+with dropout; both move at once by SGD, of which the momentum rises for 250
+epochs and the rate falls. Their D minimises half of the sum that ours does, so
+that its rate here is half of theirs. Deviations: G's last biases start at 0
+(theirs: at the logit of the mean image).
+Command: python run.py --config=configs/maxout_mnist.py
+Then, for the score of Table 1:
+  python run.py --mode=evaluate --workdir=RUN --config.eval.scores=parzen
+"""
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+EPOCH = 500  # steps
+
+
+def get_config() -> ConfigDict:
+  """Overrides of configs/base.py."""
+  config = base.get_config()
+  config.data.name = 'mnist'
+  config.data.validation = 10_000
+  config.network.name = 'maxout'
+  config.solver = 'simultaneous'
+  config.fresh_latents = False
+  config.batch_size = 100
+  base.set_optimizers(
+    config,
+    name='sgd',
+    momentum=0.5,
+    schedule='exponential',
+    decay_rate=0.1,
+    decay_steps=575_646,  # the rate is divided by 1.000004 in each step
+  )
+  config.gen_optimizer.learning_rate = 0.1
+  config.disc_optimizer.learning_rate = 0.05
+  config.momentum_end = 0.7
+  config.anneal_shape = 'linear'
+  config.anneal_steps = 250 * EPOCH
+  config.num_steps = 100 * EPOCH
+  config.log_every = 100
+  config.sample_every = 5 * EPOCH
+  config.checkpoint_every = 5 * EPOCH
+  config.steps_per_dispatch = 100
+  return config

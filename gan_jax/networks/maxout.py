@@ -1,0 +1,68 @@
+"""The pair of the first GAN on digits: rectifiers against maxout units.
+
+Reference:
+  Goodfellow et al., Generative Adversarial Networks, arXiv 1406.2661, section
+  5: a mixture of rectified linear and sigmoid activations in G, maxout and
+  dropout in D. Widths, initial weights and shares are those of the authors'
+  published configuration for MNIST.
+"""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.networks.layers import Style
+from gan_jax.networks.mlp import Discriminator, Generator
+from gan_jax.types import InputError, Players
+
+_SHARES = ('dropout', 'input_dropout')
+
+
+def uniform(reach: float) -> nn.initializers.Initializer:
+  """U[-reach, reach]."""
+
+  def init(key, shape, dtype=jnp.float32):
+    return jax.random.uniform(key, shape, dtype, -reach, reach)
+
+  return init
+
+
+def sigmoid(x: jax.Array) -> jax.Array:
+  """The logistic function, of images in [-1, 1] in place of [0, 1]."""
+  return jnp.tanh(0.5 * x)
+
+
+def maxout(
+  image_shape: tuple[int, int, int],
+  style: Players[Style],
+  *,
+  gen_widths: Sequence[int] = (1200, 1200),
+  disc_widths: Sequence[int] = (240, 240),
+  disc_maxout: int = 5,
+  dropout: float = 0.5,
+  input_dropout: float = 0.2,
+) -> Players[nn.Module]:
+  """The maxout pair.
+
+  Args:
+    image_shape: (H, W, C).
+    style: of both players.
+    gen_widths: hidden widths of G, from the latents on.
+    disc_widths: hidden units of D, from the image on.
+    disc_maxout: linear pieces of each of them.
+    dropout: share of D's hidden units that are zeroed in training, in [0, 1).
+    input_dropout: share of the pixels that D does not see, likewise.
+
+  Raises:
+    InputError: a share that is none.
+  """
+  for name, share in zip(_SHARES, (dropout, input_dropout), strict=True):
+    if not 0 <= share < 1:
+      raise InputError(f'network.{name}: {share} is no share in [0, 1)')
+  shares = dropout, input_dropout
+  return Players(
+    gen=Generator(image_shape, tuple(gen_widths), style.gen, sigmoid),
+    disc=Discriminator(tuple(disc_widths), style.disc, disc_maxout, *shares),
+  )
