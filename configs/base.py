@@ -162,7 +162,8 @@ def get_config() -> ConfigDict:
       # Of G's adversarial loss; 0: its other terms alone, and solver=descent
       # leaves D out
       adversarial_weight=1.0,
-      # On |G - y|, in G's loss, where y is what a source belongs to (pix2pix)
+      # On |G - y|, in G's loss, where y is what a source (pix2pix) or a text
+      # belongs to
       l1_weight=0.0,
       mse_weight=0.0,  # on (G - y)^2, likewise (SRResNet)
       # On how far G is from y to a fixed network, likewise (SRGAN)

@@ -134,10 +134,11 @@ def check(config: Config) -> None:
     'perceptual.weight': config.perceptual.weight,
   }
   for key, weight in weights.items():
-    if weight and 'source' not in config.given:
+    if weight and not {'source', 'text'} & {*config.given}:
       raise InputError(
-        f'{key}: {weight} is on the distance to the image that a source '
-        f'belongs to, and none is given; set given=source, or {key}=0'
+        f'{key}: {weight} is on the distance to the image that a source or a '
+        'text belongs to, and neither is given; set given=source or given=text,'
+        f' or {key}=0'
       )
   adversarial, tricks_of = config.adversarial_weight, config.tricks
   in_its_place = tricks_of.feature_matching and tricks_of.feature_matching_alone

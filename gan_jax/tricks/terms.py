@@ -151,7 +151,7 @@ def drift(weight: float) -> tuple[Term, ...]:
 
 
 def l1(weight: float) -> tuple[Term, ...]:
-  """Mean |G - y| as a term of G, y the image that its source belongs to.
+  """Mean |G - y| as a term of G, y the image that its source or text is of.
 
   Over pixels and channels; alone, its optimum is the median of each value.
 
