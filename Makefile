@@ -6,7 +6,7 @@ REQUIREMENTS := $(shell nvidia-smi >/dev/null 2>&1 \
 	&& echo requirements.txt || echo requirements-cpu.txt)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-quick test-all test-multihost mutants soak bench profile gpu lint install install-test install-dev
+.PHONY: demo test test-quick test-all test-multihost mutants soak bench profile results gpu lint install install-test install-dev
 
 demo: install
 	$(BIN)/python run.py
@@ -66,6 +66,10 @@ bench: install-dev
 
 profile: install-dev
 	$(BIN)/python benchmarks/profile_step.py
+
+# docs/reproducing.md and the README's table, from the runs kept in docs/results.
+results: install
+	$(BIN)/python experiments/results.py
 
 # Checks and figures on an NVIDIA GPU, with the jax that is there: of PYTHON if
 # it sees a GPU, else of .venv. Installs nothing; at most 25 minutes.
