@@ -8,7 +8,8 @@ Data: a folder of images with poses, such as that which
 experiments/coil_folder.py makes of COIL-20.
 Command: python run.py --config=configs/nerf_coil.py --config.data.dir=DIR
 Then: python run.py --mode=orbit --workdir=RUN
-Not run to the end: some 20 images/s on two cores.
+Measured: 2,000 steps in about 36 min on two cores; commanded and read azimuth
+agree to .60. Shapes turn, print is not drawn; docs/results.md.
 """
 
 from ml_collections import ConfigDict
@@ -35,5 +36,5 @@ def get_config() -> ConfigDict:
   config.batch_size = 16
   config.ema_decay = 0.995
   config.gen_optimizer.learning_rate = 3e-4
-  config.num_steps = 3_000
+  config.num_steps = 2_000
   return config
