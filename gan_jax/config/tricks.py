@@ -12,6 +12,7 @@ from gan_jax import solvers
 from gan_jax.config import annealing
 from gan_jax.games.passes import hidden_layers
 from gan_jax.losses import make_loss
+from gan_jax.networks.seeds import with_noise
 from gan_jax.networks.style import Style
 from gan_jax.solvers.optimizers import SCHEDULES
 from gan_jax.tricks import Tricks, adaptive, criterion, diffaugment
@@ -120,8 +121,9 @@ def _look(disc: nn.Module, task: Task, packing: int) -> tuple:
 
   def look():
     images = jnp.zeros((2, *packed_shape(task.image_shape, packing)))
-    given = task.dummies(2)
-    variables = disc.init(jax.random.key(0), images, given, train=False)
+    keys = jax.random.split(jax.random.key(0), 2)
+    given = with_noise(disc, task.dummies(2), keys)
+    variables = disc.init(keys[0], images, given, train=False)
     params = variables.pop('params')
     return hidden_layers(disc, params, variables, images, given)
 

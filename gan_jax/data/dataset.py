@@ -4,6 +4,8 @@ import math
 import pathlib
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from gan_jax.data import beside, pairs
 from gan_jax.data.derive import NONE, Derive, make_derive
 from gan_jax.data.examples import Images
@@ -62,6 +64,17 @@ class Dataset(NamedTuple):
   info: DatasetInfo
   summary: tuple[str, ...] = ()
   validation: Images | None = None
+
+  def not_tested_on(self) -> dict[str, np.ndarray]:
+    """Train and validation, as `Images.whole` gives them, in their order.
+
+    What features are learnt from: the same, whatever G is trained on.
+    """
+    found = self.train.whole()
+    if self.validation is None:
+      return found
+    more = self.validation.whole()
+    return {k: np.concatenate([rows, more[k]]) for k, rows in found.items()}
 
 
 def _check(

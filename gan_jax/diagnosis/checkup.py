@@ -97,7 +97,7 @@ def of_samples(
   evidence = {'measured': beside(fake, real)}
   classes = dataset.info.class_names
   if keys.classifier and len(classes) > 1:
-    splits = dataset.train.whole(), dataset.test.whole()
+    splits = dataset.not_tested_on(), dataset.test.whole()
     network = classifier_network(*splits, classes)
     evidence['modes'] = classes_met(network, fake), classes_met(network, real)
   return evidence

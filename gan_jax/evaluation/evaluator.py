@@ -113,7 +113,7 @@ class Evaluator:
       network = published_network(self.network_name, self.keys, self._cache)
     else:
       network = classifier_network(
-        self._images.whole('train'),
+        self._images.not_tested_on(),
         self._images.whole('test'),
         self._info.class_names,
         directory=self._cache / 'classifiers',

@@ -59,6 +59,12 @@ class RealImages:
     size = len(getattr(self._dataset, split))
     return self.read(split, self._choose(size, num))
 
+  def not_tested_on(self) -> dict[str, np.ndarray]:
+    """What a classifier learns from, see `Dataset`."""
+    if self._dataset.validation is None:
+      return self.whole('train')
+    return self._dataset.not_tested_on()
+
   def validation(self) -> np.ndarray | None:
     """Images held back, uint8 `[N, H, W, C]`; None if there are none."""
     images = self._dataset.validation

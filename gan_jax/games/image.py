@@ -42,7 +42,7 @@ from gan_jax.games.passes import (
   initialiser,
 )
 from gan_jax.losses import AdversarialLoss
-from gan_jax.networks.seeds import NOISE
+from gan_jax.networks.seeds import with_noise
 from gan_jax.rng import example_keys
 from gan_jax.tricks import NONE, Tricks, regularisers
 from gan_jax.tricks.criterion import make_criterion
@@ -72,7 +72,6 @@ class _ImageGame:
       axis_name=axis,
     )
     self.show = tricks.view()
-    self.noisy = getattr(networks.disc, 'noisy', False)
 
   # --- D --------------------------------------------------------------------
 
@@ -222,9 +221,8 @@ class _ImageGame:
 
   def told(self, given, keys):
     """What D is told: with keys of its own noise, if it has some."""
-    if not self.noisy:
-      return given
-    return {**given, NOISE: fold(keys[:: self.tricks.packing], 2)}
+    keys = fold(keys[:: self.tricks.packing], 2)
+    return with_noise(self.networks.disc, given, keys)
 
   def fakes_of(self, params, model_state, batch, key):
     """Latents, the fakes that G makes of them, and its new model state."""

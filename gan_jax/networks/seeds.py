@@ -7,9 +7,12 @@ see `NOISE`.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from gan_jax.types import Given
 
 # A column of keys `[B]`, which a game gives a D that says that it is `noisy`.
 NOISE = 'noise'
@@ -24,6 +27,11 @@ def split(latents: jax.Array) -> tuple[jax.Array, jax.Array]:
     return functools.reduce(jax.random.fold_in, seed, jax.random.key(0))
 
   return jax.vmap(key_of)(seeds), latents[:, NUM_SEEDS:]
+
+
+def with_noise(disc: Any, given: Given, keys: jax.Array) -> Given:
+  """What D is given, with keys `[B]` of its own noise if it has some."""
+  return {**given, NOISE: keys} if getattr(disc, 'noisy', False) else given
 
 
 # Keys `[B]` of the images' noise, or the noise itself, a map for each layer.

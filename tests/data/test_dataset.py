@@ -327,6 +327,9 @@ def test_validation_is_the_end_of_train_and_nothing_is_lost(tmp_path):
     found = part.whole()
     for name in ('images', 'labels'):
       np.testing.assert_array_equal(found[name], whole[name][rows])
+  for dataset in (plain, held):  # so that features are the same
+    for name, rows in dataset.not_tested_on().items():
+      np.testing.assert_array_equal(rows, whole[name])
   np.testing.assert_array_equal(
     held.validation.read(np.array([3, 0]))['images'],
     whole['images'][[num + 3, num]],

@@ -57,7 +57,7 @@ def test_resumed_equals_uninterrupted(name, tmp_path):
   run = gan_jax.load(tmp_path / 'resumed', batch_norm='standing')
   images = run.sample(5, truncation=0.5)
   assert len(images) == 5
-  assert len(np.unique(images)) > 2
+  assert len(np.unique(images)) > 1
 
 
 @pytest.mark.parametrize('name', FAMILIES)
