@@ -566,6 +566,19 @@ FAULTS = [
     "_to_target('l1', weight, lambda x, y: jnp.mean((x - y) ** 2))",
     'terms_and_pairs',
   ),
+  # --- convolutions
+  Fault(
+    'whole_though_padded',
+    'return self.kernel_size == self.in_size and not any(map(any, self.pads))',
+    'return self.kernel_size == self.in_size',
+    'convolution',
+  ),
+  Fault(
+    'squares_shifted_the_other_way',
+    'shifted = ((i, th - 1 - i, 0), (j, tw - 1 - j, 0))',
+    'shifted = ((th - 1 - i, i, 0), (tw - 1 - j, j, 0))',
+    'convolution',
+  ),
   # --- convolutions around a change of size
   Fault(
     'halved_sum',

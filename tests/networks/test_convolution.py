@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gan_jax.networks import convolution, layers
+from gan_jax.networks import convolution, forms, layers
 from tests.helpers import sampled
 
 NHWC = ('NHWC', 'HWIO', 'NHWC')
 BATCH, CHANNELS, FEATURES = 2, 2, 3
 
 
-@pytest.fixture(params=[1, 100], ids=['in phases', 'dilated'])
-def both_ways(request, monkeypatch):
-  """Transposed convolutions as they are with many channels, and with few."""
-  monkeypatch.setattr(convolution, '_PHASE_CHANNELS', request.param)
+@pytest.fixture(params=[1, 100], ids=['of many channels', 'of few'])
+def each_form(request, monkeypatch):
+  """Maps as they are of many channels, and of few."""
+  monkeypatch.setattr(forms, 'FEW', request.param)
 
 
 def integers(seed, *shape):
@@ -92,7 +92,7 @@ def inputs(size, kernel, seed=0, channels=CHANNELS):
 PADDINGS = ('SAME', 'VALID', ((1, 2), (0, 1)))
 
 
-@pytest.mark.usefixtures('both_ways')
+@pytest.mark.usefixtures('each_form')
 @pytest.mark.parametrize('padding', PADDINGS, ids=str)
 @pytest.mark.parametrize('stride', [1, 2])
 @pytest.mark.parametrize('kernel', sampled([3, 4, 5], 4))
@@ -105,12 +105,15 @@ def test_convolution(kernel, stride, padding):
   )
 
 
-@pytest.mark.usefixtures('both_ways')
+@pytest.mark.usefixtures('each_form')
 @pytest.mark.parametrize(
   ('size', 'kernel', 'strides', 'padding'),
   [
     ((5, 7), (3, 4), (2, 1), 'SAME'),
     ((6, 5), (1, 1), (2, 2), 'SAME'),
+    ((7, 6), (4, 3), (2, 1), 'SAME'),  # squares of 2 x 1
+    ((9, 7), (4, 4), (2, 2), ((0, 1), (2, 0))),  # a last row in no square
+    ((6, 6), (2, 2), (2, 2), 'VALID'),  # squares that are the kernel
     ((8, 8), (2, 2), (3, 3), 'VALID'),  # some pixels meet no weight
     ((4, 4), (4, 4), (1, 1), 'VALID'),  # down to one pixel
     ((3, 3), (3, 3), (1, 1), ((4, 3), (3, 4))),  # pads beyond the kernel
@@ -134,7 +137,7 @@ RESIZED = {
 }
 
 
-@pytest.mark.usefixtures('both_ways')
+@pytest.mark.usefixtures('each_form')
 @pytest.mark.parametrize('backend', sampled(['cpu', 'gpu'], 'cpu'))
 @pytest.mark.parametrize('kernel', sampled([1, 3, 5], 3))
 @pytest.mark.parametrize('way', RESIZED)
@@ -180,7 +183,7 @@ def our_transpose(strides, padding):
   return lambda y, w: convolution.conv_transpose(y, w, strides, padding)
 
 
-@pytest.mark.usefixtures('both_ways')
+@pytest.mark.usefixtures('each_form')
 @pytest.mark.parametrize('padding', ['SAME', 'VALID'])
 @pytest.mark.parametrize('stride', [1, 2])
 @pytest.mark.parametrize('kernel', sampled([3, 4, 5], 4))
@@ -193,7 +196,7 @@ def test_transposed_convolution(kernel, stride, padding):
   )
 
 
-@pytest.mark.usefixtures('both_ways')
+@pytest.mark.usefixtures('each_form')
 @pytest.mark.parametrize(
   ('size', 'kernel', 'strides', 'padding'),
   [
@@ -211,7 +214,7 @@ def test_unusual_transposed_geometry(size, kernel, strides, padding):
   )
 
 
-@pytest.mark.usefixtures('both_ways')
+@pytest.mark.usefixtures('each_form')
 @pytest.mark.parametrize(
   ('ours', 'reference'),
   [(our_conv, reference_conv), (our_transpose, reference_transpose)],
