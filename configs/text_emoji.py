@@ -8,6 +8,9 @@ Data: a folder of images with captions, such as that which
 experiments/emoji_folder.py makes of emoji.
 Command: python run.py --config=configs/text_emoji.py --config.data.dir=DIR
 Then: python run.py --mode=sample --workdir=RUN --config.sample.text="red heart"
+Measured: 3,000 steps in 5.5 min on two cores; of 32 texts a judge calls the
+right one first for 46 % of held-out wordings (65 % of the true drawings, 3 % by
+chance), with mismatch_weight=.5 for 47 %; docs/results.md.
 """
 
 from ml_collections import ConfigDict
