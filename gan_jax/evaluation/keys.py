@@ -144,6 +144,17 @@ def network_of(
   return 'mobilenet' if found else 'random'
 
 
+def of_pixels(keys: Evaluation, names: Collection[str]) -> Evaluation:
+  """The keys, with the cheapest network of `auto` where no score looks at one.
+
+  A classifier may have to be trained first.
+  """
+  looked_at = any(SCORES[name].of_network for name in names)
+  if keys.network != 'auto' or looked_at:
+    return keys
+  return dataclasses.replace(keys, network='random')
+
+
 def check(
   keys: Evaluation,
   info: DatasetInfo,

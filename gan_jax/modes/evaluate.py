@@ -40,6 +40,7 @@ def evaluate(
   keys = asked.eval
   runs = TrainedRuns(workdir, keys.checkpoint, asked.denoise)
   names = keys_lib.check(keys, runs.info, told=runs.plan.told)
+  keys = keys_lib.of_pixels(keys, names)
   path = layout.prepare(workdir)
   dataset = data.load_dataset(**runs.plan.dataset(asked.data_dir))
   layout.check_data(path, dataset.info)

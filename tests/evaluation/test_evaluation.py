@@ -9,6 +9,7 @@ import pytest
 
 import gan_jax
 from gan_jax import features
+from gan_jax.config import plan as plans
 from gan_jax.evaluation import keys as keys_lib
 from gan_jax.evaluation import protocol, report
 from gan_jax.evaluation.arrays import score
@@ -551,6 +552,20 @@ def test_no_names_mean_all_that_the_network_can_give(digits):
   keys.every_scores = ()
   with pytest.raises(InputError, match=r'eval.every_scores: no score is named'):
     keys_lib.check(keys, digits.info, 'every_scores')
+
+
+@pytest.mark.parametrize(
+  ('network', 'names', 'taken'),
+  [
+    ('auto', ('parzen', 'ms_ssim'), 'random'),
+    ('auto', ('parzen', 'fid'), 'auto'),
+    ('classifier', ('parzen',), 'classifier'),
+  ],
+)
+def test_scores_of_pixels_need_no_network(network, names, taken):
+  """Nothing is trained for them, unless it is asked for."""
+  keys = plans.read(load_config('mlp_digits', eval__network=network)).eval
+  assert keys_lib.of_pixels(keys, names).network == taken
 
 
 def test_auto_takes_what_is_there(digits, tmp_path):
