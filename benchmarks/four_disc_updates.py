@@ -6,7 +6,8 @@
 networks, data, batches and rates alike: once as the tutorials have it, with a
 sigmoid and the binary cross-entropy of probabilities, and once on logits, which
 is the same loss in exact arithmetic. Losses, what D says, a grid of each, and
-which digits a classifier sees.
+which digits a classifier sees. Ten minutes on two CPU cores; what came out is in
+docs/results.md.
 """
 
 import pathlib
@@ -76,6 +77,7 @@ def plain_loop(loss: Loss, images: np.ndarray, steps: int, seed: int) -> Run:
     seed: of weights, latents and the order of the data.
   """
   torch.manual_seed(seed)
+  torch.set_flush_denormal(True)  # what saturates would be slow as well
   gen, disc = mlp(GEN, nn.Tanh()), mlp(DISC)
   gen_adam, disc_adam = (
     torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
@@ -164,10 +166,10 @@ def experiment(out: pathlib.Path, steps: int, seeds: int) -> None:
   judge = classifier_network(train_set, test_set, dataset.info.class_names)
   found: dict[str, list[Run]] = {}
   for name, loss in LOSSES.items():
-    found[name] = [
-      plain_loop(loss, train_set['images'], steps, seed)
-      for seed in range(seeds)
-    ]
+    found[name] = []
+    for seed in range(seeds):
+      print(f'{name}, seed {seed}', flush=True)
+      found[name].append(plain_loop(loss, train_set['images'], steps, seed))
   found[OURS] = [
     our_run(out / f'seed_{seed}', steps, seed) for seed in range(seeds)
   ]
