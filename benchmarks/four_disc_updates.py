@@ -6,8 +6,8 @@
 networks, data, batches and rates alike: once as the tutorials have it, with a
 sigmoid and the binary cross-entropy of probabilities, and once on logits, which
 is the same loss in exact arithmetic. Losses, what D says, a grid of each, and
-which digits a classifier sees. Ten minutes on two CPU cores; what came out is in
-docs/results.md.
+which digits a classifier sees. Ten minutes on two CPU cores; docs/results.md
+says what came out.
 """
 
 import pathlib
