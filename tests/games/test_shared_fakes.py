@@ -15,7 +15,7 @@ from tests.helpers import fake_batch, fake_info, tiny_digits
 
 
 def layers_of_g(fresh_latents):
-  """Transposed convolutions of G's forward passes in a compiled step."""
+  """Layers of G's forward passes in a compiled step: both are products here."""
   config = tiny_digits(
     network__name='dcgan',
     network__gen_width=4,
@@ -33,7 +33,9 @@ def layers_of_g(fresh_latents):
   state = jax.eval_shape(model.init, jax.random.key(0))
   lowered = jax.jit(dispatch).lower(state, ((), jax.random.key(0)), draws)
   program = lowered.compile().as_text()
-  made = r' convolution\(.*op_name="[^"]*/jvp\(Generator\)/ConvTranspose_'
+  made = (
+    r' (?:convolution|dot)\(.*op_name="[^"]*/jvp\(Generator\)/ConvTranspose_'
+  )
   return len(re.findall(made, program))
 
 
