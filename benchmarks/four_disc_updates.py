@@ -10,9 +10,10 @@ which digits a classifier sees. Ten minutes on two CPU cores; docs/results.md
 says what came out.
 """
 
+import contextlib
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -67,6 +68,17 @@ LOSSES: dict[str, Loss] = {
 OURS = 'gan_jax, on logits'
 
 
+@contextlib.contextmanager
+def _no_denormals() -> Iterator[None]:
+  """Numbers that all but vanish are 0 here: a D that saturates is slow else."""
+  torch.set_flush_denormal(True)
+  try:
+    yield
+  finally:
+    torch.set_flush_denormal(False)
+
+
+@_no_denormals()
 def plain_loop(loss: Loss, images: np.ndarray, steps: int, seed: int) -> Run:
   """The recipe in PyTorch.
 
@@ -77,7 +89,6 @@ def plain_loop(loss: Loss, images: np.ndarray, steps: int, seed: int) -> Run:
     seed: of weights, latents and the order of the data.
   """
   torch.manual_seed(seed)
-  torch.set_flush_denormal(True)  # what saturates would be slow as well
   gen, disc = mlp(GEN, nn.Tanh()), mlp(DISC)
   gen_adam, disc_adam = (
     torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
