@@ -30,7 +30,7 @@ from configs import mlp_mnist
 from experiments import common
 from gan_jax.data import load_dataset
 from gan_jax.features import FeatureNetwork
-from gan_jax.features.classifier import classifier_network
+from gan_jax.features.classifier import classes_of, classifier_network
 from gan_jax.modes.train import train
 from gan_jax.reporting.pictures import save_image, sheet
 from gan_jax.workdir import logs
@@ -135,9 +135,7 @@ def our_run(folder: pathlib.Path, steps: int, seed: int) -> Run:
 
 def judged(network: FeatureNetwork, images: np.ndarray) -> np.ndarray:
   """Shares `[10]` of the digits that the classifier sees."""
-  found = network.apply(network.variables, images)['logits']
-  counts = np.bincount(np.argmax(np.asarray(found), axis=1), minlength=10)
-  return counts / len(images)
+  return np.bincount(classes_of(network, images), minlength=10) / len(images)
 
 
 def draw(found: dict[str, list[Run]]) -> Figure:

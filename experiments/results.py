@@ -204,15 +204,21 @@ def spread(values: Iterable[float], digits: int = 3) -> str:
   return f'{mean} ± {statistics.stdev(values):.2g}'
 
 
-def score(group: Group, start: str) -> str:
-  """A cell: the score whose name begins so, over the seeds."""
+def values_of(group: Group, start: str) -> list[float]:
+  """The score whose name begins so, of each seed; none unless all have it."""
   values = [
     entry['value']
     for record in group.records
     for name, entry in record['scores'].items()
     if re.fullmatch(rf'{start}(_[a-z]+)?', name)
   ]
-  return spread(values) if len(values) == len(group.records) else ''
+  return values if len(values) == len(group.records) else []
+
+
+def score(group: Group, start: str) -> str:
+  """A cell: that score over the seeds."""
+  values = values_of(group, start)
+  return spread(values) if values else ''
 
 
 def command(group: Group) -> str:
@@ -322,7 +328,7 @@ def best(groups: Sequence[Group]) -> str:
 
 
 def _fid(group: Group) -> float:
-  return float(score(group, 'fid').split()[0])
+  return statistics.fmean(values_of(group, 'fid'))
 
 
 def pages(groups: Sequence[Group]) -> dict[pathlib.Path, str]:

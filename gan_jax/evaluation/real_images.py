@@ -67,8 +67,9 @@ class RealImages:
 
   def validation(self) -> np.ndarray | None:
     """Images held back, uint8 `[N, H, W, C]`; None if there are none."""
-    images = self._dataset.validation
-    return None if images is None else images.whole()['images']
+    if self._dataset.validation is None:
+      return None
+    return self.whole('validation')['images']
 
   def _choose(self, size: int, num: int) -> np.ndarray:
     order = np.random.default_rng(self._seed).permutation(size)

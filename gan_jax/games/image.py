@@ -47,7 +47,6 @@ from gan_jax.rng import example_keys
 from gan_jax.tricks import NONE, Tricks, regularisers
 from gan_jax.tricks.criterion import make_criterion
 from gan_jax.tricks.terms import Scene, Side, Term, add_up
-from gan_jax.tricks.views import fold
 from gan_jax.types import Players, Task
 
 NO_TERMS = Players(gen=(), disc=())
@@ -221,8 +220,7 @@ class _ImageGame:
 
   def told(self, given, keys):
     """What D is told: with keys of its own noise, if it has some."""
-    keys = fold(keys[:: self.tricks.packing], 2)
-    return with_noise(self.networks.disc, given, keys)
+    return with_noise(self.networks.disc, given, keys[:: self.tricks.packing])
 
   def fakes_of(self, params, model_state, batch, key):
     """Latents, the fakes that G makes of them, and its new model state."""

@@ -13,11 +13,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.networks import seeds
 from gan_jax.networks.layers import Style
 from gan_jax.networks.mlp import Discriminator, Generator
-from gan_jax.types import InputError, Players
-
-_SHARES = ('dropout', 'input_dropout')
+from gan_jax.types import Players
 
 
 def uniform(reach: float) -> nn.initializers.Initializer:
@@ -58,9 +57,8 @@ def maxout(
   Raises:
     InputError: a share that is none.
   """
-  for name, share in zip(_SHARES, (dropout, input_dropout), strict=True):
-    if not 0 <= share < 1:
-      raise InputError(f'network.{name}: {share} is no share in [0, 1)')
+  seeds.check_share('dropout', dropout)
+  seeds.check_share('input_dropout', input_dropout)
   shares = dropout, input_dropout
   return Players(
     gen=Generator(image_shape, tuple(gen_widths), style.gen, sigmoid),

@@ -163,8 +163,7 @@ def pix2pix(
       so often, or one that leaves D no patch.
   """
   _check_source(image_shape, style.gen)
-  if not 0 <= dropout < 1:
-    raise InputError(f'network.dropout: {dropout} is no share in [0, 1)')
+  seeds.check_share('dropout', dropout)
   depth = _depth(image_shape, depth)
   check_patches(image_shape, disc_layers)
   return Players(

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gan_jax.types import Given
+from gan_jax.types import Given, InputError
 
 # A column of keys `[B]`, which a game gives a D that says that it is `noisy`.
 NOISE = 'noise'
@@ -30,8 +30,16 @@ def split(latents: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def with_noise(disc: Any, given: Given, keys: jax.Array) -> Given:
-  """What D is given, with keys `[B]` of its own noise if it has some."""
-  return {**given, NOISE: keys} if getattr(disc, 'noisy', False) else given
+  """What D is given, with keys of its own noise if it has some.
+
+  Args:
+    disc: the network.
+    given: columns.
+    keys: `[B]`, whose children 0 and 1 are of views (gan_jax.tricks.views).
+  """
+  if not getattr(disc, 'noisy', False):
+    return given
+  return {**given, NOISE: of_layer(keys, 2)}
 
 
 # Keys `[B]` of the images' noise, or the noise itself, a map for each layer.
@@ -62,6 +70,12 @@ def dropout(
   keys = of_layer(keys, layer)
   kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, x.shape[1:]))
   return jnp.where(kept(keys), x / (1 - rate), jnp.zeros((), x.dtype))
+
+
+def check_share(key: str, share: float) -> None:
+  """Raises InputError unless so much of the values can be zeroed."""
+  if not 0 <= share < 1:
+    raise InputError(f'network.{key}: {share} is no share in [0, 1)')
 
 
 def of_layer(keys: jax.Array, layer: int) -> jax.Array:

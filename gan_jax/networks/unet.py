@@ -225,8 +225,7 @@ def unet(
       f'network.gen_widths: the first level, {gen_widths[0]}, makes as many '
       'sines and cosines of the step; take an even number from 4 on'
     )
-  if not 0 <= dropout < 1:
-    raise InputError(f'network.dropout: {dropout} is no share in [0, 1)')
+  seeds.check_share('dropout', dropout)
   return UNet(
     image_shape[-1],
     tuple(gen_widths),
