@@ -32,7 +32,6 @@ _AT_LEAST_ONE = [
   'batch_size',
   'num_steps',
   'disc_steps',
-  'latent_dim',
   'steps_per_dispatch',
   'log_every',
   'sample_every',
@@ -110,6 +109,10 @@ def _check_ranges(config: Any) -> None:
   for key in _AT_LEAST_ONE:
     if getattr(config, key) < 1:
       raise InputError(f'{key}: {getattr(config, key)} is not at least 1')
+  if config.latent_dim < (
+    least := int(not config.codes)
+  ):  # codes are noise too
+    raise InputError(f'latent_dim: {config.latent_dim} is not at least {least}')
   given = [key for key in _IF_GIVEN if getattr(config, key) is not None]
   for key in _NOT_NEGATIVE + given:
     value = value_at(config, key)

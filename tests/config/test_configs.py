@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from gan_jax.config import checks
 from gan_jax.config.build import build
 from gan_jax.config.sweep import SWEPT
 from gan_jax.data import load_dataset
@@ -101,6 +102,22 @@ def test_config_builds_and_takes_two_steps(name):
   state, metrics = two_steps(config, shape)
   assert state.step == 2
   assert_finite((state, metrics))
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_config_is_accepted_as_it_is(name):
+  checks.check(load_config(name))
+
+
+def test_codes_alone_may_be_the_noise():
+  keys = dict(network__gen_width=4, network__disc_width=4)
+  config = load_config('hologan_64', **keys)
+  assert config.latent_dim == 0
+  _, metrics = two_steps(config, (64, 64, 3))
+  assert_finite(metrics)
+  config = load_config('hologan_64', codes=())
+  with pytest.raises(InputError, match='latent_dim: 0 is not at least 1'):
+    checks.check(config)
 
 
 @pytest.mark.parametrize('name', CONFIGS)
