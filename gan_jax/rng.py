@@ -23,6 +23,11 @@ def example_keys(key: jax.Array, positions: jax.Array) -> jax.Array:
   return jax.vmap(lambda position: jax.random.fold_in(key, position))(positions)
 
 
+def fold_each(keys: jax.Array, number: int | jax.Array) -> jax.Array:
+  """A key `[B]` for another purpose, `number`, from each of `keys` `[B]`."""
+  return jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
+
+
 def unrolled(key: jax.Array) -> jax.Array:
   """The same key, whose hash is compiled without loops.
 

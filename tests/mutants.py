@@ -316,7 +316,7 @@ FAULTS = [
   ),
   Fault(
     'text_one_noise_for_both',
-    'seeds.of_layer(keys, stage))',
+    'fold_each(keys, stage))',
     'keys)',
     'stackgan',
   ),
@@ -452,8 +452,8 @@ FAULTS = [
   ),
   Fault(
     'pigan_same_jitter',
-    '      own = seeds.of_layer(keys, _JITTER)',
-    '      own = seeds.of_layer(keys[:1].repeat(len(z)), _JITTER)',
+    '      own = fold_each(keys, _JITTER)',
+    '      own = fold_each(keys[:1].repeat(len(z)), _JITTER)',
     'posed',
   ),
   # --- two domains

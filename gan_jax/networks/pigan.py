@@ -27,6 +27,7 @@ import jax.numpy as jnp
 from gan_jax.networks import cameras, layers, posing, rendering, seeds
 from gan_jax.networks.dcgan import Discriminator
 from gan_jax.networks.style import Style
+from gan_jax.rng import fold_each
 from gan_jax.types import Given, InputError, Players
 
 _MAPPING = 3  # hidden layers from z to frequencies and phases
@@ -157,7 +158,7 @@ class Generator(nn.Module):
     noise = None
     if train:
       shape = (directions.shape[1], view.samples)
-      own = seeds.of_layer(keys, _JITTER)
+      own = fold_each(keys, _JITTER)
       noise = jax.vmap(lambda key: jax.random.uniform(key, shape))(own)
     depths, length = rendering.bins(view.near, view.far, view.samples, noise)
     points = origins[:, None, None] + depths[..., None] * directions

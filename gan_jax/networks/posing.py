@@ -12,8 +12,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks import seeds
 from gan_jax.networks.style import Style
+from gan_jax.rng import fold_each
 from gan_jax.types import Given, InputError
 
 NAME = 'pose'
@@ -33,7 +33,7 @@ class Ranges(NamedTuple):
 
   def draw(self, keys: jax.Array) -> jax.Array:
     """Poses `[B, 2]` in half turns, of the images' keys `[B]`."""
-    own = seeds.of_layer(keys, _LAYER)
+    own = fold_each(keys, _LAYER)
     shares = jax.vmap(lambda key: jax.random.uniform(key, (2,)))(own)
     low, high = (jnp.array(ends) / 180.0 for ends in zip(*self, strict=True))
     return low + (high - low) * shares

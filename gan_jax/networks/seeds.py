@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from gan_jax.rng import fold_each
 from gan_jax.types import Given, InputError
 
 # A column of keys `[B]`, which a game gives a D that says that it is `noisy`.
@@ -39,7 +40,7 @@ def with_noise(disc: Any, given: Given, keys: jax.Array) -> Given:
   """
   if not getattr(disc, 'noisy', False):
     return given
-  return {**given, NOISE: of_layer(keys, 2)}
+  return {**given, NOISE: fold_each(keys, 2)}
 
 
 # Keys `[B]` of the images' noise, or the noise itself, a map for each layer.
@@ -50,7 +51,7 @@ def noise_of(keys: Noise, layer: int, size: int) -> jax.Array:
   """Normal noise `[B, size, size, 1]` of a layer."""
   if isinstance(keys, tuple):
     return keys[layer]
-  keys = of_layer(keys, layer)
+  keys = fold_each(keys, layer)
   return jax.vmap(lambda key: jax.random.normal(key, (size, size, 1)))(keys)
 
 
@@ -67,7 +68,7 @@ def dropout(
   """
   if not rate:
     return x
-  keys = of_layer(keys, layer)
+  keys = fold_each(keys, layer)
   kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, x.shape[1:]))
   return jnp.where(kept(keys), x / (1 - rate), jnp.zeros((), x.dtype))
 
@@ -76,8 +77,3 @@ def check_share(key: str, share: float) -> None:
   """Raises InputError unless so much of the values can be zeroed."""
   if not 0 <= share < 1:
     raise InputError(f'network.{key}: {share} is no share in [0, 1)')
-
-
-def of_layer(keys: jax.Array, layer: int) -> jax.Array:
-  """A layer's keys `[B]`, of the images'."""
-  return jax.vmap(lambda key: jax.random.fold_in(key, layer))(keys)

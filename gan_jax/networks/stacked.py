@@ -30,6 +30,7 @@ from gan_jax.networks import (
 )
 from gan_jax.networks.growing import BASE
 from gan_jax.networks.style import Style
+from gan_jax.rng import fold_each
 from gan_jax.types import Given
 
 WIDEST = 8  # times the width: of G's first map, and of what D judges by
@@ -244,7 +245,7 @@ class Generator(nn.Module):
 
     def condition(stage):
       moments = self.conditions[stage](given)
-      return gaussian.reparameterise(*moments, seeds.of_layer(keys, stage))
+      return gaussian.reparameterise(*moments, fold_each(keys, stage))
 
     sketch = self.sketch(z, condition(0), train=train and number == 0)
     if number == 0:

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.networks import seeds
+from gan_jax.rng import fold_each
 from gan_jax.sampling.noising import Noising, posterior
 from gan_jax.types import InputError, lookup
 
@@ -169,7 +169,7 @@ def denoise(
       clean = jnp.clip(clean, -1.0, 1.0)
     x = move.of_clean * clean + move.of_noisy * x
     if steps.deviations.any():
-      own = seeds.of_layer(keys, move.times)
+      own = fold_each(keys, move.times)
       drawn = jax.vmap(lambda key: jax.random.normal(key, shape))(own)
       x = x + move.deviations * drawn
     return x, None

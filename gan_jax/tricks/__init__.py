@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import jax
 
+from gan_jax.rng import fold_each
 from gan_jax.tricks import adaptive as adaptive_lib
 from gan_jax.tricks import regularisers
 from gan_jax.tricks.terms import Scene, Term
-from gan_jax.tricks.views import View, fold, make_view
+from gan_jax.tricks.views import View, make_view
 from gan_jax.types import Players
 
 
@@ -120,7 +121,7 @@ class Tricks(NamedTuple):
 def _consistency(scene: Scene, number: int) -> jax.Array:
   """Of the real examples (0) or the fakes (1)."""
   side = (scene.real, scene.fake)[number]
-  keys = fold(scene.keys.consistency, number)
+  keys = fold_each(scene.keys.consistency, number)
   return regularisers.consistency(scene.critic, side.images, side.logits, keys)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from gan_jax.tricks.views import fold
+from gan_jax.rng import fold_each
 from gan_jax.types import lookup
 
 
@@ -94,5 +94,5 @@ def diffaugment(
   """
   for number, name in enumerate(policy):
     change = lookup(POLICIES, name, 'tricks.augment_policy')
-    images = jax.vmap(change)(images, fold(keys, number))
+    images = jax.vmap(change)(images, fold_each(keys, number))
   return images

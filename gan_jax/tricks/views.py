@@ -9,6 +9,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from gan_jax.rng import fold_each
+
 
 def add_noise(
   images: jax.Array, keys: jax.Array, std: jax.Array | float
@@ -73,14 +75,9 @@ def make_view(
 
   def view(images, keys, step, memory):
     if augment is not None:
-      images = augment(images, fold(keys, 0), memory)
+      images = augment(images, fold_each(keys, 0), memory)
     if noise_std is not None:
-      images = add_noise(images, fold(keys, 1), noise_std(step))
+      images = add_noise(images, fold_each(keys, 1), noise_std(step))
     return pack(images, packing)
 
   return view
-
-
-def fold(keys: jax.Array, number: int) -> jax.Array:
-  """A key `[B]` for another purpose from each of `keys` `[B]`."""
-  return jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
