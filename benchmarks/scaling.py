@@ -62,7 +62,15 @@ def abstract_batch(config: Any, info: Info, *lead: int, size: int = 2) -> Batch:
   shape = (*lead, size)
   numbers = jax.ShapeDtypeStruct(shape, np.int32)
   images = jax.ShapeDtypeStruct((*shape, *info.image_shape), np.float32)
-  given = {'labels': numbers} if config.conditional else {}
+  columns = {name: info.columns[name] for name in config.given}
+  given = {
+    name: jax.ShapeDtypeStruct(
+      (*shape, *own), np.int32 if name == 'text' else np.float32
+    )
+    for name, own in columns.items()
+  }
+  if config.conditional:
+    given['labels'] = numbers
   return Batch(images, given, numbers)
 
 
@@ -133,8 +141,9 @@ def flops(config: Any, info: Info) -> float:
   model = build.build(config, info)
   batch = abstract_batch(config, info, size=config.batch_size)
   inputs = build.abstract_state(model), batch, jax.random.key(0)
-  total = 0.0
-  for player, count in (('disc', config.disc_steps), ('gen', config.gen_steps)):
+  total, counts = 0.0, {'disc': config.disc_steps, 'gen': config.gen_steps}
+  for player in model.game.players:
+    count = counts[player]
     move = jax.jit(partial(Moves(model.game, model.optimizers).move, player))
     total += count * move.lower(*inputs).cost_analysis()['flops']
   return total

@@ -32,6 +32,7 @@ from gan_jax.workdir.trained import read_plan
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 KEPT = ROOT / 'docs' / 'results'
+COSTS = KEPT / 'costs' / 'full_runs.json'  # of benchmarks/full_runs.py
 PAGE, README = ROOT / 'docs' / 'reproducing.md', ROOT / 'README.md'
 MARKS = '<!-- by make results -->', '<!-- to here -->'
 Record = dict[str, Any]
@@ -56,6 +57,40 @@ FAMILIES = {
   'ddpm_mnist': 'DDPM',
 }
 _DATA = ('mnist', 'fashion_mnist')  # of the README
+# Configs of which no full run was made -> what they lack beside time.
+_PHOTOS = 'its images: a folder of photographs as large'
+_CIFAR = 'CIFAR-10 itself: a JPEG copy is at hand'
+NOT_RUN = {
+  'biggan_128': _PHOTOS,
+  'biggan_32': _CIFAR,
+  'cdcgan_fashion': '',
+  'cgan_mnist': '',
+  'colourise_cifar': _CIFAR,
+  'conv_mnist': '',
+  'cyclegan_256': _PHOTOS,
+  'cyclegan_mnist_usps': 'USPS',
+  'dcgan_64': _PHOTOS,
+  'ddpm_cifar': _CIFAR,
+  'edges_mnist': '',
+  'esrgan_x4': _PHOTOS,
+  'hologan_64': _PHOTOS,
+  'lsgan_mnist': '',
+  'mlp_bn_mnist': '',
+  'pigan_64': _PHOTOS,
+  'pix2pix_256': _PHOTOS,
+  'progressive_128': _PHOTOS,
+  'r3gan_cifar': _CIFAR,
+  'sagan_128': _PHOTOS,
+  'sngan_cifar': _CIFAR,
+  'srgan_x4': _PHOTOS,
+  'stackgan_256': _PHOTOS,
+  'stylegan2_256': _PHOTOS,
+  'stylegan2_ada_cifar': _CIFAR,
+  'stylegan2_emoji': '',
+  'stylegan_fashion': '',
+  'wgan_cifar': _CIFAR,
+  'wgan_gp_cifar': _CIFAR,
+}
 # Scores of the tables, by how their names begin -> the column's head.
 COLUMNS = {
   'fid': 'FID',
@@ -298,6 +333,33 @@ def page(groups: Sequence[Group]) -> str:
   return '\n'.join(parts)
 
 
+def not_run(costs: Mapping[str, Any]) -> str:
+  """The part of the page on configs without a full run.
+
+  Args:
+    costs: what benchmarks/full_runs.py wrote.
+  """
+  rate, configs = costs['operations_per_second'], costs['configs']
+  hours = {n: configs[n]['operations'] / rate / 3600 for n in NOT_RUN}
+  rows = [
+    [
+      f'`{name}`',
+      f'{configs[name]["steps"]:,}',
+      f'{hours[name]:,.{2 if hours[name] < 10 else 0}f}',
+      why,
+    ]
+    for name, why in sorted(NOT_RUN.items(), key=lambda item: hours[item[0]])
+  ]
+  heads = ['config', 'steps', 'hours at least', 'and what is missing']
+  return (
+    '## Configs without a full run\n\nThey build and take steps in the tests. '
+    'The hours are a lower bound for two CPU cores: all\noperations of all '
+    f'steps at the {rate / 1e9:.0f} GFLOP/s of a large float32 product there\n'
+    '(`python benchmarks/full_runs.py`).\n\n'
+    f'{common.markdown(heads, rows)}'
+  )
+
+
 def best(groups: Sequence[Group]) -> str:
   """The README's table: of each family and dataset the run of lowest FID."""
   found: dict[tuple[str, int, str], Group] = {}
@@ -340,7 +402,8 @@ def pages(groups: Sequence[Group]) -> dict[pathlib.Path, str]:
   if not found:
     raise InputError(f'README.md: "{start}" and "{end}" do not stand in it')
   shown = f'{before}{start}\n\n{best(groups)}\n{end}{after}'
-  return {PAGE: page(groups), README: shown}
+  rest = not_run(layout.read_json(COSTS))
+  return {PAGE: f'{page(groups)}\n{rest}', README: shown}
 
 
 def experiment(out: pathlib.Path, keep: str) -> None:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import scaling
+from benchmarks import full_runs, scaling
 from benchmarks.scaling import Level, Traffic
 from gan_jax.data import make_feed
 from tests.helpers import fake_info, load_config, sampled, tiny_keys
@@ -145,3 +145,31 @@ def test_bytes_of_a_draw(digits, cache, each):
   feed = make_feed(digits.train, cache=cache, batch_size=16, seed=0)
   draw = next(feed.draws(0))
   assert sum(np.asarray(x).nbytes for x in draw.values()) == 16 * each
+
+
+# --- Full runs ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize('name', ['mlp_digits', 'progressive_mnist'])
+def test_all_steps_of_a_run_count_once(name, monkeypatch):
+  monkeypatch.setattr(scaling, 'flops', lambda config, info: 2.0)
+  steps, total = full_runs.operations(name)
+  assert total == 2.0 * steps
+
+
+@pytest.mark.parametrize(
+  ('name', 'shape', 'columns'),
+  [
+    ('pix2pix_256', (256, 256, 3), {'source': (256, 256, 3)}),
+    ('colourise_cifar', (32, 32, 3), {'source': (32, 32, 3)}),
+    ('text_emoji', (32, 32, 3), {'text': (2,)}),
+    ('progressive_mnist', (32, 32, 1), {}),
+  ],
+)
+def test_a_step_is_counted_at_its_own_size(name, shape, columns):
+  config, info = scaling.config_of(name)
+  info = full_runs.sized(config, info)
+  assert (info.image_shape, info.columns) == (shape, columns)
+  batch = scaling.abstract_batch(config, info, size=config.batch_size)
+  assert batch.images.shape == (config.batch_size, *shape)
+  assert set(columns) <= set(batch.given)

@@ -20,6 +20,7 @@ from experiments import (
   metric_directions,
   mode_seeking,
   optimal_discriminator,
+  parzen_window,
   reference,
   style_mixing,
   truncation,
@@ -206,6 +207,7 @@ def test_simultaneous_factor_in_closed_form():
 _LONG = ('metric_directions', 'ring_and_grid', 'stacked_mnist')
 _LONG += ('style_mixing', 'truncation', 'counterparts', 'style_transfer')
 _LONG += ('emoji_folder', 'coil_folder', 'two_tower', 'text_to_image')
+_LONG += ('parzen_window',)
 _LONG += ('cross_modal', 'pose_regression', 'augmentation', 'speed_quality')
 
 
@@ -300,6 +302,32 @@ def test_a_run_is_scored_at_each_threshold(tmp_path):
   assert [row[0] for row in rows] == names
   assert len({row[1] for row in rows}) == len(rows)  # each is another FID
   assert (tmp_path / 'truncation.png').stat().st_size > 10_000
+
+
+def test_what_the_parzen_score_is_taken_of():
+  """Faded fakes, training images as they are, and means of these."""
+  train = np.array([0, 2, 200, 204], np.uint8).reshape(4, 1, 1, 1)
+  fakes = np.full((2, 1, 1, 1), 200, np.uint8)
+  sets = parzen_window.sets_of(fakes, train, seed=0)
+  assert sets['fakes'].max() == 200
+  assert np.all(sets['fakes, contrast 0.8'] == 160)
+  assert set(sets['training images'].flat) <= set(train.flat)
+  assert sorted(sets['centres of k-means'].flat) == [1, 202]
+
+
+@pytest.mark.slow  # trains a little
+def test_the_parzen_score_of_a_run(tmp_path):
+  train(tiny_digits(), tmp_path / 'run')
+  flags = f'--workdir={tmp_path / "run"}', f'--out={tmp_path}', '--num=60'
+  done = run_experiment('parzen_window', *flags)
+  assert done.returncode == 0, done.stderr
+  rows = {
+    row[0]: row[1:] for row in section(tmp_path / 'parzen_window.md', 'scores')
+  }
+  assert len(rows) == 7
+  best = {name: float(row[0].split()[0]) for name, row in rows.items()}
+  assert best['training images'] > best['fakes']  # hardly trained
+  assert (tmp_path / 'parzen_window.png').stat().st_size > 5_000
 
 
 @pytest.mark.parametrize(

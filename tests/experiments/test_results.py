@@ -9,7 +9,7 @@ import pytest
 
 from experiments import results
 from gan_jax.types import InputError
-from tests.helpers import ROOT, run_experiment
+from tests.helpers import CONFIGS, ROOT, load_config, run_experiment
 
 
 def record(seed=0, fid=10.0, config='mlp_mnist', changes=None, **protocol):
@@ -118,6 +118,34 @@ def test_the_command_is_that_of_the_run(tmp_path):
     '--config.data.image_size=32 '
     """'--config.stages=([5, {'"'"'loss'"'"': '"'"'hinge'"'"'}],)'"""
   )
+
+
+# --- Configs without a run ----------------------------------------------------
+
+
+def test_every_config_has_a_run_or_the_reason_why_not():
+  kept_configs = {g.config.partition(':')[0] for g in results.read()}
+  text = (ROOT / 'docs' / 'results.md').read_text()
+  told = {name for name in CONFIGS if re.search(rf'\b{name}\b', text)}
+  without = set(CONFIGS) - kept_configs - told
+  assert without <= set(results.NOT_RUN), 'neither run nor in NOT_RUN'
+  assert not kept_configs & set(results.NOT_RUN)
+  assert set(results.NOT_RUN) <= set(CONFIGS)
+
+
+def test_the_hours_are_those_of_the_configs_steps():
+  """`python benchmarks/full_runs.py` would change nothing in the steps."""
+  costs = json.loads(results.COSTS.read_text())['configs']
+  for name in results.NOT_RUN:
+    assert costs[name]['steps'] == load_config(name).num_steps, name
+
+
+def test_the_hours_are_operations_over_their_rate():
+  configs = {
+    name: {'steps': 2_000, 'operations': 36e12} for name in results.NOT_RUN
+  }
+  text = results.not_run({'operations_per_second': 1e10, 'configs': configs})
+  assert '| `wgan_cifar` | 2,000 | 1.00 | ' in text
 
 
 # --- Keeping a run ------------------------------------------------------------
