@@ -9,7 +9,7 @@ that its rate here is half of theirs. Deviations: G's last biases start at 0
 Command: python run.py --config=configs/maxout_mnist.py
 Then, for the score of Table 1:
   python run.py --mode=evaluate --workdir=RUN --config.eval.scores=parzen
-Measured: 42 steps/s on two CPU cores; 128 nats after 100 epochs, 158 after 175,
+Measured: 39 steps/s on two CPU cores; 128 nats after 100 epochs, 158 after 175,
 172.0 +- 1.4 after all 250, and rising (the paper has 225): docs/results.md says
 what is missing.
 """

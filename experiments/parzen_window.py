@@ -25,6 +25,7 @@ from sklearn.cluster import KMeans
 from experiments import common
 from gan_jax.metrics.parzen import parzen_score
 from gan_jax.reporting.pictures import grid
+from gan_jax.types import InputError
 
 CONTRASTS = (1.0, 0.95, 0.9, 0.85, 0.8)
 ROUNDS = 10  # of k-means
@@ -60,11 +61,12 @@ def sets_of(
 
 def draw(sets: dict[str, np.ndarray]) -> Figure:
   """Images of each set, a row each."""
+  columns = min(SHOWN, *map(len, sets.values()))
   figure = Figure(figsize=(9, 0.62 * len(sets)), layout='constrained')
   axis = figure.subplots()
-  shown = np.concatenate([images[:SHOWN] for images in sets.values()])
-  extent = (0, SHOWN, len(sets), 0)
-  axis.imshow(grid(shown, columns=SHOWN), extent=extent)
+  shown = np.concatenate([images[:columns] for images in sets.values()])
+  extent = (0, columns, len(sets), 0)
+  axis.imshow(grid(shown, columns=columns), extent=extent)
   names = [name.removeprefix('fakes, ') for name in sets]
   axis.set_yticks([row + 0.5 for row in range(len(sets))], names)
   axis.set_xticks([])
@@ -82,14 +84,22 @@ def experiment(out: pathlib.Path, workdir: str, num: int, seed: int) -> None:
   """
   trained, dataset = common.trained_run(workdir)
   train, test = (s.whole()['images'] for s in (dataset.train, dataset.test))
-  held_back = dataset.validation and dataset.validation.whole()['images']
-  validation = (train if held_back is None else held_back)[-VALIDATION:]
-  fakes = trained.sampler().sample(min(num, len(train)), seed=seed)
+  if dataset.validation is None:  # what sigma is chosen on is no window
+    train, validation = train[:-VALIDATION], train[-VALIDATION:]
+  else:
+    validation = dataset.validation.whole()['images'][-VALIDATION:]
+  if num > len(train):
+    raise InputError(
+      f'--num: {num:,} is more than the {len(train):,} images of '
+      f'{dataset.info.name} that are left to be drawn from'
+    )
+  fakes = trained.sampler().sample(num, seed=seed)
   sets, rows = sets_of(fakes, train, seed), []
   for name, images in sets.items():
     found = parzen_score(images, validation, test)
     value = f'{found.mean:.1f} +- {found.standard_error:.1f}'
-    rows.append([name, value, found.sigma])
+    edge = ', an end of the grid' * found.at_edge
+    rows.append([name, value, f'{found.sigma:.4g}{edge}'])
     print(f'  {name}: {value} nats', flush=True)
   common.save_figure(out / 'parzen_window.png', draw(sets))
   step = int(trained.state.step)

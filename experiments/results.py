@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from benchmarks import full_runs
 from experiments import common
 from gan_jax.config import overrides
 from gan_jax.evaluation import protocol
@@ -32,7 +33,6 @@ from gan_jax.workdir.trained import read_plan
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 KEPT = ROOT / 'docs' / 'results'
-COSTS = KEPT / 'costs' / 'full_runs.json'  # of benchmarks/full_runs.py
 PAGE, README = ROOT / 'docs' / 'reproducing.md', ROOT / 'README.md'
 MARKS = '<!-- by make results -->', '<!-- to here -->'
 Record = dict[str, Any]
@@ -57,40 +57,6 @@ FAMILIES = {
   'ddpm_mnist': 'DDPM',
 }
 _DATA = ('mnist', 'fashion_mnist')  # of the README
-# Configs of which no full run was made -> what they lack beside time.
-_PHOTOS = 'its images: a folder of photographs as large'
-_CIFAR = 'CIFAR-10 itself: a JPEG copy is at hand'
-NOT_RUN = {
-  'biggan_128': _PHOTOS,
-  'biggan_32': _CIFAR,
-  'cdcgan_fashion': '',
-  'cgan_mnist': '',
-  'colourise_cifar': _CIFAR,
-  'conv_mnist': '',
-  'cyclegan_256': _PHOTOS,
-  'cyclegan_mnist_usps': 'USPS',
-  'dcgan_64': _PHOTOS,
-  'ddpm_cifar': _CIFAR,
-  'edges_mnist': '',
-  'esrgan_x4': _PHOTOS,
-  'hologan_64': _PHOTOS,
-  'lsgan_mnist': '',
-  'mlp_bn_mnist': '',
-  'pigan_64': _PHOTOS,
-  'pix2pix_256': _PHOTOS,
-  'progressive_128': _PHOTOS,
-  'r3gan_cifar': _CIFAR,
-  'sagan_128': _PHOTOS,
-  'sngan_cifar': _CIFAR,
-  'srgan_x4': _PHOTOS,
-  'stackgan_256': _PHOTOS,
-  'stylegan2_256': _PHOTOS,
-  'stylegan2_ada_cifar': _CIFAR,
-  'stylegan2_emoji': '',
-  'stylegan_fashion': '',
-  'wgan_cifar': _CIFAR,
-  'wgan_gp_cifar': _CIFAR,
-}
 # Scores of the tables, by how their names begin -> the column's head.
 COLUMNS = {
   'fid': 'FID',
@@ -137,7 +103,7 @@ def keep_run(
       'seed': seed,
       'seeds_at_once': len(ensemble.members),
       'commit': starts[-1]['git_commit'],
-      **_course(run, plan, step),
+      **_course(run, step),
       'scores': found['scores'],
       'protocol': found['protocol'],
     }
@@ -180,21 +146,11 @@ def _changes(config: str, fields: Mapping[str, Any]) -> dict[str, Any]:
   }
 
 
-def _course(run: pathlib.Path, plan: Any, step: int) -> dict[str, Any]:
-  """Steps, minutes and speed of training, without compilation and pauses."""
+def _course(run: pathlib.Path, step: int) -> dict[str, Any]:
+  """Steps, and the median speed of the log."""
   rows = [r for r in logs.read_metrics(run) if r['step'] <= step]
-  speeds, seconds, last = [], 0.0, 0
-  for row in rows:
-    speed = row.get('images_per_second')
-    if speed and row['step'] > last:
-      images = plan.images_seen(row['step']) - plan.images_seen(last)
-      seconds, last = seconds + images / speed, row['step']
-      speeds.append(speed)
-  return {
-    'steps': step,
-    'minutes': seconds / 60,
-    'images_per_second': statistics.median(speeds),
-  }
+  speeds = [r['images_per_second'] for r in rows if r.get('images_per_second')]
+  return {'steps': step, 'images_per_second': statistics.median(speeds)}
 
 
 # --- To show ------------------------------------------------------------------
@@ -281,9 +237,15 @@ def label(group: Group) -> str:
   return ', '.join([f'`{group.config}`', *changes])
 
 
+def minutes(record: Record) -> float:
+  """Of training, had all of it had its median speed."""
+  seconds = record['protocol']['images_seen'] / record['images_per_second']
+  return seconds / 60
+
+
 def time_of(group: Group) -> str:
-  """Minutes of training, of one run or of several at once."""
-  text = spread([record['minutes'] for record in group.records], 2)
+  """Minutes of training at the median speed, of one run or several at once."""
+  text = spread(map(minutes, group.records), 2)
   together = group.records[0]['seeds_at_once']
   return f'{text}, {together} seeds at once' if together > 1 else text
 
@@ -313,10 +275,11 @@ def page(groups: Sequence[Group]) -> str:
     'hold the scores\nwith their protocols; '
     '`python experiments/results.py --keep=RUN` adds an evaluated run.\n\n'
     '- Means and standard deviations over seeds, where there are several.\n'
-    '- Minutes are of training, by the log: without compilation and pauses.\n'
+    '- Minutes are those of training at its median speed: without compilation '
+    'and pauses.\n'
     '- Scores of one table compare with each other, and with no other table.\n'
-    '- What each score is: [metrics.md](metrics.md). Pictures and what they '
-    'show: [results.md](results.md).\n'
+    '- What each score is: [metrics.md](metrics.md). Pictures, and what they '
+    'show:\n  [results.md](results.md).\n'
   ]
   tables = collections.defaultdict(list)
   for group in groups:
@@ -331,33 +294,6 @@ def page(groups: Sequence[Group]) -> str:
       f'{table(own)}\n```\n{commands}\n```\n'
     )
   return '\n'.join(parts)
-
-
-def not_run(costs: Mapping[str, Any]) -> str:
-  """The part of the page on configs without a full run.
-
-  Args:
-    costs: what benchmarks/full_runs.py wrote.
-  """
-  rate, configs = costs['operations_per_second'], costs['configs']
-  hours = {n: configs[n]['operations'] / rate / 3600 for n in NOT_RUN}
-  rows = [
-    [
-      f'`{name}`',
-      f'{configs[name]["steps"]:,}',
-      f'{hours[name]:,.{2 if hours[name] < 10 else 0}f}',
-      why,
-    ]
-    for name, why in sorted(NOT_RUN.items(), key=lambda item: hours[item[0]])
-  ]
-  heads = ['config', 'steps', 'hours at least', 'and what is missing']
-  return (
-    '## Configs without a full run\n\nThey build and take steps in the tests. '
-    'The hours are a lower bound for two CPU cores: all\noperations of all '
-    f'steps at the {rate / 1e9:.0f} GFLOP/s of a large float32 product there\n'
-    '(`python benchmarks/full_runs.py`).\n\n'
-    f'{common.markdown(heads, rows)}'
-  )
 
 
 def best(groups: Sequence[Group]) -> str:
@@ -402,7 +338,7 @@ def pages(groups: Sequence[Group]) -> dict[pathlib.Path, str]:
   if not found:
     raise InputError(f'README.md: "{start}" and "{end}" do not stand in it')
   shown = f'{before}{start}\n\n{best(groups)}\n{end}{after}'
-  rest = not_run(layout.read_json(COSTS))
+  rest = full_runs.section(layout.read_json(full_runs.FILE))
   return {PAGE: f'{page(groups)}\n{rest}', README: shown}
 
 

@@ -5,7 +5,8 @@
 The protocol of PacGAN: 8 Gaussians on a ring and 25 on a grid, two MLPs,
 100,000 fixed samples, 2,500 generated points; every method on every seed, all
 seeds of one in one program, and all methods for equally many steps.
-`--budget=full` makes the paper's 400,000; the others make fewer, and say so.
+`--budget=full` makes the paper's 400,000; the others make fewer, and say so:
+two cores take half a day for all methods with `cpu`.
 
 Where it departs from the paper: batches are drawn with replacement, and in
 packed runs all of G's batch has its statistics in common. What the paper does

@@ -32,6 +32,20 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
+  # --- keys, memory, numbers of a config
+  Fault(
+    'fold_one_key_for_all_purposes',
+    'return jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)',
+    'return jax.vmap(lambda key: jax.random.fold_in(key, 0))(keys)',
+    'views maxout',
+  ),
+  Fault('compile_keeps_the_heap', '      hand_back_memory()\n', '', 'parallel'),
+  Fault(
+    'latents_without_codes',
+    'least = int(not config.codes)',
+    'least = 0',
+    'configs',
+  ),
   # --- search, report, export, explore
   Fault(
     'search_lost_trials_stay_lost',
@@ -348,8 +362,8 @@ FAULTS = [
   ),
   Fault(
     'drop_both_at_once',
-    'jax.random.fold_in(key, number))(keys)  # noqa: B023',
-    'jax.random.fold_in(key, 0))(keys)  # noqa: B023',
+    '      own = fold_each(keys, number)\n',
+    '      own = fold_each(keys, 0)\n',
     'dropping',
   ),
   Fault(

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.games import Game
-from gan_jax.rng import example_keys
+from gan_jax.rng import example_keys, fold_each
 from gan_jax.types import Batch, Given, Players
 
 DROPPED = ('text', 'source')  # columns that can be missing
@@ -30,7 +30,7 @@ def dropped(given: Given, keys: jax.Array, rate: float) -> Given:
   found = dict(given)
   for number, name in enumerate(DROPPED):
     if name in given:
-      own = jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)  # noqa: B023
+      own = fold_each(keys, number)
       kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 - rate))(own)
       column = given[name]
       shape = (len(kept), *[1] * (column.ndim - 1))

@@ -161,7 +161,9 @@ def test_all_steps_of_a_run_count_once(name, monkeypatch):
   ('name', 'shape', 'columns'),
   [
     ('pix2pix_256', (256, 256, 3), {'source': (256, 256, 3)}),
-    ('colourise_cifar', (32, 32, 3), {'source': (32, 32, 3)}),
+    ('colourise_cifar', (32, 32, 3), {'source': (32, 32, 1)}),
+    ('edges_mnist', (32, 32, 1), {'source': (32, 32, 1)}),
+    ('cyclegan_emoji', (32, 32, 3), {'other': (32, 32, 3)}),
     ('text_emoji', (32, 32, 3), {'text': (2,)}),
     ('progressive_mnist', (32, 32, 1), {}),
   ],

@@ -315,10 +315,22 @@ def test_what_the_parzen_score_is_taken_of():
   assert sorted(sets['centres of k-means'].flat) == [1, 202]
 
 
+def test_few_images_of_each_set_are_a_row():
+  sets = {name: np.zeros((3, 8, 8, 1), np.uint8) for name in 'abcd'}
+  (axis,) = parzen_window.draw(sets).axes
+  assert axis.get_images()[0].get_extent() == [0, 3, 4, 0]
+  height, width, _ = axis.get_images()[0].get_array().shape
+  assert height > width  # four rows of three
+
+
 @pytest.mark.slow  # trains a little
 def test_the_parzen_score_of_a_run(tmp_path):
   train(tiny_digits(), tmp_path / 'run')
-  flags = f'--workdir={tmp_path / "run"}', f'--out={tmp_path}', '--num=60'
+  flags = f'--workdir={tmp_path / "run"}', f'--out={tmp_path}'
+  done = run_experiment('parzen_window', *flags, '--num=2000')
+  assert done.returncode == 2
+  assert '--num: 2,000 is more than the' in done.stderr
+  flags += ('--num=60',)
   done = run_experiment('parzen_window', *flags)
   assert done.returncode == 0, done.stderr
   rows = {

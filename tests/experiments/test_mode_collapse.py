@@ -107,9 +107,20 @@ def test_initial_weights_have_the_papers_deviation():
         assert abs(float(kernel.std()) - 0.02) < error, path
 
 
-def test_the_full_budget_is_the_papers():
-  assert ring_and_grid.BUDGETS['full'] == 400_000
-  assert list(ring_and_grid.BUDGETS) == ['smoke', 'cpu', 'full']
+def test_all_methods_get_the_steps_of_the_paper(tmp_path, monkeypatch):
+  made = []
+
+  def train(name, data, steps, seeds, seed):
+    made.append((name, data, steps))
+    scores = np.ones((seeds, 3))
+    return ring_and_grid.Outcome(scores, np.zeros((25, 500, 2)), steps, 0.0)
+
+  monkeypatch.setattr(ring_and_grid, 'train', train)
+  for saver in ('save_figure', 'save_animation'):
+    monkeypatch.setattr(common, saver, lambda *args, **keys: None)
+  ring_and_grid.experiment(tmp_path, budget='full', only='', seeds=1, seed=0)
+  names = ring_and_grid.METHODS
+  assert made == [(n, d, 400_000) for d in ('ring', 'grid') for n in names]
 
 
 @pytest.mark.slow  # trains
