@@ -120,7 +120,7 @@ def section(costs: Mapping[str, Any]) -> str:
     [
       f'`{name}`',
       f'{configs[name]["steps"]:,}',
-      f'{hours[name]:,.{2 if hours[name] < 10 else 0}f}',
+      f'{hours[name]:.2g}' if hours[name] < 10 else f'{hours[name]:,.0f}',
       why,
     ]
     for name, why in sorted(NOT_RUN.items(), key=lambda item: hours[item[0]])
