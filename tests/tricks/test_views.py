@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.rng import fold_each
 from gan_jax.solvers.optimizers import SCHEDULES
 from gan_jax.tricks import diffaugment, views
 from gan_jax.types import InputError
@@ -64,7 +63,7 @@ def test_the_view_is_augmentation_then_noise_then_packing():
     augment=lambda images, keys, memory: images * memory['factor'],
   )
   shown = view(IMAGES, KEYS, 3, {'factor': 0.5})
-  noise_keys = fold_each(KEYS, 1)
+  noise_keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(KEYS)
   expected = views.add_noise(0.5 * IMAGES, noise_keys, 0.3)
   np.testing.assert_allclose(shown, views.pack(expected, 2), rtol=1e-6)
 
