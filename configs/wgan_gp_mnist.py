@@ -1,9 +1,9 @@
 """WGAN-GP on MNIST at 32 pixels, with the DCGAN pair.
 
 Paper: Gulrajani et al. 2017, arXiv 1704.00028: penalty weight 10, five critic
-updates, Adam (0, .9), no batch norm in the critic. Deviations: 32 base channels,
-rates of 2e-4 that fall to 0 (1e-4), a moving average of G (decay .999), and a
-short run.
+updates, Adam (0, .9), no batch norm in the critic. Deviations: 32 base
+channels, rates of 2e-4 that fall to 0 (1e-4), a moving average of G (decay
+.999), and a short run.
 Command: python run.py --config=configs/wgan_gp_mnist.py
 Measured: 4,500 steps in 24 min on two CPU cores; fid_classifier 24.3, precision
 .49, recall .58; most samples are a digit, some are none. At 28 pixels, with
