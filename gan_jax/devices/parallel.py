@@ -9,7 +9,6 @@ share of the batch.
 """
 
 import contextlib
-import ctypes
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -290,23 +289,10 @@ def compile_with(mapped: Callable, options: dict[str, str]) -> Callable:
         if not options:
           raise
         programs[shapes] = lowered.compile()
-      del lowered
-      hand_back_memory()
     return programs[shapes](*arguments)
 
   call.programs = programs
   return call
-
-
-def hand_back_memory() -> None:
-  """Gives what is free of the heap back to the system.
-
-  What compiling a program takes glibc keeps for the process, some 60 MiB of a
-  DCGAN's, and then runs it beside that.
-  """
-  trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)  # of glibc alone
-  if trim is not None:
-    trim(0)
 
 
 def share_batches(

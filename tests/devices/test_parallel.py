@@ -1,9 +1,5 @@
 """What parallel.py promises beyond what training tests of it."""
 
-import ctypes
-import os
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -84,21 +80,3 @@ def test_a_game_is_compiled_without_the_library_for_small_products():
   np.testing.assert_array_equal(total, np.ones(128))
   (program,) = call.programs.values()
   assert ' dot(' in program.as_text()
-
-
-def resident_mib():
-  words = pathlib.Path('/proc/self/statm').read_text().split()
-  return int(words[1]) * os.sysconf('SC_PAGE_SIZE') / 2**20
-
-
-@pytest.mark.skipif(
-  not hasattr(ctypes.CDLL(None), 'malloc_trim'), reason='no glibc'
-)
-def test_what_compiling_took_is_handed_back():
-  """Freed blocks below one that is still in use stay with the process."""
-  blocks = [bytearray(2**16 - 2**8) for _ in range(2_000)]  # 125 MiB
-  kept, blocks = blocks[-1], None
-  before = resident_mib()
-  parallel.compile_with(jax.jit(lambda x: x + 1), {})(jnp.ones(3))
-  assert before - resident_mib() > 60
-  del kept
