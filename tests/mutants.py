@@ -39,7 +39,6 @@ FAULTS = [
     'return jax.vmap(lambda key: jax.random.fold_in(key, 0))(keys)',
     'views maxout',
   ),
-  Fault('compile_keeps_the_heap', '      hand_back_memory()\n', '', 'parallel'),
   Fault(
     'latents_without_codes',
     'least = int(not config.codes)',
