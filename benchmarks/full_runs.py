@@ -11,7 +11,6 @@ docs/results/costs/full_runs.json, of which `make results` makes a table.
 """
 
 import argparse
-import json
 import pathlib
 import sys
 from collections.abc import Mapping
@@ -20,12 +19,12 @@ from typing import Any
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from benchmarks import scaling
+from benchmarks.gpu import CONFIGS
 from benchmarks.training_speed import matmul_peak
 from experiments import common
 from gan_jax.config import stages
 from gan_jax.data import DatasetInfo
 from gan_jax.data.derive import make_derive
-from gan_jax.storage.files import atomic
 from gan_jax.workdir import layout
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -71,8 +70,7 @@ NOT_RUN = {
 
 def names() -> list[str]:
   """All configs that train on images."""
-  found = sorted(p.stem for p in ROOT.glob('configs/[a-z]*.py'))
-  return [n for n in found if n not in ('base', *NOT_IMAGES)]
+  return [name for name in CONFIGS if name not in NOT_IMAGES]
 
 
 def operations(name: str) -> tuple[int, float]:
@@ -167,10 +165,7 @@ def write(record: Mapping[str, Any]) -> None:
   """The file, without configs that there are no longer."""
   kept = {n: record['configs'][n] for n in names() if n in record['configs']}
   FILE.parent.mkdir(parents=True, exist_ok=True)
-  with atomic(FILE) as temporary:
-    temporary.write_text(
-      json.dumps({**record, 'configs': kept}, indent=1) + '\n'
-    )
+  layout.write_json(FILE, {**record, 'configs': kept})
 
 
 if __name__ == '__main__':

@@ -68,13 +68,10 @@ def abstract_batch(config: Any, info: Info, *lead: int, size: int = 2) -> Batch:
   shape = (*lead, size)
   numbers = jax.ShapeDtypeStruct(shape, np.int32)
   images = jax.ShapeDtypeStruct((*shape, *info.image_shape), np.float32)
-  columns = {name: info.columns[name] for name in config.given}
-  given = {
-    name: jax.ShapeDtypeStruct(
-      (*shape, *own), np.int32 if name == 'text' else np.float32
-    )
-    for name, own in columns.items()
-  }
+  given = {}
+  for name in config.given:
+    kind = np.int32 if name == 'text' else np.float32
+    given[name] = jax.ShapeDtypeStruct((*shape, *info.columns[name]), kind)
   if config.conditional:
     given['labels'] = numbers
   return Batch(images, given, numbers)

@@ -233,12 +233,10 @@ def label(group: Group) -> str:
   words = [f'`{group.config}`']
   for key, value in group.changes:
     section, _, name = key.rpartition('.')
-    whole = isinstance(value, int) and not isinstance(value, bool)
     whose = {'gen_optimizer': "G's ", 'disc_optimizer': "D's "}.get(section, '')
+    whole = isinstance(value, int) and not isinstance(value, bool)
     if key != 'num_steps':
-      words.append(
-        f'{whose}{name} {value:,}' if whole else f'{whose}{name} {value}'
-      )
+      words.append(f'{whose}{name} {f"{value:,}" if whole else value}')
   return ', '.join(words)
 
 

@@ -109,9 +109,8 @@ def _check_ranges(config: Any) -> None:
   for key in _AT_LEAST_ONE:
     if getattr(config, key) < 1:
       raise InputError(f'{key}: {getattr(config, key)} is not at least 1')
-  if config.latent_dim < (
-    least := int(not config.codes)
-  ):  # codes are noise too
+  least = int(not config.codes)  # these are noise too
+  if config.latent_dim < least:
     raise InputError(f'latent_dim: {config.latent_dim} is not at least {least}')
   given = [key for key in _IF_GIVEN if getattr(config, key) is not None]
   for key in _NOT_NEGATIVE + given:
