@@ -20,6 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from benchmarks import scaling
 from benchmarks.gpu import CONFIGS
+from benchmarks.pixels import shape_of
 from benchmarks.training_speed import matmul_peak
 from experiments import common
 from gan_jax.config import stages
@@ -89,11 +90,8 @@ def operations(name: str) -> tuple[int, float]:
 
 
 def sized(config: Any, info: DatasetInfo) -> DatasetInfo:
-  """Its data in the size that the config asks for, with what is given."""
-  height, width, channels = info.image_shape
-  if size := config.data.crop or config.data.image_size:
-    height = width = size
-  shape = height, width, config.data.channels or channels
+  """Its data in the size that a stage asks for, with what is given."""
+  shape = shape_of(config)
   derive = make_derive(config.data.derive, config.data.derive_factor, shape)
   shapes = {'source': derive.shape if derive else shape, 'other': shape}
   columns = {name: shapes.get(name, (FEW,)) for name in config.given}

@@ -21,13 +21,6 @@ with contextlib.suppress(ImportError):  # said in one line by gpu.py
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 Row = dict[str, str]
-SHAPES = {
-  'digits': (8, 8, 1),
-  'mnist': (28, 28, 1),
-  'fashion_mnist': (28, 28, 1),
-  'cifar10': (32, 32, 3),
-  'folder': (64, 64, 3),
-}
 # Against the CPU's float32: of any parameter, and of all movement together, see
 # `difference`. Another order of sums on a CPU gave 1e-5 and 6e-4, bfloat16
 # there 2e-3 and 1e-1.
@@ -93,18 +86,14 @@ def take_steps(config: Any, num: int = 2) -> tuple[Any, Any, dict]:
   """The parameters before and after so many steps, and the last metrics."""
   import jax
 
-  from benchmarks.pixels import Pixels
+  from benchmarks.pixels import Pixels, shape_of
   from gan_jax import data
   from gan_jax.config import plan as plan_lib
   from gan_jax.devices import parallel, precision
   from gan_jax.training import dispatch as dispatch_lib
 
-  height, width, channels = SHAPES[config.data.name]
-  if size := config.data.crop or config.data.image_size:
-    height = width = size
-  channels = config.data.channels or channels
   images = Pixels(
-    (height, width, channels),
+    shape_of(config),
     max(500, config.batch_size),
     classes=10,
     given=tuple(config.given),

@@ -1,6 +1,29 @@
 """Random images with the interface of a dataset's split."""
 
+from typing import Any
+
 import numpy as np
+
+# (H, W, C) of a dataset by `data.name`; a folder's are as it is read.
+SHAPES = {
+  'digits': (8, 8, 1),
+  'mnist': (28, 28, 1),
+  'fashion_mnist': (28, 28, 1),
+  'cifar10': (32, 32, 3),
+  'folder': (64, 64, 3),
+}
+
+
+def shape_of(config: Any) -> tuple[int, int, int]:
+  """(H, W, C) of a config's images, without its data.
+
+  Raises:
+    KeyError: a dataset that is not in `SHAPES`.
+  """
+  height, width, channels = SHAPES[config.data.name]
+  if size := config.data.crop or config.data.image_size:
+    height = width = size
+  return height, width, config.data.channels or channels
 
 
 class Pixels:

@@ -27,6 +27,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import jax
 import numpy as np
 
+from benchmarks.pixels import shape_of
 from gan_jax.config import build
 from gan_jax.config.memory import bytes_of
 from gan_jax.data import DatasetInfo as Info
@@ -41,7 +42,6 @@ NAMES = (
   *('dcgan_mnist', 'lsgan_mnist', 'mlp_bn_mnist', 'mlp_digits', 'mlp_mnist'),
   *('wgan_cifar', 'wgan_gp_cifar', 'wgan_gp_mnist'),
 )
-SIZES = {'digits': 8, 'mnist': 28, 'fashion_mnist': 28, 'cifar10': 32}
 CHUNK = 20  # steps of a measured call
 HIDDEN = 0.5  # share of the computation during which gradients may travel
 
@@ -241,9 +241,7 @@ def efficiency(
 def config_of(name: str) -> tuple[Any, Info]:
   """A config, and its data as far as shapes go."""
   config = importlib.import_module(f'configs.{name}').get_config()
-  size = SIZES.get(config.data.name, 64)
-  shape = (size, size, 1 if size < 32 else 3)
-  return config, Info('', shape, tuple('0123456789'), 1, 0)
+  return config, Info('', shape_of(config), tuple('0123456789'), 1, 0)
 
 
 def table(title: str, columns: str, rows: Sequence[Sequence[Any]]) -> str:

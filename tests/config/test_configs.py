@@ -7,10 +7,10 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.pixels import shape_of
 from gan_jax.config import checks
 from gan_jax.config.build import build
 from gan_jax.config.sweep import SWEPT
-from gan_jax.data import load_dataset
 from gan_jax.losses import LOSSES
 from gan_jax.networks import NETWORKS
 from gan_jax.penalties import PENALTIES
@@ -29,15 +29,6 @@ from tests.helpers import (
   tiny_keys,
   with_source,
 )
-
-# Image shapes of the datasets that the configs name; of others by their data.
-SHAPES = {
-  'digits': (8, 8, 1),
-  'mnist': (28, 28, 1),
-  'fashion_mnist': (28, 28, 1),
-  'cifar10': (32, 32, 3),
-  'folder': (64, 64, 3),
-}
 
 
 def two_steps(config, shape):
@@ -95,11 +86,7 @@ def test_config_builds_and_takes_two_steps(name):
   else:
     keys = dict(network__gen_widths=(8,))
   config = load_config(name, **keys)
-  data = config.data.name
-  shape = SHAPES.get(data) or load_dataset(data).info.image_shape
-  if size := config.data.crop or config.data.image_size:
-    shape = (size, size, shape[-1])
-  state, metrics = two_steps(config, shape)
+  state, metrics = two_steps(config, shape_of(config))
   assert state.step == 2
   assert_finite((state, metrics))
 
