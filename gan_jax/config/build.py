@@ -97,7 +97,7 @@ def build(
   *,
   axis_name: str | None = None,
   swept: Mapping[str, jax.Array] | None = None,
-  reference: Any = None,
+  reference: Players[Any] | None = None,
 ) -> Model:
   """Makes everything that a config names.
 
@@ -107,9 +107,10 @@ def build(
     axis_name: mapped device axis that will share the batches, or None.
     swept: traced scalars of the section `sweep`, by name; `check` has seen
       their values, see gan_jax/ensemble.py.
-    reference: images of D's virtual batch norm, `[R, H, W, C]` in [-1, 1],
-      as many as make its packs; needed where a state is initialised to be
-      trained.
+    reference: what the players begin with, for those that do, in [-1, 1]: of
+      G the mean image `[H, W, C]`, of D the images `[R, H, W, C]` of its
+      virtual batch norm, as many as make its packs; needed where a state is
+      initialised to be trained.
 
   Raises:
     InputError: an unknown name, a value out of range, or a combination that

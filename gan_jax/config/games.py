@@ -85,7 +85,7 @@ def _adversarial(
   config: Config,
   task: Task,
   networks: Players[nn.Module],
-  reference: Any,
+  reference: Players[Any] | None,
   axis_name: str | None,
 ) -> Game:
   styled.check(config, networks.gen)

@@ -29,7 +29,7 @@ from gan_jax.ensemble import Member
 from gan_jax.networks.style import Style
 from gan_jax.solvers import UNROLL_STEPS
 from gan_jax.tricks.criterion import Criterion, make_criterion
-from gan_jax.types import InputError
+from gan_jax.types import InputError, Players
 
 
 def read(config: Any) -> 'Plan':
@@ -196,7 +196,7 @@ class Plan(requests.Requests):
     axis_name: str | None = None,
     swept: Mapping[str, jax.Array] | None = None,
     rate_factor: float = 1.0,
-    reference: jax.Array | None = None,
+    reference: Players[Any] | None = None,
   ) -> building.Model:
     """Networks, game, optimizers and training step, see `building.build`.
 
@@ -205,7 +205,7 @@ class Plan(requests.Requests):
       axis_name: mapped device axis that shares the batches, or None.
       swept: traced scalars of the section `sweep`, by name.
       rate_factor: on the learning rates of those who play.
-      reference: images of D's virtual batch norm.
+      reference: what the players begin with.
     """
     config = self._config
     if rate_factor != 1.0:

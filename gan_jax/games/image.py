@@ -253,7 +253,7 @@ def image_gan(
   pairs: Sequence[Pair] = pairs_of(),
   tricks: Tricks = NONE,
   adversarial_weight: float = 1.0,
-  reference: Any = None,
+  reference: Players[Any] | None = None,
   axis_name: str | None = None,
 ) -> Game:
   """Builds the game that a pair of networks plays on images.
@@ -267,7 +267,9 @@ def image_gan(
     pairs: what D judges; the real pair and the fake pair come first.
     tricks: see gan_jax.tricks; by default none.
     adversarial_weight: of G's adversarial loss; at 0 G has its terms alone.
-    reference: images `[R, H, W, C]` of D's virtual batch norm, if it has that.
+    reference: what the players begin with, for those that do: of G the mean
+      image `[H, W, C]`, of D the images `[R, H, W, C]` of its virtual batch
+      norm, in [-1, 1].
     axis_name: the mapped device axis that shares the batch, or None.
 
   Returns:

@@ -172,19 +172,20 @@ def initialiser(
   task: Task,
   terms: Players[Sequence[Term]],
   tricks: Tricks,
-  reference: Any,
+  reference: Players[Any] | None,
 ) -> Callable[[jax.Array], tuple[Players, Players]]:
   """Key -> (params, model state) of both players.
 
   From two dummy examples, or from the reference batch of a network that has
-  one; G's is drawn from the prior.
+  one; G's is drawn from the prior. A G that begins at the mean image has it.
   """
   shape = packed_shape(task.image_shape, tricks.packing)
+  mean, seen = reference or (None, None)
 
   def init_disc(key):
     images = jnp.zeros((reference_size(networks.disc) or 2, *shape))
-    if reference is not None:
-      images = pack(jnp.asarray(reference), tricks.packing)
+    if seen is not None:
+      images = pack(jnp.asarray(seen), tricks.packing)
     variables = networks.disc.init(key, images, task.dummies(2), train=False)
     return _with_memory(variables, tricks.first_memory(), terms.disc)
 
@@ -198,6 +199,8 @@ def initialiser(
     num = reference_size(networks.gen) or 2
     latents = task.draw(jax.random.split(key, num))
     gen = networks.gen.init(gen_key, latents, task.dummies(2), train=False)
+    if mean is not None:
+      gen = {**gen, 'params': networks.gen.begun_at(gen['params'], mean)}
     gen = _with_memory(gen, {}, terms.gen)
     variables = Players(gen=gen, disc=disc)
     params = Players(*(v['params'] for v in variables))

@@ -7,7 +7,7 @@ Reference:
   published configuration for MNIST.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import flax.linen as nn
 import jax
@@ -17,6 +17,8 @@ from gan_jax.networks import seeds
 from gan_jax.networks.layers import Style
 from gan_jax.networks.mlp import Discriminator, Generator
 from gan_jax.types import Players
+
+NEVER = 1e-7  # the least mean of a pixel, as the authors' library has it
 
 
 def uniform(reach: float) -> nn.initializers.Initializer:
@@ -31,6 +33,26 @@ def uniform(reach: float) -> nn.initializers.Initializer:
 def sigmoid(x: jax.Array) -> jax.Array:
   """The logistic function, of images in [-1, 1] in place of [0, 1]."""
   return jnp.tanh(0.5 * x)
+
+
+class FromMean(Generator):
+  """An MLP that begins with the mean of the real images.
+
+  Its last biases are the logits of the mean image, so that pixels that are
+  always black begin black, and stay so where a sigmoid is flat.
+  """
+
+  def begun_at(self, params: Mapping, mean: jax.Array) -> dict:
+    """Its first parameters, with those biases.
+
+    Args:
+      params: as initialised.
+      mean: `[H, W, C]` in [-1, 1].
+    """
+    share = jnp.clip(0.5 * (mean.reshape(-1) + 1), NEVER, 1 - NEVER)
+    last = f'Dense_{len(self.widths)}'
+    bias = jax.scipy.special.logit(share)
+    return {**params, last: {**params[last], 'bias': bias}}
 
 
 def maxout(
@@ -61,6 +83,6 @@ def maxout(
   seeds.check_share('input_dropout', input_dropout)
   shares = dropout, input_dropout
   return Players(
-    gen=Generator(image_shape, tuple(gen_widths), style.gen, sigmoid),
+    gen=FromMean(image_shape, tuple(gen_widths), style.gen, sigmoid),
     disc=Discriminator(tuple(disc_widths), style.disc, disc_maxout, *shares),
   )

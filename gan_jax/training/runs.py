@@ -3,10 +3,12 @@
 import contextlib
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gan_jax import data
 from gan_jax.config import build, memory
@@ -86,8 +88,8 @@ def assemble(
   axis = ensemble.axis_name(devices)
   model = plan.build(dataset.info, axis_name=axis)
   feed = data.make_feed(dataset.train, **plan.feed)
-  reference = _reference(model, feed, plan)
-  if reference is not None:
+  reference = _reference(model, feed, plan, dataset.info.num_train)
+  if any(part is not None for part in reference):
     model = plan.build(dataset.info, axis_name=axis, reference=reference)
   return Run(
     plan,
@@ -237,16 +239,30 @@ def check_several(run: Run) -> None:
 
 
 def _reference(
-  model: build.Model, feed: data.Feed, plan: Plan
-) -> jax.Array | None:
-  """The first images of the run: the reference of D's virtual batch norm."""
+  model: build.Model, feed: data.Feed, plan: Plan, num_train: int
+) -> Players[jax.Array | None]:
+  """What the players begin with, see `build.build`, of the run's first images.
+
+  G's mean is that of an epoch.
+  """
   sizes = map(reference_size, modules_of(model.networks.disc).values())
   wanted = sum(sizes) * plan.packing
-  if not wanted:
-    return None
-  draws, batches, num = feed.draws(0), [], 0
-  while num < wanted:
-    key = jax.random.fold_in(jax.random.key(plan.seed), len(batches))
-    batches.append(feed.decode(feed.resident, next(draws), key).images)
-    num += len(batches[-1])
-  return jnp.concatenate(batches)[:wanted]
+  mean = images = None
+  if hasattr(model.networks.gen, 'begun_at'):
+    sums = [batch.sum(0) for batch in _first(num_train, feed, plan.seed)]
+    mean = jnp.asarray(np.sum(sums, 0, np.float64) / num_train, jnp.float32)
+  if wanted:
+    images = jnp.concatenate([*_first(wanted, feed, plan.seed)])
+  return Players(gen=mean, disc=images)
+
+
+def _first(num: int, feed: data.Feed, seed: int) -> Iterator[jax.Array]:
+  """So many of the first images of a run, in batches."""
+  decode, resident = jax.jit(feed.decode), jax.device_put(feed.resident)
+  for i, draw in enumerate(feed.draws(0)):
+    key = jax.random.fold_in(jax.random.key(seed), i)
+    images = decode(resident, draw, key).images[:num]
+    yield images
+    num -= len(images)
+    if not num:
+      return

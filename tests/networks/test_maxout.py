@@ -7,7 +7,9 @@ import optax
 import pytest
 
 from gan_jax.config.build import build
+from gan_jax.config.plan import read
 from gan_jax.networks import seeds
+from gan_jax.training.runs import open_run
 from gan_jax.types import InputError
 from tests.helpers import (
   fake_batch,
@@ -76,6 +78,38 @@ def test_g_ends_in_a_sigmoid_of_pixels_from_0():
     pixels.reshape(3, *SHAPE),
     atol=1e-6,
   )
+
+
+def test_g_begins_with_the_mean_image():
+  """Where its hidden units are 0: black where all images are black."""
+  gen = small().gen
+  mean = np.linspace(-1, 0.9, 16, dtype='f4').reshape(SHAPE)
+  latents = np.zeros((2, 7), 'f4')
+  variables = started(gen, latents)
+  begun = gen.begun_at(variables['params'], jnp.asarray(mean))
+  images = gen.apply({'params': begun}, latents, {}, train=False)
+  np.testing.assert_allclose(images, np.stack([mean, mean]), atol=1e-6)
+  # -log(1e7), by hand, and a logit; nothing else has changed.
+  bias = np.asarray(begun['Dense_1']['bias'])
+  np.testing.assert_allclose(bias[[0, 15]], [-16.118, 2.944], atol=1e-3)
+  before = variables['params']
+  differ = jax.tree.map(lambda a, b: bool((a != b).any()), begun, before)
+  same = {'bias': False, 'kernel': False}
+  assert differ == {'Dense_0': same, 'Dense_1': same | {'bias': True}}
+
+
+@pytest.mark.parametrize('several', [{}, dict(num_seeds=2)])
+def test_a_run_begins_with_the_mean_of_what_it_trains_on(several, tmp_path):
+  keys = dict(network__name='maxout', **tiny_keys('maxout'), **several)
+  keys |= dict(data__validation=300, ema_decay=0.5)
+  run = open_run(read(tiny_digits(**keys)), tmp_path)
+  pixels = run.dataset.train.whole()['images'].reshape(-1, 64) / 255.0
+  assert len(pixels) == run.info.num_train
+  mean = np.clip(pixels.mean(0), 1e-7, 1 - 1e-7)
+  state = jax.jit(run.model.init)(jax.random.key(0))
+  for params in (state.params.gen, state.ema['params']):
+    bias = params['Dense_2']['bias']
+    np.testing.assert_allclose(bias, np.log(mean / (1 - mean)), atol=1e-3)
 
 
 def by_hand(params, images, masks):
