@@ -11,7 +11,6 @@ Config files and plugins are Python and are executed: run only those you trust.
 """
 
 import importlib
-import re
 import sys
 import time
 
@@ -50,8 +49,7 @@ def parse_flags() -> tuple[str, list[str]]:
     stray = FLAGS(sys.argv)[1:]
     FLAGS.config.lock()  # fails if the file could not be loaded
   except flags.Error as error:
-    # A ValueError of a config file brings its traceback; keep its end.
-    line = re.sub(r'Error whilst.*\n(?=.)', '', str(error).strip(), flags=re.S)
+    line = overrides.in_words(error)
     fail(f'{line}; all flags: --help, all keys: --helpkeys')
   except OSError as error:
     fail(f'config: cannot load {path}: {error.__cause__ or error}')

@@ -114,20 +114,27 @@ def section(costs: Mapping[str, Any]) -> str:
     [
       f'`{name}`',
       f'{configs[name]["steps"]:,}',
-      f'{hours[name]:.2g}' if hours[name] < 10 else f'{hours[name]:,.0f}',
+      _duration(hours[name]),
       why,
     ]
     for name, why in sorted(NOT_RUN.items(), key=lambda item: hours[item[0]])
   ]
-  heads = ['config', 'steps', 'hours at the peak', 'what else is missing']
+  heads = ['config', 'steps', 'time at the peak', 'what else is missing']
   return (
     '## Configs without a full run\n\nThey build and take steps in the tests. '
-    'The hours are an estimate for two CPU cores, on the\nlow side: the '
+    'The times are an estimate for two CPU cores, on the\nlow side: the '
     'operations of all steps, as XLA counts them, at the '
     f'{rate / 1e9:.0f} GFLOP/s that a large\nfloat32 product reaches there '
     '(`python benchmarks/full_runs.py`).\n\n'
     f'{common.markdown(heads, rows)}'
   )
+
+
+def _duration(hours: float) -> str:
+  """Minutes, hours or days, whichever reads best."""
+  if hours < 1:
+    return f'{60 * hours:.2g} min'
+  return f'{hours:.2g} h' if hours < 48 else f'{hours / 24:,.0f} days'
 
 
 def main() -> None:

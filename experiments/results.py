@@ -319,6 +319,7 @@ def best(groups: Sequence[Group]) -> str:
       family,
       f'{data}, {pixels}',
       label(group).split(',')[0],
+      f'{group.records[0]["steps"]:,}',
       time_of(group).replace(' seeds at once', ' at once'),
       f'{score(group, "fid")} ({len(group.records)})',
       score(group, 'precision'),
@@ -328,7 +329,7 @@ def best(groups: Sequence[Group]) -> str:
       found.items(), key=lambda item: (_DATA.index(item[0][0]), item[0][1])
     )
   ]
-  heads = ['family', 'data, pixels', 'config', 'minutes']
+  heads = ['family', 'data, pixels', 'config', 'steps', 'minutes']
   heads += ['`fid_classifier` (seeds)', 'precision', 'recall']
   return common.markdown(heads, rows)
 

@@ -6,6 +6,7 @@ Imports no JAX: help comes at once.
 import ast
 import fnmatch
 import io
+import os
 import pathlib
 import re
 import sys
@@ -51,7 +52,10 @@ def answer(
       fail(f'helpkeys: no key is named like {pattern!r}; nearest: {close}')
   else:
     return
-  print(*lines, sep='\n')
+  try:
+    print(*lines, sep='\n', flush=True)
+  except BrokenPipeError:  # a pager that has seen enough
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
   sys.exit(0)
 
 

@@ -185,8 +185,13 @@ def dotted(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
 
 
 def nearest(name: str, known: Iterable[str], num: int = 3) -> list[str]:
-  """The `num` known names that are most like one, best first."""
-  return difflib.get_close_matches(name, sorted(known), num, cutoff=0.0)
+  """Up to `num` known names that are much like one, or the one most like it.
+
+  Best first.
+  """
+  names = sorted(known)
+  close = difflib.get_close_matches(name, names, num)
+  return close or difflib.get_close_matches(name, names, 1, cutoff=0.0)
 
 
 def _by_initials(key: str, known: Iterable[str]) -> list[str]:
@@ -201,7 +206,7 @@ def _by_initials(key: str, known: Iterable[str]) -> list[str]:
 
 
 def similar(key: str, known: Iterable[str]) -> list[str]:
-  """Three known keys that one may have meant, best first."""
+  """Up to three known keys that one may have meant, best first."""
   return [*_by_initials(key, known), *nearest(key, known)][:3]
 
 
@@ -224,6 +229,23 @@ def unknown_key(
       close = ', '.join(similar(key, keys))
       return f'unknown config key {key!r}; nearest: {close}; all: --helpkeys'
   return None
+
+
+def in_words(error: Exception) -> str:
+  """What is wrong with a flag, in a line.
+
+  A ValueError of a config file brings its traceback, of which the end is kept;
+  a value that is no number, Python's words for it, which are replaced.
+  """
+  line = re.sub(r'Error whilst.*\n(?=.)', '', str(error).strip(), flags=re.S)
+  line = re.sub(
+    r'invalid literal for int\(\) with base 10: (.*)',
+    r'\1 is not a whole number',
+    line,
+  )
+  return re.sub(
+    r'could not convert string to float: (.*)', r'\1 is not a number', line
+  )
 
 
 def forget_replaced(

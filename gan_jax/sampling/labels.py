@@ -38,7 +38,8 @@ def class_index(
       f'label: {label!r}: the model is not conditional; leave the label out'
     )
   valid = f'0 to {num_classes - 1}'
-  valid += shortened(class_names) and f', or {shortened(class_names)}'
+  if [*class_names] != [str(number) for number in range(num_classes)]:
+    valid += shortened(class_names) and f', or {shortened(class_names)}'
   raise InputError(f'label: {label!r} is not valid; valid: {valid}')
 
 

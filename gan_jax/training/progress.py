@@ -56,7 +56,7 @@ class Progress:
       unit='step',
       dynamic_ncols=True,
       mininterval=0.5,
-      disable=log is None,
+      disable=log is None or step >= self._schedule.num_steps,
     )
 
   def __enter__(self) -> 'Progress':

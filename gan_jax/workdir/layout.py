@@ -188,7 +188,8 @@ def check_resumable(workdir: pathlib.Path, config: dict[str, Any]) -> None:
   """Raises InputError if a run with another config is in the workdir.
 
   A run without a checkpoint has nothing to lose and does not count. The
-  message lists the differences.
+  message lists the differences. A run that is further than `num_steps` does
+  not go back either.
 
   Args:
     workdir: from `prepare`.
@@ -197,6 +198,12 @@ def check_resumable(workdir: pathlib.Path, config: dict[str, Any]) -> None:
   if has_checkpoint(workdir):
     old = flatten(config_fields(workdir))
     check_same(workdir, old, flatten(json.loads(json.dumps(config))))
+  reached, wanted = max(saved_steps(workdir), default=0), config['num_steps']
+  if reached > wanted:
+    raise InputError(
+      f'num_steps: {workdir} is at step {reached} already, and a run does not '
+      f'go back to {wanted}; give it {reached} or more, or another --workdir'
+    )
 
 
 def is_of(workdir: pathlib.Path, config: dict[str, Any]) -> bool:
@@ -216,8 +223,13 @@ def is_of(workdir: pathlib.Path, config: dict[str, Any]) -> bool:
 
 def has_checkpoint(workdir: pathlib.Path) -> bool:
   """Whether a run in this workdir has got as far as a checkpoint."""
+  return bool(saved_steps(workdir))
+
+
+def saved_steps(workdir: pathlib.Path) -> list[int]:
+  """Steps of the checkpoints that are there, in no order."""
   folders = (workdir / 'checkpoints').glob('[0-9]*')
-  return any(folder.name.isdigit() for folder in folders)
+  return [int(folder.name) for folder in folders if folder.name.isdigit()]
 
 
 def check_data(workdir: pathlib.Path, info: DatasetInfo) -> None:
