@@ -45,6 +45,24 @@ FAULTS = [
     'least = 0',
     'configs',
   ),
+  Fault(
+    'maxout_begins_in_another_range',
+    'share = jnp.clip(0.5 * (mean.reshape(-1) + 1), NEVER, 1 - NEVER)',
+    'share = jnp.clip(mean.reshape(-1), NEVER, 1 - NEVER)',
+    'maxout',
+  ),
+  Fault(
+    'maxout_begins_at_the_mean_of_a_few',
+    'for batch in _first(num_train, feed, plan.seed)',
+    'for batch in _first(8, feed, plan.seed)',
+    'maxout',
+  ),
+  Fault(
+    'a_run_goes_back',
+    'if reached > wanted:',
+    'if reached < wanted - wanted:',
+    'training',
+  ),
   # --- search, report, export, explore
   Fault(
     'search_lost_trials_stay_lost',

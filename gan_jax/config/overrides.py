@@ -185,13 +185,8 @@ def dotted(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
 
 
 def nearest(name: str, known: Iterable[str], num: int = 3) -> list[str]:
-  """Up to `num` known names that are much like one, or the one most like it.
-
-  Best first.
-  """
-  names = sorted(known)
-  close = difflib.get_close_matches(name, names, num)
-  return close or difflib.get_close_matches(name, names, 1, cutoff=0.0)
+  """The `num` known names that are most like one, best first."""
+  return difflib.get_close_matches(name, sorted(known), num, cutoff=0.0)
 
 
 def _by_initials(key: str, known: Iterable[str]) -> list[str]:
@@ -206,7 +201,7 @@ def _by_initials(key: str, known: Iterable[str]) -> list[str]:
 
 
 def similar(key: str, known: Iterable[str]) -> list[str]:
-  """Up to three known keys that one may have meant, best first."""
+  """Three known keys that one may have meant, best first."""
   return [*_by_initials(key, known), *nearest(key, known)][:3]
 
 

@@ -1,6 +1,9 @@
 """--helpkeys: every key with its default and its meaning."""
 
+import os
 import re
+import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -110,6 +113,21 @@ def test_no_such_key_is_answered_by_those_like_it(capsys):
   assert line.startswith("error: helpkeys: no key is named like 'latnt'; near")
   assert 'latent_dim' in line
   assert key_help.answer(['--mode=train'], [], base, {}) is None
+
+
+def test_a_pager_may_have_seen_enough():
+  """`python run.py --helpkeys | head -1`."""
+  read, write = os.pipe()
+  os.close(read)
+  with os.fdopen(write, 'w') as pipe:
+    done = subprocess.run(
+      [sys.executable, str(ROOT / 'run.py'), '--helpkeys'],
+      stdout=pipe,
+      stderr=subprocess.PIPE,
+      text=True,
+      check=False,
+    )
+  assert (done.returncode, done.stderr) == (0, '')
 
 
 def test_names_and_lines_are_a_table():

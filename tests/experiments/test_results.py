@@ -144,8 +144,10 @@ def test_the_hours_are_operations_over_their_rate():
   configs = {
     name: {'steps': 2_000, 'operations': 36e12} for name in full_runs.NOT_RUN
   }
-  text = full_runs.section({'operations_per_second': 1e10, 'configs': configs})
-  assert '| `wgan_cifar` | 2,000 | 1 | ' in text
+  for rate, time in (1e10, '1 h'), (1e12, '0.6 min'), (1e8, '4 days'):
+    costs = {'operations_per_second': rate, 'configs': configs}
+    text = full_runs.section(costs)
+    assert f'| `wgan_cifar` | 2,000 | {time} | ' in text
 
 
 # --- Keeping a run ------------------------------------------------------------

@@ -173,8 +173,15 @@ PARSE_ERRORS = {
     ["'network.dept'", 'network.depth'],
   ),
   'too deep': (['--config.seed.x=1'], ["'seed.x'"]),
-  'type': (['--config.batch_size=abc'], ['config.batch_size', "'abc'"]),
-  'float for int': (['--config.batch_size=1.5'], ['batch_size', "'1.5'"]),
+  'type': (
+    ['--config.batch_size=abc'],
+    ['config.batch_size', "'abc' is not a whole number"],
+  ),
+  'float for int': (
+    ['--config.batch_size=1.5'],
+    ['batch_size', "'1.5' is not a whole number"],
+  ),
+  'no number': (['--config.ema_decay=a'], ['ema_decay', "'a' is not a number"]),
   'mode': (
     ['--mode=foo'],
     [

@@ -30,6 +30,11 @@ def test_names_are_not_needed_for_numbers():
   assert class_index(9, 10) == 9
 
 
+def test_names_that_are_the_numbers_are_not_said_twice():
+  with pytest.raises(InputError, match=r'valid: 0 to 2$'):
+    class_index('ten', 3, ('0', '1', '2'))
+
+
 @pytest.mark.parametrize(
   ('label', 'problem'),
   [

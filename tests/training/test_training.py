@@ -70,8 +70,16 @@ def test_a_run_leaves_everything_in_its_workdir(tmp_path, capsys):
   assert '--mode=sample' in out
   # Once more: nothing to do, nothing lost.
   train(config, run)
-  assert 'resuming' in capsys.readouterr().out
+  out, err = capsys.readouterr()
+  assert f'done already: {run} at step 12 of 12' in out
+  assert 'step/s' not in err  # no bar
   assert len(rows(run)) == 6
+  # It does not go back either, and stays what it is.
+  before = (run / 'config.json').read_bytes()
+  shorter = tiny_digits(num_steps=8)
+  with pytest.raises(InputError, match=r'num_steps: .* is at step 12 already'):
+    train(shorter, run)
+  assert (run / 'config.json').read_bytes() == before
 
 
 @pytest.mark.slow
