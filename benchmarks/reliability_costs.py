@@ -100,7 +100,7 @@ def first_dispatch(workdir: pathlib.Path, steps: int) -> float:
     text=True,
     check=True,
   )
-  return float(re.search(r'first dispatch done ([\d.]+) s', done.stdout)[1])
+  return float(re.search(r'first steps done ([\d.]+) s', done.stdout)[1])
 
 
 def starts(folder: str, turns: int = 5) -> tuple[float, float]:

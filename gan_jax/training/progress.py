@@ -76,7 +76,7 @@ class Progress:
       jax.block_until_ready(metrics)
       self._row = (step, time.monotonic())
       seconds = self._row[1] - self._started
-      self.note(f'first dispatch done {seconds:.1f} s after the start')
+      self.note(f'first steps done {seconds:.1f} s after the start, compiled')
     self._report()
     self._pending = (step, metrics)
 
