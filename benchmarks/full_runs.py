@@ -47,7 +47,6 @@ NOT_RUN = {
   'edges_mnist': '',
   'esrgan_x4': _PHOTOS,
   'hologan_64': _PHOTOS,
-  'lsgan_mnist': '',
   'mlp_bn_mnist': '',
   'pigan_64': _PHOTOS,
   'pix2pix_256': _PHOTOS,
