@@ -38,7 +38,6 @@ _CIFAR = 'CIFAR-10 itself: a JPEG copy is at hand'
 NOT_RUN = {
   'biggan_128': _PHOTOS,
   'biggan_32': _CIFAR,
-  'cdcgan_fashion': '',
   'colourise_cifar': _CIFAR,
   'cyclegan_256': _PHOTOS,
   'cyclegan_mnist_usps': 'USPS',
@@ -47,7 +46,6 @@ NOT_RUN = {
   'edges_mnist': '',
   'esrgan_x4': _PHOTOS,
   'hologan_64': _PHOTOS,
-  'mlp_bn_mnist': '',
   'pigan_64': _PHOTOS,
   'pix2pix_256': _PHOTOS,
   'progressive_128': _PHOTOS,
