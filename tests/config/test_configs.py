@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.pixels import shape_of
 from gan_jax.config import checks
-from gan_jax.config.build import build
+from gan_jax.config.build import abstract_state, build
 from gan_jax.config.sweep import SWEPT
 from gan_jax.losses import LOSSES
 from gan_jax.networks import NETWORKS
@@ -96,12 +96,19 @@ def test_config_is_accepted_as_it_is(name):
   checks.check(load_config(name))
 
 
+@pytest.mark.slow  # 40 s of compiling
+def test_codes_alone_train():
+  keys = dict(network__gen_width=4, network__disc_width=4)
+  _, metrics = two_steps(load_config('hologan_64', **keys), (64, 64, 3))
+  assert_finite(metrics)
+
+
 def test_codes_alone_may_be_the_noise():
   keys = dict(network__gen_width=4, network__disc_width=4)
   config = load_config('hologan_64', **keys)
   assert config.latent_dim == 0
-  _, metrics = two_steps(config, (64, 64, 3))
-  assert_finite(metrics)
+  model = build(config, fake_info((64, 64, 3)))
+  assert jax.tree.leaves(abstract_state(model).params.gen)
   config = load_config('hologan_64', codes=())
   with pytest.raises(InputError, match='latent_dim: 0 is not at least 1'):
     checks.check(config)

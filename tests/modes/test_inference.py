@@ -86,7 +86,7 @@ def test_one_class_can_be_asked_for(run, label):
       sample_mode.sample(config, workdir)
       with np.load(workdir / 'samples.npz') as archive:
         assert archive['labels'].tolist() == [7, 7, 7]
-      with pytest.raises(InputError, match='valid: 0 to 9, or 0, 1, 2'):
+      with pytest.raises(InputError, match=r'valid: 0 to 9$'):
         gan_jax.load(workdir).sample(1, label='eleven')
     else:
       with pytest.raises(InputError, match='not conditional'):
