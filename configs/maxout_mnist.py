@@ -9,7 +9,7 @@ it; the raw weights are scored with --config.eval.ema=False.
 Command: python run.py --config=configs/maxout_mnist.py
 Then, for the score of Table 1:
   python run.py --mode=evaluate --workdir=RUN --config.eval.scores=parzen
-Measured: 222.8 +- 4.0 nats over three seeds after 50 epochs, 13 minutes each on
+Measured: 222.8 +- 4.0 nats over three seeds after 50 epochs, 12 minutes each on
 two CPU cores (the paper: 225 +- 2, after epochs that it does not count). After
 100 (--config.num_steps=50000) digits are sharper, and the score is 217;
 docs/results.md.

@@ -60,7 +60,7 @@ FAULTS = [
   Fault(
     'a_run_goes_back',
     'if reached > wanted:',
-    'if reached < wanted - wanted:',
+    'if reached < 0:',
     'training',
   ),
   # --- search, report, export, explore

@@ -23,12 +23,14 @@ def first_words(run: runs.Run, start: int, rate_factor: float) -> str:
   """
   num_members, device = run.ensemble.num_members, run.devices[0]
   total = run.plan.schedule.num_steps
-  what = 'done already:' if start >= total else 'resuming' if start else ''
+  what = 'resuming' if start else 'training'
+  if start >= total:
+    what = 'done already:'
   at_once = f', {num_members} runs at once' * run.ensemble.several
   slower = f', learning rates times {rate_factor:g}' * (rate_factor != 1)
   processes = f' of {hosts.count()} processes' * (hosts.count() > 1)
   return (
-    f'{what or "training"} {run.workdir} at step {start} of {total}: '
+    f'{what} {run.workdir} at step {start} of {total}: '
     f'{run.plan.network} on {run.info.name}, '
     f'{run.info.num_train} images {run.info.image_shape}, '
     f'{len(run.devices)} {device.platform} device(s){processes}'

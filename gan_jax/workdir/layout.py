@@ -195,10 +195,12 @@ def check_resumable(workdir: pathlib.Path, config: dict[str, Any]) -> None:
     workdir: from `prepare`.
     config: the resolved config, nested.
   """
-  if has_checkpoint(workdir):
-    old = flatten(config_fields(workdir))
-    check_same(workdir, old, flatten(json.loads(json.dumps(config))))
-  reached, wanted = max(saved_steps(workdir), default=0), config['num_steps']
+  steps = saved_steps(workdir)
+  if not steps:
+    return
+  old = flatten(config_fields(workdir))
+  check_same(workdir, old, flatten(json.loads(json.dumps(config))))
+  reached, wanted = max(steps), config['num_steps']
   if reached > wanted:
     raise InputError(
       f'num_steps: {workdir} is at step {reached} already, and a run does not '
