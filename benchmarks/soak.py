@@ -29,6 +29,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
+from gan_jax.workdir.layout import saved_steps
 from gan_jax.workdir.logs import read_metrics
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -52,9 +53,7 @@ def flags(workdir: pathlib.Path, **keys) -> list[str]:
 
 def step_of(workdir: pathlib.Path) -> int:
   """Step of the newest checkpoint, 0 without one."""
-  folder = workdir / 'checkpoints'
-  names = os.listdir(folder) if folder.exists() else []
-  return max((int(name) for name in names if name.isdigit()), default=0)
+  return max(saved_steps(workdir), default=0)
 
 
 def same_run(one: pathlib.Path, other: pathlib.Path) -> bool:
