@@ -32,12 +32,15 @@ import jax
 import pytest
 from PIL import Image
 
+from tests import quick
+
 jax.config.update('jax_num_cpu_devices', 4)
 # Nobody reads where in a test an operation comes from.
 jax.config.update('jax_traceback_in_locations_limit', 0)
 # Many tests compile the same programs.
 jax.config.update('jax_compilation_cache_dir', str(KEPT / 'xla'))
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+quick.install()
 
 
 def pytest_configure(config):

@@ -191,17 +191,22 @@ def test_conditions_have_the_moments_of_their_text():
     for k, p in variables['params'].items()
   }
   variables = {**variables, 'params': large}
-  seen = []
 
-  def record(run, args, kwargs, context):
-    if isinstance(context.module, (Sketch, Drawing)):
-      seen.append(np.asarray(args[1]))
-    return run(*args, **kwargs)
+  @jax.jit
+  def conditions():
+    seen = []
 
-  with nn.intercept_methods(record):
-    gen.apply(variables, latents, given, 1, train=False, method=draw_stage)
+    def record(run, args, kwargs, context):
+      if isinstance(context.module, (Sketch, Drawing)):
+        seen.append(args[1])
+      return run(*args, **kwargs)
+
+    with nn.intercept_methods(record):
+      gen.apply(variables, latents, given, 1, train=False, method=draw_stage)
+    return seen
+
   noises = []
-  for stage, condition in enumerate(seen):
+  for stage, condition in enumerate(conditions()):
     own = Conditioning(3, 4, gen.style)
     params = {'params': variables['params'][f'conditions_{stage}']}
     mean, log_var = own.apply(params, given)
