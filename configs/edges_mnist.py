@@ -3,7 +3,8 @@
 Paper: Isola et al. 2017, arXiv 1611.07004, section 3.2. Deviations: as
 colourise_cifar, at a quarter of the width.
 Command: python run.py --config=configs/edges_mnist.py
-Measured: not trained yet; two steps of a tiny version run in the tests.
+Measured: 3,000 steps in 2 min on two CPU cores beside other work; of the test
+images PSNR 24.6 dB, SSIM .949. Thick strokes keep holes.
 """
 
 from ml_collections import ConfigDict

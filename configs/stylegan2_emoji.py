@@ -5,7 +5,8 @@ arXiv 2006.06676: some thousand drawings are few. Deviations: stylegan2_mnist's,
 and p may go from 0 to 1 in 50,000 images (500,000).
 Command: python run.py --config=configs/stylegan2_emoji.py --config.data.dir=DIR
   --config.data.background=white (what emoji are drawn for)
-Measured: not trained yet; two steps of a tiny version run in the tests.
+Measured: 4,000 steps in 20 min on two CPU cores beside other work, on 1,607
+drawings: blobs in colours of emoji, few of them things; fid_mobilenet 284.
 """
 
 from ml_collections import ConfigDict

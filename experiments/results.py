@@ -57,7 +57,10 @@ FAMILIES = {
   'biggan_fashion': 'BigGAN',
   'progressive_mnist': 'Progressive GAN',
   'stylegan2_mnist': 'StyleGAN2',
+  'stylegan2_emoji': 'StyleGAN2',
   'r3gan_mnist': 'R3GAN',
+  'edges_mnist': 'pix2pix',
+  'colourise_cifar': 'pix2pix',
   'vae_mnist': 'VAE',
   'ddpm_mnist': 'DDPM',
 }
@@ -72,6 +75,7 @@ COLUMNS = {
   'psnr': 'PSNR, dB',
   'ssim': 'SSIM',
 }
+_PAIRED = {'psnr', 'ssim'}  # which need no features
 
 
 class Group(NamedTuple):
@@ -184,11 +188,15 @@ def read(folder: pathlib.Path = KEPT) -> list[Group]:
   )
 
 
-def measure_of(record: Record) -> tuple[str, int, str, str]:
-  """What scores of one table have in common: data, pixels, and features."""
+def measure_of(record: Record) -> tuple[str, int, str]:
+  """What scores of one table have in common: data, pixels, and by what."""
   own = record['protocol']
-  digest = str(own.get('network_digest') or '')[:12]
-  return own['data'], own['image_shape'][0], own['network'], digest
+  if set(record['scores']) <= _PAIRED:
+    by = f'Each beside the image that its source is of ({own["split"]})'
+  else:
+    digest = str(own.get('network_digest') or '')[:12]
+    by = f'Features of {own["network"]} {digest}'.rstrip()
+  return own['data'], own['image_shape'][0], by
 
 
 def spread(values: Iterable[float], digits: int = 3) -> str:
@@ -289,12 +297,11 @@ def page(groups: Sequence[Group]) -> str:
   tables = collections.defaultdict(list)
   for group in groups:
     tables[measure_of(group.records[0])].append(group)
-  for (data, pixels, network, digest), own in tables.items():
+  for (data, pixels, by), own in tables.items():
     fakes = sorted({r['protocol']['num_fake'] for g in own for r in g.records})
     commands = '\n'.join(command(group) for group in own)
-    known = f' {digest}' * bool(digest)
     parts.append(
-      f'## {data}, {pixels} pixels\n\nFeatures of {network}{known}; '
+      f'## {data}, {pixels} pixels\n\n{by}; '
       f'{" or ".join(f"{n:,}" for n in fakes)} fakes.\n\n'
       f'{table(own)}\n```\n{commands}\n```\n'
     )

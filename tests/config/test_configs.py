@@ -64,7 +64,7 @@ _SLOW |= {'cyclegan_256', 'cyclegan_mnist_usps', 'cyclegan_emoji'}
 _SLOW |= {'progressive_mnist', 'edges_mnist'}
 _SLOW |= {'srresnet_bsds', 'srgan_x4', 'esrgan_x4', 'stackgan_256'}
 _SLOW |= {'hologan_64', 'hologan_coil', 'pigan_64', 'nerf_coil'}
-_SLOW |= {'stackgan_emoji', 'crossmodal_emoji', 'ddpm_cifar'}
+_SLOW |= {'stackgan_emoji', 'crossmodal_emoji', 'text_emoji', 'ddpm_cifar'}
 _SLOW |= {'dcgan_xray', 'ddpm_mnist', 'upconv_xray'}
 
 
@@ -155,6 +155,7 @@ def shape_for(network):
 # The configs above have them too.
 _COSTLY = ('wgan_gp_resnet', 'mlp_bn', 'sngan', 'sagan', 'biggan')
 _COSTLY += ('progressive', 'stylegan', 'stylegan2', 'r3gan', 'upconv')
+_COSTLY += ('conv', 'maxout')
 
 
 def name_pairs():

@@ -118,6 +118,7 @@ def test_all_methods_get_the_steps_of_the_paper(tmp_path, monkeypatch):
   monkeypatch.setattr(ring_and_grid, 'train', train)
   for saver in ('save_figure', 'save_animation'):
     monkeypatch.setattr(common, saver, lambda *args, **keys: None)
+  monkeypatch.setattr(ring_and_grid, 'draw_frame', lambda *args: None)
   ring_and_grid.experiment(tmp_path, budget='full', only='', seeds=1, seed=0)
   names = ring_and_grid.METHODS
   assert made == [(n, d, 400_000) for d in ('ring', 'grid') for n in names]

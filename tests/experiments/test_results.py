@@ -54,6 +54,15 @@ def test_every_kept_run_has_a_config_and_no_path():
     assert re.fullmatch('[0-9a-f]{40}', found['commit'])
 
 
+def test_a_table_says_what_its_scores_are_by():
+  scores = {'psnr': {'value': 20.0}, 'ssim': {'value': 0.5}}
+  paired = record(split='test') | {'scores': scores}
+  assert results.measure_of(paired)[2].endswith('its source is of (test)')
+  assert (
+    results.measure_of(record())[2] == 'Features of classifier abcdefabcdef'
+  )
+
+
 def test_seeds_are_a_mean_and_a_deviation(tmp_path):
   (group,) = kept(tmp_path, *(record(seed, fid=10.0 + seed) for seed in (0, 2)))
   assert results.score(group, 'fid') == '11 ± 1.4'

@@ -152,11 +152,14 @@ def test_attention_is_its_formula():
   ],
 )
 def test_it_hears_what_is_given(name, column, values):
-  network, (x, times) = made(given={name: column}), inputs()
+  network, (x, times) = made(given={name: column}, attention=()), inputs()
   values = values.astype(column.dtype)
   variables = moved(network, x, times, {name: values})
-  found = network.apply(variables, x, times, {name: values}, train=False)
-  other = network.apply(variables, x, times, {name: values[::-1]}, train=False)
+  x, times = np.concatenate([x, x]), np.concatenate([times, times])
+  given = {name: np.concatenate([values, values[::-1]])}
+  found, other = np.split(
+    network.apply(variables, x, times, given, train=False), 2
+  )
   assert np.abs(found - other).max(axis=(1, 2, 3)).min() > 1e-4
 
 

@@ -267,8 +267,16 @@ def test_a_stage_does_not_change_the_state(values, tmp_path):
 # --- Another run's parameters -------------------------------------------------
 
 
+@pytest.fixture(scope='module')
+def other(tmp_path_factory):
+  """A run of one step."""
+  workdir = tmp_path_factory.mktemp('stages') / 'other'
+  train(tiny_digits(num_steps=1, **EMA), workdir)
+  return workdir
+
+
 @pytest.mark.parametrize('num_seeds', sampled([1, 2], 1))
-def test_a_run_begins_with_the_players_of_another(whole, tmp_path, num_seeds):
+def test_a_run_begins_with_the_players_of_another(other, tmp_path, num_seeds):
   """No player moves at a rate of 0: what is left is what was taken."""
   keys = dict(
     gen_optimizer__learning_rate=1e-30,
@@ -276,21 +284,21 @@ def test_a_run_begins_with_the_players_of_another(whole, tmp_path, num_seeds):
     num_steps=1,
   )
   train(
-    tiny_digits(init_from=str(whole), num_seeds=num_seeds, **keys, **EMA),
+    tiny_digits(init_from=str(other), num_seeds=num_seeds, **keys, **EMA),
     tmp_path,
   )
-  other = restore(whole).state
+  taken = restore(other).state
   for member in range(num_seeds):
     ours = restore(tmp_path, member=member).state
     assert int(ours.step) == 1
-    for mine, theirs in ((ours.params, other.params),):
+    for mine, theirs in ((ours.params, taken.params),):
       jax.tree.map(
         lambda x, y: np.testing.assert_allclose(x, y, atol=1e-7), mine, theirs
       )
     jax.tree.map(
       lambda x, y: np.testing.assert_allclose(x, y, atol=1e-7),
       ours.ema['params'],
-      other.params.gen,
+      taken.params.gen,
     )
 
 
@@ -316,8 +324,8 @@ def test_resuming_takes_the_checkpoint(whole, tmp_path):
     (dict(network__disc_widths=(8,)), ["disc.params['Dense_"]),
   ],
 )
-def test_another_architecture_is_refused(whole, tmp_path, keys, words):
-  config = tiny_digits(init_from=str(whole), **keys)
+def test_another_architecture_is_refused(other, tmp_path, keys, words):
+  config = tiny_digits(init_from=str(other), **keys)
   with pytest.raises(InputError, match=r'init_from: .*another arch') as error:
     train(config, tmp_path)
   assert all(word in str(error.value) for word in words), error.value
@@ -328,11 +336,11 @@ def test_no_run_to_begin_with(tmp_path):
     train(tiny_digits(init_from=str(tmp_path / 'nowhere')), tmp_path / 'run')
 
 
-def test_replay_begins_with_the_other_runs_players_too(whole):
-  plan = read(tiny_digits(init_from=str(whole), **EMA))
+def test_replay_begins_with_the_other_runs_players_too(other):
+  plan = read(tiny_digits(init_from=str(other), **EMA))
   dataset = load_dataset('digits')
   devices = parallel.select_devices(1)
-  run = runs.assemble(plan, whole, dataset, devices)
+  run = runs.assemble(plan, other, dataset, devices)
   state = replay._start(run, {'checkpoint_step': 0})
-  other = restore(whole).state
-  assert_same_bits(jax.device_get(state.params), jax.device_get(other.params))
+  taken = restore(other).state
+  assert_same_bits(jax.device_get(state.params), jax.device_get(taken.params))
