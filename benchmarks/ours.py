@@ -87,7 +87,8 @@ def image_steps(
   dispatch = parallel.parallelize(
     dispatch_lib.make_dispatch(model, feed.decode), devices
   )
-  state = parallel.replicate(jax.jit(model.init)(jax.random.key(0)), devices)
+  state = parallel.run_once(model.init, jax.random.key(0))
+  state = parallel.replicate(state, devices)
   constants = parallel.replicate((feed.resident, jax.random.key(1)), devices)
   draws = feed.draws(0)
 

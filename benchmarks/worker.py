@@ -26,9 +26,9 @@ def main() -> None:
   started = time.perf_counter()
   if side == 'ours':
     from benchmarks import ours as module
-    from gan_jax.devices import parallel
+    from gan_jax.devices import platforms
 
-    parallel.enable_compilation_cache()
+    platforms.start()
   else:
     from benchmarks import theirs as module
   chunk = WORKS[name].chunk if side == 'ours' else 1

@@ -58,6 +58,24 @@ FAULTS = [
     'maxout',
   ),
   Fault(
+    'what_runs_once_is_kept',
+    'jax.jit(lambda *given: function(*given))(*arguments)',
+    'jax.jit(function)(*arguments)',
+    'heap',
+  ),
+  Fault(
+    'pages_are_given_and_taken_again',
+    'if _libc() and peak() > before:',
+    'if _libc():',
+    'heap',
+  ),
+  Fault(
+    'a_pool_for_each_thread',
+    'mallopt(_ARENA_MAX, 1)',
+    'mallopt(_ARENA_MAX, 8)',
+    'heap',
+  ),
+  Fault(
     'a_run_goes_back',
     'if reached > wanted:',
     'if reached < 0:',

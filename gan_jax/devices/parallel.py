@@ -17,6 +17,7 @@ import chex
 import jax
 import numpy as np
 
+from gan_jax.devices import heap
 from gan_jax.process import hosts
 from gan_jax.storage.files import cache_dir
 from gan_jax.types import InputError
@@ -270,6 +271,18 @@ def compile_game(function: Callable) -> Callable:
   return compile_with(jax.jit(function), options)
 
 
+def run_once(function: Callable, *arguments: Any) -> Any:
+  """What a function returns, as one program that is not kept.
+
+  That of an initial state takes more memory than the state.
+  """
+  peak = heap.peak()
+  # JAX keeps a program as long as its function: this one is gone at the end.
+  outputs = jax.jit(lambda *given: function(*given))(*arguments)
+  heap.give_back(peak)
+  return outputs
+
+
 def compile_with(mapped: Callable, options: dict[str, str]) -> Callable:
   """Compiles a jitted or pmapped function once for each shape of arguments.
 
@@ -282,6 +295,7 @@ def compile_with(mapped: Callable, options: dict[str, str]) -> Callable:
   def call(*arguments):
     shapes = tuple(jax.typeof(x) for x in jax.tree.leaves(arguments))
     if shapes not in programs:
+      peak = heap.peak()
       lowered = mapped.lower(*arguments)
       try:
         programs[shapes] = lowered.compile(compiler_options=options)
@@ -289,6 +303,8 @@ def compile_with(mapped: Callable, options: dict[str, str]) -> Callable:
         if not options:
           raise
         programs[shapes] = lowered.compile()
+      del lowered
+      heap.give_back(peak)
     return programs[shapes](*arguments)
 
   call.programs = programs

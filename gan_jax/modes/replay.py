@@ -71,7 +71,7 @@ def _reopen(kept: plan.Plan, asked: plan.Plan, path: pathlib.Path) -> runs.Run:
 def _start(run: runs.Run, description: dict[str, Any]) -> TrainState:
   step = description['checkpoint_step']
   if not step:
-    state = jax.jit(run.model.init)(run.ensemble.keys()[0])
+    state = parallel.run_once(run.model.init, run.ensemble.keys()[0])
     if run.plan.init_from:
       state = begun_from(run, state)
   else:

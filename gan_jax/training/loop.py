@@ -6,8 +6,6 @@ import sys
 import time
 from collections.abc import Sequence
 
-import jax
-
 from gan_jax.config import build
 from gan_jax.config.plan import Plan
 from gan_jax.config.stages import Stage
@@ -120,7 +118,7 @@ def _begin(run: runs.Run, checkpoints: Checkpoints) -> tuple[TrainState, int]:
   """The state of the newest whole checkpoint, or that of the seed; its step."""
   if checkpoints.latest_step is None:
     init_key, _ = run.ensemble.keys()
-    state = jax.jit(run.ensemble.init(run.model.init))(init_key)
+    state = parallel.run_once(run.ensemble.init(run.model.init), init_key)
     if run.plan.init_from:
       state = begun_from(run, state)
   else:

@@ -1,0 +1,101 @@
+"""What the allocator keeps, and what it gives back."""
+
+import ctypes
+import gc
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from gan_jax.devices import heap, parallel
+from tests.conftest import resident
+from tests.helpers import ROOT
+
+LIBC = heap._libc()
+glibc = pytest.mark.skipif(not LIBC, reason='the C library is not glibc')
+SMALL, NUM = 2**15, 2_000  # bytes of a block, of the heap; 62 MiB in all
+THREADS = """
+import ctypes, threading
+from gan_jax.devices import heap
+
+heap.one_arena()
+libc = ctypes.CDLL('libc.so.6')
+libc.malloc.restype = ctypes.c_void_p
+ready = threading.Barrier(4)
+
+def take():
+  libc.malloc(ctypes.c_size_t(1000))
+  ready.wait()
+
+threads = [threading.Thread(target=take) for _ in range(4)]
+for thread in threads:
+  thread.start()
+for thread in threads:
+  thread.join()
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, 'stdout'))
+libc.fflush(None)
+"""
+
+
+def pools(**environment):
+  """Arenas of a process whose threads allocate."""
+  done = subprocess.run(
+    [sys.executable, '-c', THREADS],
+    env=os.environ | environment,
+    cwd=ROOT,
+    check=True,
+    capture_output=True,
+    text=True,
+  )
+  return done.stdout.count('<heap nr=')
+
+
+@glibc
+def test_threads_share_one_pool_unless_told():
+  assert pools() == 1
+  assert pools(MALLOC_ARENA_MAX='3') == 3
+
+
+@pytest.fixture
+def freed():
+  """Freed memory that the process still has, below a block in use."""
+  LIBC.malloc.restype = ctypes.c_void_p
+  blocks = [LIBC.malloc(ctypes.c_size_t(SMALL)) for _ in range(NUM)]
+  for block in blocks:
+    ctypes.memset(block, 1, SMALL)
+  for block in blocks[:-1]:
+    LIBC.free(ctypes.c_void_p(block))
+  yield
+  LIBC.free(ctypes.c_void_p(blocks[-1]))
+
+
+@glibc
+@pytest.mark.skipif(
+  not pathlib.Path('/proc/self/statm').exists(), reason='no /proc'
+)
+def test_memory_is_given_back_after_a_new_peak(freed):
+  before, half = resident(), SMALL * NUM // 2
+  heap.give_back(heap.peak())
+  assert resident() > before - half
+  heap.give_back(heap.peak() - 1)
+  assert resident() < before - half
+
+
+def test_what_runs_once_is_not_kept():
+  def double(x):
+    return 2 * x
+
+  def programs():
+    gc.collect()
+    return len(jax.devices()[0].client.live_executables())
+
+  x = jax.device_put(np.arange(3.0))
+  before = programs()
+  np.testing.assert_array_equal(parallel.run_once(double, x), [0, 2, 4])
+  assert programs() == before
+  np.testing.assert_array_equal(jax.jit(double)(x), [0, 2, 4])
+  assert programs() == before + 1
