@@ -70,12 +70,6 @@ FAULTS = [
     'heap',
   ),
   Fault(
-    'a_pool_for_each_thread',
-    'mallopt(_ARENA_MAX, 1)',
-    'mallopt(_ARENA_MAX, 8)',
-    'heap',
-  ),
-  Fault(
     'a_run_goes_back',
     'if reached > wanted:',
     'if reached < 0:',

@@ -7,20 +7,7 @@ maps of a step come on top.
 
 import ctypes
 import functools
-import os
 import resource
-
-_ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
-
-
-def one_arena() -> None:
-  """All threads allocate from one pool, before any of them does.
-
-  By default each has its own, up to eight a core, and what one of them freed
-  the others cannot take. MALLOC_ARENA_MAX says otherwise.
-  """
-  if _libc() and 'MALLOC_ARENA_MAX' not in os.environ:
-    _libc().mallopt(_ARENA_MAX, 1)
 
 
 def peak() -> int:
@@ -44,5 +31,5 @@ def _libc() -> ctypes.CDLL | None:
   try:
     libc = ctypes.CDLL('libc.so.6')
     return libc if hasattr(libc, 'malloc_trim') else None
-  except OSError:  # macOS, Windows, musl
+  except OSError:  # macOS, musl
     return None

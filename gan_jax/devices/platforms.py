@@ -2,19 +2,16 @@
 
 import jax
 
-from gan_jax.devices import heap, parallel
+from gan_jax.devices import parallel
 from gan_jax.types import InputError
 
 
 def start() -> None:
   """Checks that the devices asked for are there; programs are kept.
 
-  Threads that come later share one pool of memory.
-
   Raises:
     InputError: see `check`.
   """
-  heap.one_arena()
   check()
   parallel.enable_compilation_cache()
 

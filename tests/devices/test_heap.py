@@ -2,10 +2,7 @@
 
 import ctypes
 import gc
-import os
 import pathlib
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -13,51 +10,10 @@ import pytest
 
 from gan_jax.devices import heap, parallel
 from tests.conftest import resident
-from tests.helpers import ROOT
 
 LIBC = heap._libc()
 glibc = pytest.mark.skipif(not LIBC, reason='the C library is not glibc')
 SMALL, NUM = 2**15, 2_000  # bytes of a block, of the heap; 62 MiB in all
-THREADS = """
-import ctypes, threading
-from gan_jax.devices import heap
-
-heap.one_arena()
-libc = ctypes.CDLL('libc.so.6')
-libc.malloc.restype = ctypes.c_void_p
-ready = threading.Barrier(4)
-
-def take():
-  libc.malloc(ctypes.c_size_t(1000))
-  ready.wait()
-
-threads = [threading.Thread(target=take) for _ in range(4)]
-for thread in threads:
-  thread.start()
-for thread in threads:
-  thread.join()
-libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, 'stdout'))
-libc.fflush(None)
-"""
-
-
-def pools(**environment):
-  """Arenas of a process whose threads allocate."""
-  done = subprocess.run(
-    [sys.executable, '-c', THREADS],
-    env=os.environ | environment,
-    cwd=ROOT,
-    check=True,
-    capture_output=True,
-    text=True,
-  )
-  return done.stdout.count('<heap nr=')
-
-
-@glibc
-def test_threads_share_one_pool_unless_told():
-  assert pools() == 1
-  assert pools(MALLOC_ARENA_MAX='3') == 3
 
 
 @pytest.fixture
