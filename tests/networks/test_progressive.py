@@ -12,7 +12,7 @@ from gan_jax.networks import growing, progressive
 from gan_jax.networks.layers import mean_pool, upsample
 from gan_jax.networks.style import Style
 from gan_jax.types import InputError
-from tests.helpers import make_pair
+from tests.helpers import make_pair, sampled
 from tests.networks import residual_sizes as sizes
 
 
@@ -165,7 +165,9 @@ def test_the_share_is_felt_while_it_rises(players, player):
     np.testing.assert_allclose(slope, new - old, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize('grown', [0.0, 0.4, 1.0, 1.7, 2.0])
+@pytest.mark.parametrize(
+  'grown', sampled([0.0, 0.4, 1.0, 1.7, 2.0], 0.4, 1.0, 1.7)
+)
 def test_a_grown_network_is_drawn_at_its_own_level(players, grown):
   """Whatever level it was built for."""
   for player in (0, 1):

@@ -193,7 +193,7 @@ def test_conditions_have_the_moments_of_their_text():
   variables = {**variables, 'params': large}
 
   @jax.jit
-  def conditions():
+  def conditions(variables, latents, given):
     seen = []
 
     def record(run, args, kwargs, context):
@@ -206,7 +206,7 @@ def test_conditions_have_the_moments_of_their_text():
     return seen
 
   noises = []
-  for stage, condition in enumerate(conditions()):
+  for stage, condition in enumerate(conditions(variables, latents, given)):
     own = Conditioning(3, 4, gen.style)
     params = {'params': variables['params'][f'conditions_{stage}']}
     mean, log_var = own.apply(params, given)
