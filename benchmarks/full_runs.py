@@ -38,7 +38,6 @@ _CIFAR = 'CIFAR-10 itself: a JPEG copy is at hand'
 NOT_RUN = {
   'biggan_128': _PHOTOS,
   'biggan_32': _CIFAR,
-  'colourise_cifar': _CIFAR,
   'cyclegan_256': _PHOTOS,
   'cyclegan_mnist_usps': 'USPS',
   'dcgan_64': _PHOTOS,
