@@ -5,7 +5,8 @@ keeps it from collapse: without it, and without the average, G draws some nines,
 ones and sevens alone (fid_classifier 164, recall 0).
 Command: python run.py --config=configs/conv_mnist.py
 Measured: 4,690 steps in 13 min on two CPU cores beside other work: digits of
-all kinds, blurred; fid_classifier 62.6, precision .54, recall .003.
+all kinds, blurred; over three seeds fid_classifier 64.8 +- 8.3, precision
+.53 +- .04, recall .003.
 """
 
 from ml_collections import ConfigDict

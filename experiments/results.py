@@ -289,7 +289,7 @@ def page(groups: Sequence[Group]) -> str:
     '`python experiments/results.py --keep=RUN` adds an evaluated run.\n\n'
     '- Means and standard deviations over seeds, where there are several.\n'
     '- Minutes are those of training at its median speed: without compilation '
-    'and pauses.\n'
+    'and pauses,\n  but some runs shared their cores with other work.\n'
     '- Scores of one table compare with each other, and with no other table.\n'
     '- What each score is: [metrics.md](metrics.md). Pictures, and what they '
     'show:\n  [results.md](results.md).\n'
