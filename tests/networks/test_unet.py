@@ -146,7 +146,11 @@ def test_attention_is_its_formula():
 @pytest.mark.parametrize(
   ('name', 'column', 'values'),
   [
-    ('labels', Column((), 'int32', 3), np.array([0, 2])),
+    # A vector, as of a text; sources are beside the image.
+    pytest.param(
+      *('labels', Column((), 'int32', 3), np.array([0, 2])),
+      marks=pytest.mark.slow,
+    ),
     ('text', Column((2,), 'int32', 5), np.array([[1, 2], [3, 0]])),
     ('source', Column((8, 8, 1)), PICTURES),
   ],
