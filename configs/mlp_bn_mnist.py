@@ -2,8 +2,9 @@
 
 Paper: Goodfellow et al. 2014, arXiv 1406.2661, with batch normalisation in G.
 Command: python run.py --config=configs/mlp_bn_mnist.py
-Measured: 18,750 steps in 4 min on two CPU cores; fid_classifier 20.6, precision
-.67, recall .45; all digits, most legible, some with specks.
+Measured: 18,750 steps in 4 min on two CPU cores; over three seeds
+fid_classifier 21.1 +- .5, precision .67, recall .46; all digits, most legible,
+some with specks.
 """
 
 from ml_collections import ConfigDict

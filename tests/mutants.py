@@ -59,8 +59,8 @@ FAULTS = [
   ),
   Fault(
     'what_runs_once_is_kept',
-    'jax.jit(lambda *given: function(*given))(*arguments)',
-    'jax.jit(function)(*arguments)',
+    'passing = jax.jit(lambda *given: function(*given))',
+    'passing = jax.jit(function)',
     'heap',
   ),
   Fault(

@@ -276,11 +276,9 @@ def run_once(function: Callable, *arguments: Any) -> Any:
 
   That of an initial state takes more memory than the state.
   """
-  peak = heap.peak()
   # JAX keeps a program as long as its function: this one is gone at the end.
-  outputs = jax.jit(lambda *given: function(*given))(*arguments)
-  heap.give_back(peak)
-  return outputs
+  passing = jax.jit(lambda *given: function(*given))
+  return compile_with(passing, {})(*arguments)
 
 
 def compile_with(mapped: Callable, options: dict[str, str]) -> Callable:

@@ -11,22 +11,24 @@ import pytest
 from gan_jax.devices import heap, parallel
 from tests.conftest import resident
 
-LIBC = heap._libc()
-glibc = pytest.mark.skipif(not LIBC, reason='the C library is not glibc')
+glibc = pytest.mark.skipif(
+  not heap._libc(), reason='the C library is not glibc'
+)
 SMALL, NUM = 2**15, 2_000  # bytes of a block, of the heap; 62 MiB in all
 
 
 @pytest.fixture
 def freed():
   """Freed memory that the process still has, below a block in use."""
-  LIBC.malloc.restype = ctypes.c_void_p
-  blocks = [LIBC.malloc(ctypes.c_size_t(SMALL)) for _ in range(NUM)]
+  libc = ctypes.CDLL('libc.so.6')  # its own, of which a type is set
+  libc.malloc.restype = ctypes.c_void_p
+  blocks = [libc.malloc(ctypes.c_size_t(SMALL)) for _ in range(NUM)]
   for block in blocks:
     ctypes.memset(block, 1, SMALL)
   for block in blocks[:-1]:
-    LIBC.free(ctypes.c_void_p(block))
+    libc.free(ctypes.c_void_p(block))
   yield
-  LIBC.free(ctypes.c_void_p(blocks[-1]))
+  libc.free(ctypes.c_void_p(blocks[-1]))
 
 
 @glibc
