@@ -94,14 +94,14 @@ def pipeline(repeats: int) -> str:
   """A run as users run it, over the bare dispatches of the same program."""
   from configs import mlp_mnist
   from gan_jax.config.plan import read
-  from gan_jax.devices import parallel
+  from gan_jax.devices import compiling
   from gan_jax.training import runs
   from gan_jax.workdir import logs
 
   config = mlp_mnist.get_config()
   config.data.name = _prepared(['mnist']) or 'digits'
   config.num_steps = _PIPELINE_STEPS
-  parallel.enable_compilation_cache()
+  compiling.enable_compilation_cache()
   with tempfile.TemporaryDirectory() as folder:
     bare = _bare_dispatches(runs.open_run(read(config), folder))
   bare(_PIPELINE_STEPS // 10)

@@ -220,11 +220,11 @@ def resume(name: str, flags: argparse.Namespace) -> list[Row]:
   import jax
   import tensorflow_datasets  # noqa: F401  the data comes through it
 
-  from gan_jax.devices import parallel
+  from gan_jax.devices import compiling
   from gan_jax.modes.train import train
   from gan_jax.workdir.trained import restore
 
-  parallel.enable_compilation_cache()  # as run.py does
+  compiling.enable_compilation_cache()  # as run.py does
   folder, config = flags.out / 'resume' / name, config_of('mlp_digits')
   shutil.rmtree(folder, ignore_errors=True)
   config.steps_per_dispatch = config.log_every = config.checkpoint_every = 10

@@ -14,7 +14,7 @@ from benchmarks.pixels import Pixels
 from benchmarks.works import RING_LATENTS, RING_WIDTHS, WORKS, Run, Work
 from gan_jax import data, solvers
 from gan_jax.config import build, plan
-from gan_jax.devices import parallel
+from gan_jax.devices import compiling, parallel
 from gan_jax.devices.precision import check_on
 from gan_jax.games import Game, mixture
 from gan_jax.losses import make_loss
@@ -87,7 +87,7 @@ def image_steps(
   dispatch = parallel.parallelize(
     dispatch_lib.make_dispatch(model, feed.decode), devices
   )
-  state = parallel.run_once(model.init, jax.random.key(0))
+  state = compiling.run_once(model.init, jax.random.key(0))
   state = parallel.replicate(state, devices)
   constants = parallel.replicate((feed.resident, jax.random.key(1)), devices)
   draws = feed.draws(0)
@@ -112,9 +112,10 @@ def _critic_step(model):
   """D's update alone, as a training step."""
   moves = Moves(model.game, model.optimizers)
 
-  def train_step(state, batches, key):
+  def train_step(state, batches, key, report=True):
     batch = jax.tree.map(lambda x: x[0], batches)
-    state, metrics = moves.move('disc', state, batch, key)
+    reporting = moves.reporting(report)
+    state, metrics = reporting.move('disc', state, batch, key)
     return state._replace(step=state.step + 1), metrics
 
   return train_step
@@ -159,7 +160,7 @@ def ring_steps(work: Work) -> Run:
 
   if work.seeds == 1:
     keys = jax.random.key(0)
-    compiled = parallel.compile_game(steps_of)
+    compiled = compiling.compile_game(steps_of)
     state = jax.jit(init)(keys)
   else:
     devices = parallel.select_devices()

@@ -24,7 +24,7 @@ import jax
 
 from benchmarks import ours
 from benchmarks.works import WORKS
-from gan_jax.devices import parallel
+from gan_jax.devices import compiling
 
 # Kind of operation: what the compiler's name or the source's name contains.
 KINDS = {
@@ -101,7 +101,7 @@ def main() -> None:
     '--precision', choices=ours.VARIANTS, default=ours.VARIANTS[0]
   )
   flags = parser.parse_args()
-  parallel.enable_compilation_cache()
+  compiling.enable_compilation_cache()
   chunk = min(WORKS[flags.work].chunk, 10)  # the recorder's space is limited
   run = ours.make(flags.work, flags.precision, chunk)
   steps = 2 * chunk

@@ -31,7 +31,7 @@ from benchmarks.pixels import shape_of
 from gan_jax.config import build
 from gan_jax.config.memory import bytes_of
 from gan_jax.data import DatasetInfo as Info
-from gan_jax.devices import parallel
+from gan_jax.devices import compiling, parallel
 from gan_jax.solvers.moves import Moves
 from gan_jax.storage.files import atomic
 from gan_jax.types import Batch, Players
@@ -370,7 +370,7 @@ def main() -> None:
   flags = parser.parse_args()
   os.environ.setdefault('NPROC', '16')  # threads, or queued steps wait
   jax.config.update('jax_num_cpu_devices', 8)
-  parallel.enable_compilation_cache()
+  compiling.enable_compilation_cache()
   tables = [*computed_tables(NAMES, flags.utilisation)]
   if flags.turns:
     tables.append(measured_table(flags.turns))

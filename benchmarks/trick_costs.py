@@ -19,7 +19,7 @@ import numpy as np
 from configs import base
 from gan_jax.config.build import build
 from gan_jax.data import DatasetInfo
-from gan_jax.devices import parallel
+from gan_jax.devices import compiling
 from gan_jax.types import Batch
 
 TRICKS = {
@@ -117,10 +117,10 @@ def steps_of(shape, keys, num_steps):
 
     return jax.lax.scan(step, state, length=num_steps)
 
-  options = parallel.COMPILER_OPTIONS.get(jax.default_backend(), {})
+  options = compiling.COMPILER_OPTIONS.get(jax.default_backend(), {})
   key = jax.random.key(0)
   return (
-    parallel.compile_with(jax.jit(run), options),
+    compiling.compile_with(run, options),
     jax.jit(model.init)(key),
     key,
   )
@@ -148,7 +148,7 @@ def ratio(network: str, keys: dict) -> float:
 
 def main() -> None:
   """Prints the table."""
-  parallel.enable_compilation_cache()
+  compiling.enable_compilation_cache()
   print(f'| key | {" | ".join(NETWORKS)} |')
   print(f'|---|{"---|" * len(NETWORKS)}')
   for name, keys in TRICKS.items():

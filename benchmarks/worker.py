@@ -26,9 +26,9 @@ def main() -> None:
   started = time.perf_counter()
   if side == 'ours':
     from benchmarks import ours as module
-    from gan_jax.devices import parallel
+    from gan_jax.devices import compiling
 
-    parallel.enable_compilation_cache()
+    compiling.enable_compilation_cache()
   else:
     from benchmarks import theirs as module
   chunk = WORKS[name].chunk if side == 'ours' else 1

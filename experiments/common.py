@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gan_jax.data import Dataset, load_dataset
-from gan_jax.devices import parallel
+from gan_jax.devices import compiling
 from gan_jax.reporting.pictures import save_gif
 from gan_jax.storage.files import atomic
 from gan_jax.types import InputError
@@ -73,7 +73,7 @@ def run(
       help=f'{text} (default: %(default)s)',
     )
   arguments = vars(parser.parse_args())
-  parallel.enable_compilation_cache()
+  compiling.enable_compilation_cache()
   try:
     out = layout.prepare(arguments.pop('out'))
     experiment(out, **arguments)

@@ -37,7 +37,7 @@ from matplotlib.figure import Figure
 
 from experiments import common
 from gan_jax import solvers
-from gan_jax.devices import parallel
+from gan_jax.devices import compiling
 from gan_jax.games import mixture as mixtures
 from gan_jax.games.image import image_gan
 from gan_jax.losses import make_loss
@@ -226,7 +226,7 @@ def train(name: str, data: str, steps: int, seeds: int, seed: int) -> Outcome:
     return sample(state, latents), frames
 
   keys = jax.random.split(jax.random.key(seed), seeds)
-  every_seed = parallel.compile_game(jax.vmap(one, in_axes=(0, None)))
+  every_seed = compiling.compile_game(jax.vmap(one, in_axes=(0, None)))
   ends, frames = jax.tree.map(np.asarray, every_seed(keys, points))
   mixture = DATA[data]
   scores = np.array(

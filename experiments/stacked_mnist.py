@@ -33,7 +33,7 @@ from matplotlib.figure import Figure
 from experiments import common
 from gan_jax import solvers
 from gan_jax.data import load_dataset
-from gan_jax.devices import parallel
+from gan_jax.devices import compiling
 from gan_jax.features import extract, image_set
 from gan_jax.features.classifier import classifier_network
 from gan_jax.games import Game
@@ -249,8 +249,8 @@ def train(
     keys = jax.random.split(jax.random.key(seed + 1), num // BATCH)
     return to_uint8(np.concatenate([generate(state, key) for key in keys]))
 
-  options = parallel.COMPILER_OPTIONS.get(jax.default_backend(), {})
-  compiled = parallel.compile_with(jax.jit(advance), options)
+  options = compiling.COMPILER_OPTIONS.get(jax.default_backend(), {})
+  compiled = compiling.compile_with(advance, options)
   init_key, key = jax.random.split(jax.random.key(seed))
   state = jax.jit(functools.partial(solvers.init_state, game, OPTIMIZERS))(
     init_key

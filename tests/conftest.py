@@ -153,11 +153,11 @@ def digits():
 @pytest.fixture
 def optimised(monkeypatch):
   """Dispatches are compiled as for users: worth it for a thousand steps."""
-  from gan_jax.devices import parallel
+  from gan_jax.devices import compiling
 
   usual = {int: 3, bool: False}
   options = {name: usual[type(value)] for name, value in QUICK.items()}
   if 'xla_cpu_use_fusion_emitters' in QUICK:
     options['xla_cpu_use_fusion_emitters'] = True
-  options = parallel.COMPILER_OPTIONS['cpu'] | options
-  monkeypatch.setitem(parallel.COMPILER_OPTIONS, 'cpu', options)
+  options = compiling.COMPILER_OPTIONS['cpu'] | options
+  monkeypatch.setitem(compiling.COMPILER_OPTIONS, 'cpu', options)

@@ -35,13 +35,14 @@ abandoned_reads = pytest.mark.filterwarnings(
 )
 
 
+# Values of a case of a matrix that is slow.
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
+
+
 def sampled(cases: Iterable[Any], *fast: Any) -> list[Any]:
   """Cases of a matrix: those named are fast, the others slow."""
-  slow = pytest.mark.slow
   return [
-    case
-    if case in fast
-    else pytest.param(*case if isinstance(case, tuple) else [case], marks=slow)
+    case if case in fast else slow(*case if isinstance(case, tuple) else [case])
     for case in cases
   ]
 

@@ -59,8 +59,8 @@ FAULTS = [
   ),
   Fault(
     'what_runs_once_is_kept',
-    'passing = jax.jit(lambda *given: function(*given))',
-    'passing = jax.jit(function)',
+    'wrap(lambda *given: function(*given)).lower',
+    'wrap(function).lower',
     'heap',
   ),
   Fault(

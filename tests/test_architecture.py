@@ -151,7 +151,8 @@ def test_devices_are_known_in_one_room():
 
 def test_import_is_light():
   """`import gan_jax` and building a model need none of these."""
-  heavy = 'tensorflow tensorflow_datasets ml_collections matplotlib grain'
+  heavy = 'tensorflow tensorflow_datasets ml_collections matplotlib grain '
+  heavy += 'scipy.special scipy.ndimage'
   code = (
     'import sys, gan_jax, gan_jax.config.plan, gan_jax.sampling.sampler\n'
     f'print([m for m in {heavy.split()} if m in sys.modules])'

@@ -9,6 +9,7 @@ share of the batch.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,23 +18,11 @@ import chex
 import jax
 import numpy as np
 
-from gan_jax.devices import heap
+from gan_jax.devices import compiling
 from gan_jax.process import hosts
-from gan_jax.storage.files import cache_dir
 from gan_jax.types import InputError
 
 AXIS = 'batch'
-
-# Compiler options by platform. XLA hands single convolutions, products and
-# reductions to a library that hardly uses more than one core in convolutions
-# and is slow to start on small products: what the lists name stays with it,
-# the rest goes to Eigen.
-_LIBRARY = 'xla_cpu_experimental_ynn_fusion_type'
-_REDUCE = 'LIBRARY_FUSION_TYPE_REDUCE'
-COMPILER_OPTIONS = {
-  'cpu': {_LIBRARY: f'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,{_REDUCE}'}
-}
-GAME_COMPILER_OPTIONS = {'cpu': {_LIBRARY: _REDUCE}}
 
 
 def axis_name(devices: Sequence[jax.Device]) -> str | None:
@@ -42,16 +31,6 @@ def axis_name(devices: Sequence[jax.Device]) -> str | None:
   Collectives also keep the compiler from seeing that two passes are the same.
   """
   return AXIS if len(devices) > 1 else None
-
-
-def enable_compilation_cache() -> None:
-  """Keeps compiled programs in the user's cache folder for the next run.
-
-  JAX_COMPILATION_CACHE_DIR names another folder.
-  """
-  if jax.config.jax_compilation_cache_dir is None:
-    jax.config.update('jax_compilation_cache_dir', str(cache_dir()))
-  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
 def split_cpu(parts: int) -> None:
@@ -196,17 +175,19 @@ def parallelize(function: Callable, devices: Sequence[jax.Device]) -> Callable:
   """Compiles `function(state, constants, inputs) -> (state, metrics)`.
 
   The state is donated and, like the constants, replicated; the inputs are
-  shared out, see `shard`. See `compile_with` for what `pmap` does not take.
+  shared out, see `shard`. Options of the compiler are what `pmap` alone does
+  not take.
   """
-  mapped = jax.pmap(
-    function,
+  wrap = functools.partial(
+    jax.pmap,
     axis_name=AXIS,
     in_axes=(None, None, 0),
     out_axes=None,
     donate_argnums=0,
     devices=devices,
   )
-  return compile_with(mapped, COMPILER_OPTIONS.get(devices[0].platform, {}))
+  options = compiling.COMPILER_OPTIONS.get(devices[0].platform, {})
+  return compiling.compile_with(function, options, wrap)
 
 
 def parallelize_members(
@@ -230,16 +211,24 @@ def parallelize_members(
     jax.tree.map(_member_spec, axes, is_leaf=lambda axis: axis is None)
     for axes in (in_axes, out_axes)
   )
-  mapped = jax.shard_map(
-    function, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False
-  )
-  jitted = jax.jit(
-    mapped,
-    donate_argnums=0,
-    in_shardings=_shardings(mesh, in_specs),
-    out_shardings=_shardings(mesh, out_specs),
-  )
-  return compile_with(jitted, COMPILER_OPTIONS.get(devices[0].platform, {}))
+
+  def wrap(members):
+    mapped = jax.shard_map(
+      members,
+      mesh=mesh,
+      in_specs=in_specs,
+      out_specs=out_specs,
+      check_vma=False,
+    )
+    return jax.jit(
+      mapped,
+      donate_argnums=0,
+      in_shardings=_shardings(mesh, in_specs),
+      out_shardings=_shardings(mesh, out_specs),
+    )
+
+  options = compiling.COMPILER_OPTIONS.get(devices[0].platform, {})
+  return compiling.compile_with(function, options, wrap)
 
 
 def share_members(
@@ -263,50 +252,6 @@ def _shardings(mesh: jax.sharding.Mesh, specs: Any) -> Any:
     specs,
     is_leaf=lambda x: isinstance(x, jax.sharding.PartitionSpec),
   )
-
-
-def compile_game(function: Callable) -> Callable:
-  """Compiles a game of small networks, such as `solvers.play`'s, for speed."""
-  options = GAME_COMPILER_OPTIONS.get(jax.default_backend(), {})
-  return compile_with(jax.jit(function), options)
-
-
-def run_once(function: Callable, *arguments: Any) -> Any:
-  """What a function returns, as one program that is not kept.
-
-  That of an initial state takes more memory than the state.
-  """
-  # JAX keeps a program as long as its function: this one is gone at the end.
-  passing = jax.jit(lambda *given: function(*given))
-  return compile_with(passing, {})(*arguments)
-
-
-def compile_with(mapped: Callable, options: dict[str, str]) -> Callable:
-  """Compiles a jitted or pmapped function once for each shape of arguments.
-
-  Args:
-    mapped: what `jax.jit` or `jax.pmap` gave.
-    options: of the compiler; left out if this version of XLA lacks one.
-  """
-  programs = {}
-
-  def call(*arguments):
-    shapes = tuple(jax.typeof(x) for x in jax.tree.leaves(arguments))
-    if shapes not in programs:
-      peak = heap.peak()
-      lowered = mapped.lower(*arguments)
-      try:
-        programs[shapes] = lowered.compile(compiler_options=options)
-      except jax.errors.JaxRuntimeError:
-        if not options:
-          raise
-        programs[shapes] = lowered.compile()
-      del lowered
-      heap.give_back(peak)
-    return programs[shapes](*arguments)
-
-  call.programs = programs
-  return call
 
 
 def share_batches(

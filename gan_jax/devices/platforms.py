@@ -2,7 +2,7 @@
 
 import jax
 
-from gan_jax.devices import parallel
+from gan_jax.devices import compiling
 from gan_jax.types import InputError
 
 
@@ -13,7 +13,7 @@ def start() -> None:
     InputError: see `check`.
   """
   check()
-  parallel.enable_compilation_cache()
+  compiling.enable_compilation_cache()
 
 
 def check() -> None:

@@ -7,7 +7,7 @@ these sums; none of them needs the predictions of all images at once.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import entr, log_softmax, rel_entr
+import scipy  # whose parts are read when they are used
 
 from gan_jax.types import InputError
 
@@ -63,7 +63,7 @@ class PredictionStream:
 
   def update(self, logits: np.ndarray) -> None:
     """Takes the next images in, as logits `[B, K]`."""
-    log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
+    log_p = scipy.special.log_softmax(np.asarray(logits, np.float64), axis=1)
     p = np.exp(log_p)
     if self._sums is None:
       classes = p.shape[1]
@@ -77,7 +77,7 @@ class PredictionStream:
     self._seen += len(p)
     np.add.at(self._sums.nums, split, 1)
     np.add.at(self._sums.probabilities, split, p)
-    np.add.at(self._sums.entropies, split, entr(p).sum(axis=1))
+    np.add.at(self._sums.entropies, split, scipy.special.entr(p).sum(axis=1))
     np.add.at(self._sums.counts, np.argmax(log_p, axis=1), 1)
 
   def result(self) -> Predictions:
@@ -101,9 +101,9 @@ def information(marginal: np.ndarray, mean_entropy: np.ndarray) -> np.ndarray:
     marginal: p_bar, `[..., K]`.
     mean_entropy: E H(p(y|x)), `[...]`.
   """
-  return entr(marginal).sum(axis=-1) - mean_entropy
+  return scipy.special.entr(marginal).sum(axis=-1) - mean_entropy
 
 
 def kl(p: np.ndarray, q: np.ndarray) -> float:
   """KL(p || q) of two discrete distributions `[K]`, nats; may be inf."""
-  return float(rel_entr(p, q).sum())
+  return float(scipy.special.rel_entr(p, q).sum())

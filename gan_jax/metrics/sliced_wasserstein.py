@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from scipy.ndimage import correlate1d
+import scipy  # whose parts are read when they are used
 
 from gan_jax.metrics.ms_ssim import check_images
 from gan_jax.metrics.parzen import check_vectors
@@ -108,7 +108,9 @@ def sliced_wasserstein(
 
 def _smooth(images: np.ndarray) -> np.ndarray:
   for axis in (1, 2):
-    images = correlate1d(images, _BINOMIAL, axis=axis, mode='mirror')
+    images = scipy.ndimage.correlate1d(
+      images, _BINOMIAL, axis=axis, mode='mirror'
+    )
   return images
 
 

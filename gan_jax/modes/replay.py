@@ -8,7 +8,7 @@ import numpy as np
 
 from gan_jax import data
 from gan_jax.config import build, plan
-from gan_jax.devices import parallel
+from gan_jax.devices import compiling, parallel
 from gan_jax.training import failures, runs, stages
 from gan_jax.training.dispatch import compile_dispatch, take_draws
 from gan_jax.training.inheritance import begun_from
@@ -71,7 +71,7 @@ def _reopen(kept: plan.Plan, asked: plan.Plan, path: pathlib.Path) -> runs.Run:
 def _start(run: runs.Run, description: dict[str, Any]) -> TrainState:
   step = description['checkpoint_step']
   if not step:
-    state = parallel.run_once(run.model.init, run.ensemble.keys()[0])
+    state = compiling.run_once(run.model.init, run.ensemble.keys()[0])
     if run.plan.init_from:
       state = begun_from(run, state)
   else:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from gan_jax.config import build
 from gan_jax.config.plan import Plan
 from gan_jax.config.stages import Stage
-from gan_jax.devices import parallel
+from gan_jax.devices import compiling, parallel
 from gan_jax.networks import style_of
 from gan_jax.process import hosts
 from gan_jax.process.interruption import StopRequest
@@ -118,7 +118,7 @@ def _begin(run: runs.Run, checkpoints: Checkpoints) -> tuple[TrainState, int]:
   """The state of the newest whole checkpoint, or that of the seed; its step."""
   if checkpoints.latest_step is None:
     init_key, _ = run.ensemble.keys()
-    state = parallel.run_once(run.ensemble.init(run.model.init), init_key)
+    state = compiling.run_once(run.ensemble.init(run.model.init), init_key)
     if run.plan.init_from:
       state = begun_from(run, state)
   else:

@@ -43,15 +43,28 @@ def test_both_sides_train_the_same_networks(name):
     assert sorted(x.size for x in jax.tree.leaves(mine)) == expected
 
 
+TINY = Work('tiny', 8, 2, 1.0, (8, 8, 1), ('mlp_digits', {'batch_size': 8}))
+
+
 @pytest.mark.slow  # compiled with XLA's optimisation
 @pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
 def test_our_side_is_timed_as_users_run_it(precision):
-  work = Work('tiny', 8, 2, 1.0, (8, 8, 1), ('mlp_digits', {'batch_size': 8}))
-  run = ours.image_steps(work, precision=precision)
+  run = ours.image_steps(TINY, precision=precision)
   run(4)
   assert len(run.programs) == 1
   (program,) = run.programs.values()
   assert ('bf16' in program.as_text()) == (precision == 'bfloat16')
+
+
+def test_the_critic_alone_has_fewer_operations():
+  flops = []
+  for critic_only in (True, False):
+    run = ours.image_steps(TINY, critic_only=critic_only)
+    run(2)
+    (program,) = run.programs.values()
+    flops.append(program.cost_analysis()['flops'])
+  critic, both = flops
+  assert 0.1 * both < critic < 0.7 * both
 
 
 def test_a_row_is_what_was_measured():

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax.devices import heap, parallel
+from gan_jax.devices import compiling, heap
 from tests.conftest import resident
 
 glibc = pytest.mark.skipif(
@@ -53,7 +53,7 @@ def test_what_runs_once_is_not_kept():
 
   x = jax.device_put(np.arange(3.0))
   before = programs()
-  np.testing.assert_array_equal(parallel.run_once(double, x), [0, 2, 4])
+  np.testing.assert_array_equal(compiling.run_once(double, x), [0, 2, 4])
   assert programs() == before
   np.testing.assert_array_equal(jax.jit(double)(x), [0, 2, 4])
   assert programs() == before + 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gan_jax.devices import parallel
+from gan_jax.devices import compiling, parallel
 
 
 def add(state, constants, inputs):
@@ -35,7 +35,7 @@ def test_each_shape_is_compiled_once():
   ],
 )
 def test_options_that_xla_lacks_are_left_out(monkeypatch, options):
-  monkeypatch.setitem(parallel.COMPILER_OPTIONS, 'cpu', options)
+  monkeypatch.setitem(compiling.COMPILER_OPTIONS, 'cpu', options)
   devices = parallel.select_devices(1)
   call = parallel.parallelize(add, devices)
   state, _ = call(jnp.zeros(()), jnp.ones(()), np.ones((1, 2), np.float32))
@@ -62,7 +62,7 @@ def test_convolutions_keep_to_the_multithreaded_path():
     return library, sum(' convolution(' in line for line in lines)
 
   library, _ = counts(lowered.compile())
-  options = parallel.COMPILER_OPTIONS['cpu']
+  options = compiling.COMPILER_OPTIONS['cpu']
   ours, convolutions = counts(lowered.compile(compiler_options=options))
   assert ours == library - 1  # the product stays, the convolution leaves
   assert convolutions == 1
@@ -74,7 +74,7 @@ def test_one_device_has_nothing_to_average_over():
 
 
 def test_a_game_is_compiled_without_the_library_for_small_products():
-  call = parallel.compile_game(lambda a, b: (a @ b, a.sum(0)))
+  call = compiling.compile_game(lambda a, b: (a @ b, a.sum(0)))
   product, total = call(jnp.eye(128), jnp.full((128, 128), 2.0))
   np.testing.assert_array_equal(product, np.full((128, 128), 2.0))
   np.testing.assert_array_equal(total, np.ones(128))

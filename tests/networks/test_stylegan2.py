@@ -10,6 +10,7 @@ from gan_jax.networks import stylegan2
 from gan_jax.networks.seeds import NUM_SEEDS
 from gan_jax.networks.style import Style
 from gan_jax.networks.stylegan2 import Modulated
+from tests.helpers import slow
 from tests.networks import residual_sizes as sizes
 from tests.networks.test_progressive import widths
 from tests.networks.test_stylegan import dense, mapping_size
@@ -39,8 +40,8 @@ def stylegan2_sizes(maps, channels, depth, residual=True, classes=0, w=512):
   ('size', 'channels', 'keys', 'classes', 'published'),
   [
     (256, 3, dict(), 0, (30_034_338, 28_864_129)),
-    (256, 3, dict(channel_base=16_384), 0, (24_767_458, 24_001_089)),
-    (1024, 3, dict(), 0, (30_370_060, 29_012_513)),
+    slow(256, 3, dict(channel_base=16_384), 0, (24_767_458, 24_001_089)),
+    slow(1024, 3, dict(), 0, (30_370_060, 29_012_513)),
     (64, 3, dict(channel_base=16_384), 0, (23_819_544, 23_407_361)),
     (
       *(32, 3, dict(mapping_depth=2, critic='plain'), 0),

@@ -10,7 +10,7 @@ from gan_jax.networks import make_denoiser
 from gan_jax.networks.style import Style
 from gan_jax.networks.unet import _Attention, waves
 from gan_jax.types import Column, InputError
-from tests.helpers import task_of
+from tests.helpers import slow, task_of
 
 KEY = jax.random.key(0)
 PICTURES = np.stack([np.ones((8, 8, 1)), -np.ones((8, 8, 1))])
@@ -147,12 +147,9 @@ def test_attention_is_its_formula():
   ('name', 'column', 'values'),
   [
     # A vector, as of a text; sources are beside the image.
-    pytest.param(
-      *('labels', Column((), 'int32', 3), np.array([0, 2])),
-      marks=pytest.mark.slow,
-    ),
+    slow('labels', Column((), 'int32', 3), np.array([0, 2])),
     ('text', Column((2,), 'int32', 5), np.array([[1, 2], [3, 0]])),
-    ('source', Column((8, 8, 1)), PICTURES),
+    slow('source', Column((8, 8, 1)), PICTURES),
   ],
 )
 def test_it_hears_what_is_given(name, column, values):

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax.devices import parallel
+from gan_jax.devices import compiling
 from gan_jax.storage import cache, files
 
 
@@ -111,7 +111,7 @@ def test_compiled_programs_lie_in_it_unless_told_otherwise(
   before = jax.config.jax_compilation_cache_dir
   try:
     jax.config.update('jax_compilation_cache_dir', given)
-    parallel.enable_compilation_cache()
+    compiling.enable_compilation_cache()
     found = jax.config.jax_compilation_cache_dir
   finally:
     jax.config.update('jax_compilation_cache_dir', before)
