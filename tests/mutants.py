@@ -64,6 +64,12 @@ FAULTS = [
     'heap',
   ),
   Fault(
+    'dense_programs_wait_for_each_other',
+    'options | _FEW_MAPS if has_maps else options',
+    'options | _FEW_MAPS',
+    'parallel',
+  ),
+  Fault(
     'pages_are_given_and_taken_again',
     'if _libc() and peak() > before:',
     'if _libc():',

@@ -11,17 +11,17 @@ from gan_jax.storage.files import cache_dir
 # Compiler options by platform. XLA hands single convolutions, products and
 # reductions to a library that hardly uses more than one core in convolutions
 # and is slow to start on small products: what the lists name stays with it,
-# the rest goes to Eigen. Operations come in an order that holds little at once:
-# side by side they gain nothing, since most take all cores.
+# the rest goes to Eigen.
 _LIBRARY = 'xla_cpu_experimental_ynn_fusion_type'
 _REDUCE = 'LIBRARY_FUSION_TYPE_REDUCE'
 COMPILER_OPTIONS = {
-  'cpu': {
-    _LIBRARY: f'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,{_REDUCE}',
-    'xla_cpu_scheduler_type': 'CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED',
-  }
+  'cpu': {_LIBRARY: f'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,{_REDUCE}'}
 }
 GAME_COMPILER_OPTIONS = {'cpu': {_LIBRARY: _REDUCE}}
+# Of programs with convolutions: an order of operations that holds few maps at
+# once. Side by side they gain nothing, since each takes all cores; updates of
+# dense layers do.
+_FEW_MAPS = {'xla_cpu_scheduler_type': 'CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED'}
 
 
 def enable_compilation_cache() -> None:
@@ -55,7 +55,8 @@ def compile_with(
 
   Args:
     function: what the program computes.
-    options: of the compiler; left out if this version of XLA lacks one.
+    options: of the compiler; left out if this version of XLA lacks one. None
+      off the CPU.
     wrap: `jax.jit`, or what else makes of a function one that can be lowered.
   """
   programs = {}
@@ -64,11 +65,14 @@ def compile_with(
     # JAX keeps what it traced of a function, and its program, as long as the
     # function: this one is gone at the end.
     lowered = wrap(lambda *given: function(*given)).lower(*arguments)
+    if not options:
+      return lowered.compile()
+    has_maps = 'stablehlo.convolution' in lowered.as_text()
     try:
-      return lowered.compile(compiler_options=options)
+      return lowered.compile(
+        compiler_options=options | _FEW_MAPS if has_maps else options
+      )
     except jax.errors.JaxRuntimeError:
-      if not options:
-        raise
       return lowered.compile()
 
   def call(*arguments):

@@ -68,6 +68,24 @@ def test_convolutions_keep_to_the_multithreaded_path():
   assert convolutions == 1
 
 
+def test_programs_with_convolutions_hold_few_maps_at_once(monkeypatch):
+  asked, usual = [], jax.stages.Lowered.compile
+
+  def spy(lowered, compiler_options=None):
+    asked.append(compiler_options)
+    return usual(lowered, compiler_options)
+
+  monkeypatch.setattr(jax.stages.Lowered, 'compile', spy)
+  options = compiling.COMPILER_OPTIONS['cpu']
+  x = jnp.ones((2, 4, 4, 3))
+  for function in (lambda x: lax.conv(x, x, (1, 1), 'SAME'), jnp.tanh):
+    for given in (options, {}):
+      compiling.compile_with(function, given)(x)
+  (name,) = set(asked[0]) - set(options)
+  assert name == 'xla_cpu_scheduler_type'
+  assert asked[1:] == [None, options, None]
+
+
 def test_one_device_has_nothing_to_average_over():
   assert parallel.axis_name(parallel.select_devices(1)) is None
   assert parallel.axis_name(parallel.select_devices(2)) == parallel.AXIS
