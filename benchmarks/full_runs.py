@@ -54,7 +54,6 @@ NOT_RUN = {
   'stackgan_256': _PHOTOS,
   'stylegan2_256': _PHOTOS,
   'stylegan2_ada_cifar': _CIFAR,
-  'stylegan_fashion': '',
   'wgan_cifar': _CIFAR,
   'wgan_gp_cifar': _CIFAR,
 }

@@ -201,6 +201,20 @@ def test_what_is_kept_of_a_run(run, tmp_path):
   assert 'home' not in path.read_text()
 
 
+def test_stages_are_those_of_the_config_whatever_the_kind_of_list(
+  run, tmp_path
+):
+  from configs import stylegan_fashion
+
+  config = stylegan_fashion.get_config()
+  (run / 'config.json').write_text(config.to_json())
+  text = (run / 'environment.json').read_text()
+  text = text.replace('mlp_digits.py', 'stylegan_fashion.py')
+  (run / 'environment.json').write_text(text)
+  (path,) = results.keep_run(run, tmp_path)
+  assert path.name == 'stylegan_fashion,seed=0.json'
+
+
 @pytest.mark.parametrize(
   ('spoil', 'says'),
   [
