@@ -8,9 +8,9 @@ batches of 64, and 12,000 images in which each size fades in and 24,000 in which
 it trains on (600,000 each).
 Command: python run.py --config=configs/stylegan_fashion.py
 Measured: 1,499 steps (96,000 images) in some 70 min on two CPU cores beside
-other work: blurred tops, no shoes, bags or trousers; fid_classifier 174,
-precision .22, recall .001. Too short a run by far: the paper has 25 million
-images. A longer one, or labels, was not tried.
+other work: blurred tops, some nearly black, no shoes, bags or trousers;
+fid_classifier 174, precision .22, recall .001. Too short a run by far: the
+paper has 25 million images. A longer one, or labels, was not tried.
 """
 
 from ml_collections import ConfigDict

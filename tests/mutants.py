@@ -61,13 +61,13 @@ FAULTS = [
     'what_runs_once_is_kept',
     'wrap(lambda *given: function(*given)).lower',
     'wrap(function).lower',
-    'heap',
+    'compiling',
   ),
   Fault(
     'dense_programs_wait_for_each_other',
-    'options | _FEW_MAPS if has_maps else options',
-    'options | _FEW_MAPS',
-    'parallel',
+    'if options and _has_convolutions(lowered):',
+    'if options:',
+    'compiling',
   ),
   Fault(
     'pages_are_given_and_taken_again',

@@ -18,7 +18,7 @@ ROOMS = [
   *('types', 'rng', 'pixels'),
   'storage',  # files whole or not at all, caches, digests
   'process',  # how a process joins others and ends; the user's plugins
-  'devices',  # pmap, sharding, precision, shares
+  'devices',  # pmap, sharding, compiling, precision, shares
   'theory',  # exact mathematics on densities
   *('losses', 'penalties'),
   'networks',  # one family per file, G and D together

@@ -1,1 +1,1 @@
-"""Devices: pmap, sharding, precision, how a batch is divided."""
+"""Devices: pmap, sharding, compiling, precision, how a batch is divided."""

@@ -175,8 +175,8 @@ def parallelize(function: Callable, devices: Sequence[jax.Device]) -> Callable:
   """Compiles `function(state, constants, inputs) -> (state, metrics)`.
 
   The state is donated and, like the constants, replicated; the inputs are
-  shared out, see `shard`. Options of the compiler are what `pmap` alone does
-  not take.
+  shared out, see `shard`. `pmap` takes no options of the compiler, so
+  `compile_with` does.
   """
   wrap = functools.partial(
     jax.pmap,

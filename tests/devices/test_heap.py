@@ -1,14 +1,11 @@
 """What the allocator keeps, and what it gives back."""
 
 import ctypes
-import gc
 import pathlib
 
-import jax
-import numpy as np
 import pytest
 
-from gan_jax.devices import compiling, heap
+from gan_jax.devices import heap
 from tests.conftest import resident
 
 glibc = pytest.mark.skipif(
@@ -41,19 +38,3 @@ def test_memory_is_given_back_after_a_new_peak(freed):
   assert resident() > before - half
   heap.give_back(heap.peak() - 1)
   assert resident() < before - half
-
-
-def test_what_runs_once_is_not_kept():
-  def double(x):
-    return 2 * x
-
-  def programs():
-    gc.collect()
-    return len(jax.devices()[0].client.live_executables())
-
-  x = jax.device_put(np.arange(3.0))
-  before = programs()
-  np.testing.assert_array_equal(compiling.run_once(double, x), [0, 2, 4])
-  assert programs() == before
-  np.testing.assert_array_equal(jax.jit(double)(x), [0, 2, 4])
-  assert programs() == before + 1
