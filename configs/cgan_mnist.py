@@ -3,8 +3,9 @@
 Paper: Mirza and Osindero 2014, arXiv 1411.1784. Deviation: label embeddings
 and Adam, where the paper has dense label layers, maxout and SGD.
 Command: python run.py --config=configs/cgan_mnist.py
-Measured: 18,750 steps in 8 min on two CPU cores; the digit asked for in 95.9 %
-of 10,000, some with specks; fid_classifier 17.5, precision .68, recall .22.
+Measured: 18,750 steps in 8 min on two CPU cores, three seeds: the digit asked
+for in 96.6 +- .7 % of 10,000, some with specks; fid_classifier 16.4 +- 1.1,
+precision .69, recall .22.
 """
 
 from ml_collections import ConfigDict
