@@ -152,14 +152,8 @@ def _changes(config: str, fields: Mapping[str, Any]) -> dict[str, Any]:
   return {
     key: own[key]
     for key in [*shapes, 'num_steps']
-    if key not in ('seed', 'num_seeds')
-    and _told(own[key]) != _told(of_file[key])
+    if key not in ('seed', 'num_seeds') and own[key] != of_file[key]
   }
-
-
-def _told(value: Any) -> Any:
-  """As a file of JSON has it: of lists and tuples, lists."""
-  return json.loads(json.dumps(value))
 
 
 def _course(run: pathlib.Path, step: int) -> dict[str, Any]:

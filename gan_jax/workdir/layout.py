@@ -37,11 +37,8 @@ from gan_jax.types import InputError
 
 
 def flatten(config: dict[str, Any]) -> dict[str, Any]:
-  """Nested dicts -> one dict with dotted keys; tuples become lists."""
-  return {
-    key: list(value) if isinstance(value, tuple) else value
-    for key, value in dotted(config).items()
-  }
+  """Nested dicts -> one dict with dotted keys; as in JSON, tuples are lists."""
+  return dotted(json.loads(json.dumps(config)))
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
@@ -199,7 +196,7 @@ def check_resumable(workdir: pathlib.Path, config: dict[str, Any]) -> None:
   if not steps:
     return
   old = flatten(config_fields(workdir))
-  check_same(workdir, old, flatten(json.loads(json.dumps(config))))
+  check_same(workdir, old, flatten(config))
   reached, wanted = max(steps), config['num_steps']
   if reached > wanted:
     raise InputError(
@@ -217,7 +214,7 @@ def is_of(workdir: pathlib.Path, config: dict[str, Any]) -> bool:
   """
   try:
     old = flatten(read_json(workdir / 'config.json'))
-    check_same(workdir, old, flatten(json.loads(json.dumps(config))))
+    check_same(workdir, old, flatten(config))
   except InputError:
     return has_checkpoint(workdir)
   return True
@@ -333,7 +330,7 @@ def check_overrides(
     return
   path = absolute(workdir)
   trained = flatten(config_fields(path))
-  given = flatten(json.loads(json.dumps(overrides)))
+  given = flatten(overrides)
   for key, value in given.items():
     if not may_change(key) and trained.get(key) != value:
       raise InputError(
