@@ -12,6 +12,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
+from flax.core import scope
 from jax._src import core
 from jax._src.interpreters import mlir
 
@@ -23,6 +24,7 @@ def install() -> None:
   """Networks run as whole programs, and programs share MLIR contexts."""
   for name in METHODS:
     setattr(nn.Module, name, compiled(getattr(nn.Module, name)))
+  scope.Scope.param = cheaply_checked(scope.Scope.param)
   mlir.make_ir_context = shared_context(mlir.make_ir_context)
 
 
@@ -53,6 +55,31 @@ def compiled(method: Callable[..., Any]) -> Callable[..., Any]:
       x for x, is_array in zip(leaves, dynamic, strict=True) if is_array
     ]
     return jax.jit(run)(arrays)
+
+  return call
+
+
+def cheaply_checked(param: Callable[..., Any]) -> Callable[..., Any]:
+  """`Scope.param` that takes a parameter of the shape asked for as it is.
+
+  Flax traces its initializer for that, a tenth of what tests of networks take.
+  """
+
+  @functools.wraps(param)
+  def call(
+    own: scope.Scope,
+    name: str,
+    init: Callable[..., Any],
+    *args: Any,
+    unbox: bool = True,
+    **keys: Any,
+  ) -> Any:
+    if args and not keys and own.has_variable('params', name):
+      value = own.get_variable('params', name)
+      if isinstance(args[0], tuple) and args[0] == getattr(value, 'shape', ()):
+        own.reserve(name, 'params')
+        return value
+    return param(own, name, init, *args, unbox=unbox, **keys)
 
   return call
 

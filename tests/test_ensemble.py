@@ -37,6 +37,7 @@ from tests.helpers import (
   fake_info,
   run_cli,
   sampled,
+  slow,
   stack_draws,
   tiny_digits,
   tiny_flags,
@@ -488,7 +489,7 @@ def test_more_seeds_than_memory_is_one_line(tmp_path):
     dict(),
     dict(batch_size=512),
     dict(penalty='wgan_gp'),
-    pytest.param(dict(solver='unrolled'), marks=pytest.mark.slow),
+    slow(dict(solver='unrolled')),
   ],
   ids=str,
 )

@@ -1,8 +1,10 @@
 """What makes the tests quick does not change what they see."""
 
+import flax
 import flax.linen as nn
 import jax
 import numpy as np
+import pytest
 
 from tests import quick
 
@@ -42,6 +44,22 @@ def test_what_is_no_array_is_a_constant():
   )
   assert abs(normal.mean()) < 1e-5
   assert np.abs(moved['batch_stats']['mean']).max() > 0
+
+
+def test_parameters_are_checked_and_taken_once():
+  layer, x = nn.Dense(3), np.ones((4, 2), np.float32)
+  variables = layer.init(KEY, x)
+  with pytest.raises(flax.errors.ScopeParamShapeError, match='kernel'):
+    nn.Dense(4).apply(variables, x)
+
+  class Twice(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+      for _ in range(2):
+        self.param('scale', nn.initializers.ones, (3,))
+
+  with pytest.raises(flax.errors.NameInUseError):
+    Twice().apply({'params': {'scale': np.ones(3)}}, x)
 
 
 def test_contexts_are_renewed():

@@ -23,7 +23,7 @@ from gan_jax.config import build
 from gan_jax.data import load_dataset
 from gan_jax.features.torch_file import read_state_dict
 from gan_jax.types import InputError
-from tests.helpers import fake_info, tiny_digits
+from tests.helpers import fake_info, slow, tiny_digits
 from tests.peers import legacy_file, tensor, zip_file
 
 _CHECKS = [
@@ -33,15 +33,13 @@ _CHECKS = [
 _CHECKS.append(hypothesis.HealthCheck.function_scoped_fixture)
 
 
-def fuzz(given, fast, slow):
-  """A test of examples of a strategy: some every time, more with `slow`."""
+def fuzz(given, fast, thorough):
+  """A test of examples of a strategy: some every time, more in slow tests."""
 
   def decorate(check):
     shared = dict(deadline=None, database=None, suppress_health_check=_CHECKS)
 
-    @pytest.mark.parametrize(
-      'num', [fast, pytest.param(slow, marks=pytest.mark.slow)]
-    )
+    @pytest.mark.parametrize('num', [fast, slow(thorough)])
     def test(num, request):
       @hypothesis.settings(
         max_examples=num, derandomize=num == fast, print_blob=True, **shared
@@ -138,7 +136,7 @@ overrides = st.lists(
 shapes = st.sampled_from([(8, 8, 1), (32, 32, 3), (28, 28, 1), (8192, 8192, 3)])
 
 
-@fuzz(st.tuples(overrides, shapes), fast=150, slow=2500)
+@fuzz(st.tuples(overrides, shapes), fast=150, thorough=2500)
 def test_random_configs(example, request):
   bounded(lambda: build_with(*example))
 
@@ -259,7 +257,9 @@ def encoded(image, formats, **options):
     yield stream.getvalue()
 
 
-@fuzz(st.tuples(st.sampled_from([*pictures()]), edits), fast=500, slow=10_000)
+@fuzz(
+  st.tuples(st.sampled_from([*pictures()]), edits), fast=500, thorough=10_000
+)
 @pytest.mark.filterwarnings('ignore')
 def test_images(example, request):
   data, changes = example
@@ -287,7 +287,9 @@ def weight_files():
   return [zip_file(value, arrays), legacy_file(value, arrays)]
 
 
-@fuzz(st.tuples(st.sampled_from(weight_files()), edits), fast=500, slow=15_000)
+@fuzz(
+  st.tuples(st.sampled_from(weight_files()), edits), fast=500, thorough=15_000
+)
 def test_weight_files(example, request):
   with tempfile.TemporaryDirectory() as name:
     path = pathlib.Path(name) / 'weights.pth'

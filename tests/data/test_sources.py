@@ -26,7 +26,7 @@ from gan_jax.data import (
   tfds_source,
 )
 from gan_jax.types import InputError
-from tests.helpers import ROOT
+from tests.helpers import ROOT, slow
 
 # --- The embedded digits ----------------------------------------------------
 
@@ -73,9 +73,7 @@ def test_digits_of_both_splits_differ(new_digits):
   assert new_digits.class_names == tuple('0123456789')
 
 
-@pytest.mark.parametrize(
-  'fresh', [False, pytest.param(True, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize('fresh', [False, slow(True)])
 def test_digits_do_not_need_tensorflow(fresh, tmp_path):
   folder = str(tmp_path) if fresh else ''
   program = (

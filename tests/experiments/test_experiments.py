@@ -30,7 +30,7 @@ from gan_jax.features import FeatureNetwork
 from gan_jax.features.classifier_training import Recipe
 from gan_jax.modes.train import train
 from gan_jax.types import InputError
-from tests.helpers import ROOT, run_experiment, tiny_digits, tiny_keys
+from tests.helpers import ROOT, run_experiment, slow, tiny_digits, tiny_keys
 
 NAMES = sorted(
   path.stem
@@ -407,7 +407,7 @@ def test_mixing_needs_styles(tmp_path):
   [
     (['--steps=0'], ['--steps', '0', 'at least 1']),
     *(
-      pytest.param(*case, marks=pytest.mark.slow)
+      slow(*case)
       for case in [
         (['--steps=x'], ['--steps', 'x', 'whole number']),
         (['--stepz=3'], ['--stepz=3', '--help']),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gan_jax.features import inception, inception_blocks
+from tests.helpers import slow
 
 
 def windows(x, window, stride, padding, value=0.0):
@@ -120,10 +121,10 @@ def block_e_max(net, x):
 @pytest.mark.parametrize(
   ('module', 'reference'),
   [
-    pytest.param(inception_blocks.BlockA(32), block_a, marks=pytest.mark.slow),
+    slow(inception_blocks.BlockA(32), block_a),
     (inception_blocks.BlockB(), block_b),
-    pytest.param(inception_blocks.BlockC(8), block_c, marks=pytest.mark.slow),
-    pytest.param(inception_blocks.BlockD(), block_d, marks=pytest.mark.slow),
+    slow(inception_blocks.BlockC(8), block_c),
+    slow(inception_blocks.BlockD(), block_d),
     (inception_blocks.BlockE(), block_e),
     (inception_blocks.BlockE(pool_max=True), block_e_max),
   ],

@@ -20,6 +20,7 @@ from gan_jax.metrics.frechet import (
   moments,
 )
 from gan_jax.types import InputError
+from tests.helpers import slow
 
 
 def gaussian_moments(mean, covariance):
@@ -34,9 +35,7 @@ def reference(a, b):
   return gap @ gap + traces - 2 * np.trace(root).real
 
 
-@pytest.mark.parametrize(
-  'size', [1, 7, pytest.param(500, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize('size', [1, 7, slow(500)])
 def test_shifted_unit_gaussians_are_their_dimension_apart(size):
   a = gaussian_moments(np.zeros(size), np.eye(size))
   b = gaussian_moments(np.ones(size), np.eye(size))

@@ -26,6 +26,7 @@ from tests.helpers import (
   cli_environment,
   run_cli,
   sampled,
+  slow,
   tiny_digits,
   tiny_flags,
 )
@@ -115,10 +116,7 @@ def test_every_mode_from_the_command_line(trained):
   'loss',
   [
     'wasserstein',
-    *(
-      pytest.param(name, marks=pytest.mark.slow)
-      for name in ('f_gan', 'minimax', 'least_squares', 'hinge')
-    ),
+    *(slow(name) for name in ('f_gan', 'minimax', 'least_squares', 'hinge')),
   ],
 )
 def test_losses_are_swapped_by_one_flag(tmp_path, loss):

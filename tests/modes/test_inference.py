@@ -17,7 +17,7 @@ from gan_jax.modes.train import train
 from gan_jax.reporting import pictures
 from gan_jax.sampling.sampler import Sampler
 from gan_jax.types import InputError
-from tests.helpers import sampled, tiny_digits
+from tests.helpers import sampled, slow, tiny_digits
 
 
 @pytest.fixture(
@@ -190,14 +190,10 @@ def test_weights_batch_norm_and_truncation_are_chosen_and_said(run):
   ('keys', 'boundary'),
   [
     # KL's critic is undecided at 1, not at 0, where it calls all fake.
-    pytest.param(
-      dict(loss='f_gan', f_divergence='kl'), 1.0, marks=pytest.mark.slow
-    ),
+    slow(dict(loss='f_gan', f_divergence='kl'), 1.0),
     (dict(loss='least_squares'), 0.5),
     # Of a relativistic D only differences have a meaning.
-    pytest.param(
-      dict(tricks__relativistic='average'), None, marks=pytest.mark.slow
-    ),
+    slow(dict(tricks__relativistic='average'), None),
   ],
   ids=['kl', 'least_squares', 'relativistic'],
 )

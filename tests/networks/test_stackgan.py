@@ -32,6 +32,7 @@ from tests.helpers import (
   differs,
   fake_batch,
   fake_info,
+  slow,
   stack_draws,
   task_of,
   tiny_digits,
@@ -256,9 +257,7 @@ def changed(before, after):
 @pytest.mark.parametrize(
   ('resolution', 'gen', 'judge'),
   [
-    pytest.param(
-      8, {'sketch', 'conditions_0'}, 'judges_0', marks=pytest.mark.slow
-    ),
+    slow(8, {'sketch', 'conditions_0'}, 'judges_0'),
     (16, {'drawing', 'conditions_1'}, 'judges_1'),
   ],
 )

@@ -12,7 +12,7 @@ from gan_jax.networks.style import Style
 from gan_jax.networks.stylegan import Mapping
 from gan_jax.sampling.styles import Truncation, truncated
 from gan_jax.types import InputError
-from tests.helpers import make_pair, sampled
+from tests.helpers import make_pair, sampled, slow
 from tests.networks import residual_sizes as sizes
 from tests.networks.test_progressive import disc_size, widths
 
@@ -41,8 +41,8 @@ def stylegan_size(maps, channels, w=512):
   ('size', 'published'),
   [
     (128, (25_843_858, 22_941_313)),
-    pytest.param(256, (26_086_229, 23_052_353), marks=pytest.mark.slow),
-    pytest.param(1024, (26_219_627, 23_087_249), marks=pytest.mark.slow),
+    slow(256, (26_086_229, 23_052_353)),
+    slow(1024, (26_219_627, 23_087_249)),
   ],
 )
 def test_sizes_of_stylegan_are_the_published_ones(size, published):

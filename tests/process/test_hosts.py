@@ -16,7 +16,7 @@ from gan_jax.process import hosts
 from gan_jax.types import InputError
 from gan_jax.workdir.logs import read_metrics
 from gan_jax.workdir.trained import restore
-from tests.helpers import SGD, assert_close, run_cli, tiny_flags
+from tests.helpers import SGD, assert_close, run_cli, slow, tiny_flags
 from tests.multihost import child_of, end_all, start_all
 
 pytestmark = pytest.mark.skipif(
@@ -71,8 +71,8 @@ def alone(tmp_path_factory):
   ('count', 'devices', 'cache'),
   [
     (2, 1, 'stream'),
-    pytest.param(2, 2, 'device', marks=pytest.mark.slow),
-    pytest.param(4, 1, 'device', marks=pytest.mark.slow),
+    slow(2, 2, 'device'),
+    slow(4, 1, 'device'),
   ],
 )
 @pytest.mark.multihost

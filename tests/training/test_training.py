@@ -30,6 +30,7 @@ from tests.helpers import (
   fake_info,
   load_config,
   sampled,
+  slow,
   stack_draws,
   tiny_digits,
   tiny_keys,
@@ -354,10 +355,7 @@ _SLOW += ('lazy r1, wrong pairs', 'ACGAN with codes', 'sagan', 'biggan')
 
 @pytest.mark.parametrize(
   'case',
-  [
-    pytest.param(case, marks=pytest.mark.slow) if case in _SLOW else case
-    for case in NETWORK_CASES
-  ],
+  [slow(case) if case in _SLOW else case for case in NETWORK_CASES],
 )
 def test_four_devices_equal_one(case):
   config = tiny_digits(
@@ -491,7 +489,7 @@ def test_the_default_config_learns_digits(tmp_path):
   assert distance(trained) < 0.35 * distance(untrained)
 
 
-@pytest.mark.parametrize('num', [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('num', [1, slow(2)])
 def test_callbacks_see_every_row(tmp_path, num):
   """One that fails ends the run: it is not taken for a full disk."""
   seen = []

@@ -32,6 +32,7 @@ from tests.helpers import (
   fake_info,
   make_pair,
   sampled,
+  slow,
   stack_draws,
   tiny_digits,
 )
@@ -203,15 +204,14 @@ def operations(step, state, batches):
   'keys',
   [
     dict(),
-    pytest.param(
+    slow(
       dict(
         network__name='dcgan',
         network__gen_widths=None,
         network__disc_widths=None,
         network__gen_width=4,
         network__disc_width=4,
-      ),
-      marks=pytest.mark.slow,
+      )
     ),
   ],
   ids=['mlp', 'dcgan'],

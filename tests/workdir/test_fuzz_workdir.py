@@ -127,7 +127,7 @@ def go_on(workdir):
     byte_edits.map(lambda x: ('bytes', x)),
   ),
   fast=25,
-  slow=100,
+  thorough=100,
 )
 def test_workdirs(example, request):
   finished = request.getfixturevalue('finished')
