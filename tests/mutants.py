@@ -183,8 +183,8 @@ FAULTS = [
   ),
   Fault(
     'ratio_of_the_old_update',
-    'return share * optax.tree.norm(update()[0]) / optax.tree.norm(own_params)',
-    'return share * optax.tree.norm(own_state) / optax.tree.norm(own_params)',
+    'return share * update_ratio(update()[0], own_params)',
+    'return share * update_ratio(gradient.grads, own_params)',
     'tricks',
   ),
   Fault(

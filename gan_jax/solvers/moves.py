@@ -19,6 +19,29 @@ Metrics = dict[str, jax.Array]
 Foresight = Callable[[Players, Players], tuple[Players, Players]]
 
 
+def update_ratio(updates: chex.ArrayTree, params: chex.ArrayTree) -> jax.Array:
+  """How far an update moves a player: the norm of a change over the weight's.
+
+  The median over kernels, arrays of two or more dimensions, or over all arrays
+  where none has as many: each layer counts alike, whatever scale it began at (a
+  StyleGAN keeps the weights of its mapping a hundred times those of the rest).
+  A kernel of zeros counts as moved by 1.
+  """
+  weights = jax.tree.leaves(params)
+  least = 2 if any(jnp.ndim(x) > 1 for x in weights) else 0
+
+  def of_one(update, weight):
+    moved, size = (jnp.linalg.norm(jnp.ravel(x)) for x in (update, weight))
+    return jnp.where(size > 0, moved / size, 1.0)
+
+  ratios = [
+    of_one(*pair)
+    for pair in zip(jax.tree.leaves(updates), weights, strict=True)
+    if jnp.ndim(pair[1]) >= least
+  ]
+  return jnp.median(jnp.stack(ratios))
+
+
 class Gradient(NamedTuple):
   """A player's gradient, and what else its objective gave.
 
@@ -219,7 +242,7 @@ class Moves:
       metrics = metrics | {'disc_moves': share}
 
     def ratio():  # from what was there before, so that no update is kept for it
-      return share * optax.tree.norm(update()[0]) / optax.tree.norm(own_params)
+      return share * update_ratio(update()[0], own_params)
 
     norms = {
       f'{player}_grad_norm': optax.tree.norm(gradient.grads),
