@@ -27,19 +27,15 @@ def update_ratio(updates: chex.ArrayTree, params: chex.ArrayTree) -> jax.Array:
   StyleGAN keeps the weights of its mapping a hundred times those of the rest).
   A kernel of zeros counts as moved by 1.
   """
-  weights = jax.tree.leaves(params)
-  least = 2 if any(jnp.ndim(x) > 1 for x in weights) else 0
 
   def of_one(update, weight):
-    moved, size = (jnp.linalg.norm(jnp.ravel(x)) for x in (update, weight))
+    moved, size = optax.tree.norm(update), optax.tree.norm(weight)
     return jnp.where(size > 0, moved / size, 1.0)
 
-  ratios = [
-    of_one(*pair)
-    for pair in zip(jax.tree.leaves(updates), weights, strict=True)
-    if jnp.ndim(pair[1]) >= least
-  ]
-  return jnp.median(jnp.stack(ratios))
+  weights = jax.tree.leaves(params)
+  ratios = list(map(of_one, jax.tree.leaves(updates), weights))
+  kernels = [r for r, x in zip(ratios, weights, strict=True) if jnp.ndim(x) > 1]
+  return jnp.median(jnp.stack(kernels or ratios))
 
 
 class Gradient(NamedTuple):
